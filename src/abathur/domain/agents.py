@@ -1,0 +1,63 @@
+"""Who does the work: agent types as they are defined, and agents as they ran."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+from abathur.domain.tasks import JsonObject
+
+
+class AgentState(StrEnum):
+    SPAWNING = "spawning"
+    BUSY = "busy"
+    TERMINATED = "terminated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """One agent: the process that served one attempt."""
+
+    id: str
+    name: str
+    agent_type: str
+    task_id: str
+    state: AgentState
+    model: str
+    spawned_at: datetime
+    terminated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSpec:
+    """An agent type, resolved: which runtime serves it and what it is told."""
+
+    agent_type: str
+    runtime: str
+    description: str = ""
+    model: str | None = None
+    tools: tuple[str, ...] = ()
+    system_prompt: str = ""
+    settings: JsonObject = field(default_factory=dict)
+    """For the runtime: its own section of the configuration under that of the agent type."""
+    source: Path | None = None
+    """The definition file; None when only configuration speaks of the type."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """A supervisor process that claims tasks."""
+
+    id: str
+    host: str
+    pid: int
+    pid_started_at: float
+    repository: str
+    max_agents: int
+    started_at: datetime
+    heartbeat_at: datetime
+    lease_until: datetime
+    stop_requested_at: datetime | None = None
+    stopped_at: datetime | None = None

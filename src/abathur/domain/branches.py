@@ -1,0 +1,92 @@
+"""Names of branches, salvage refs and worktree folders, always such as git and every disk take."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import unicodedata
+from collections.abc import Collection, Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+from abathur.domain.errors import InvalidInputError
+
+MAX_SLUG: Final = 40
+SALVAGE_PREFIX: Final = "refs/abathur/salvage"
+
+# git-check-ref-format(1), rules 1 to 9, and the branch rule: no leading dash, not HEAD.
+_FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
+_RESERVED: Final = frozenset({"@", "HEAD"})
+
+
+def slug(text: str) -> str:
+    """The text as a piece of a name: `[a-z0-9-]`, 1 to 40 characters, no dash at either end.
+
+    Letters lose their accents; what has no ASCII form is left out, `task` when nothing remains.
+    Cut at a word when that leaves at least half of the length.
+    """
+    folded = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()
+    words = re.sub(r"[^a-z0-9]+", "-", folded).strip("-")
+    if len(words) > MAX_SLUG:
+        whole_words = words[: MAX_SLUG + 1].rpartition("-")[0]
+        words = whole_words if len(whole_words) >= MAX_SLUG // 2 else words[:MAX_SLUG]
+    return words.strip("-") or "task"
+
+
+def task_branch(summary: str, started_at: datetime, taken: Collection[str]) -> str:
+    """`task/SLUG/YYYYMMDD-HHMMSS` (UTC), with `-2`, `-3`, ... when that is taken.
+
+    Git keeps a branch as a file and the parts before it as folders. Where a branch is called `task`
+    or `task/SLUG` the name becomes `task-SLUG/...`, and `task-SLUG-...` when that is one too.
+    Case doesn't tell names apart, because on some disks it doesn't.
+    """
+    used = {name.casefold() for name in taken}
+    occupied = used | {folder for name in used for folder in _folders(name)}
+    title, stamp = slug(summary), started_at.astimezone(UTC).strftime("%Y%m%d-%H%M%S")
+    stems = (f"task/{title}/{stamp}", f"task-{title}/{stamp}", f"task-{title}-{stamp}")
+    stem = next(stem for stem in stems if used.isdisjoint(_folders(stem)))
+    names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
+    return next(name for name in names if name not in occupied)
+
+
+def _folders(name: str) -> Iterator[str]:
+    """`a/b/c` -> `a`, `a/b`."""
+    return itertools.accumulate(name.split("/")[:-1], "{}/{}".format)
+
+
+def worktree_name(task_id: str, attempt: int) -> str:
+    """The folder of an attempt. With the full id: two tasks never share one."""
+    return f"{task_id}-{attempt}"
+
+
+def salvage_ref(task_id: str, attempt: int) -> str:
+    """Where work that didn't land is kept. Outside `refs/heads`: no branch list shows it."""
+    return f"{SALVAGE_PREFIX}/{task_id}/{attempt}"
+
+
+def check_branch_name(name: str) -> None:
+    """Raise `InvalidInputError` for what git refuses as a branch, reads as an option or expands.
+
+    `refs/...` is refused as well: git would take it and make `refs/heads/refs/...` of it.
+    """
+    problem = _problem(name)
+    if problem is not None:
+        raise InvalidInputError(f"branch: {name!r} can't be the name of a branch: {problem}")
+
+
+def _problem(name: str) -> str | None:
+    found = _FORBIDDEN.search(name)
+    parts = name.split("/")
+    if not all(parts):
+        return "a part of it is empty"
+    if found is not None:
+        return f"it contains {found.group()!r}"
+    if name.startswith("-"):
+        return "it starts with a dash"
+    if name in _RESERVED:
+        return "git keeps it for itself"
+    if name.startswith("refs/"):
+        return "leave out `refs/heads/`"
+    if any(part.startswith(".") or part.endswith(".lock") for part in parts):
+        return "a part of it starts with a dot or ends with `.lock`"
+    return "it ends with a dot" if name.endswith(".") else None

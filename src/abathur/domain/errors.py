@@ -1,0 +1,131 @@
+"""Every error that a caller may want to catch, one class per thing it would do differently.
+
+A message says what is wrong, with which thing, and what to do now; it is one line and fit to be
+shown to a person as it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class AbathurError(Exception):
+    """The base of all expected errors. Anything else that escapes is a bug."""
+
+
+class InvalidInputError(AbathurError):
+    """A value from outside is not acceptable; nothing was written."""
+
+
+class PlanError(InvalidInputError):
+    """A backlog file was refused as a whole. `problems` are lines like `FILE:LINE: FIELD: ...`."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class DependencyCycleError(InvalidInputError):
+    """Tasks wait for each other. `cycle` names them in order, the first one again at the end."""
+
+    def __init__(self, cycle: Sequence[str]) -> None:
+        super().__init__(
+            f"these tasks wait for each other: {' -> '.join(cycle)}; remove one of the dependencies"
+        )
+        self.cycle = tuple(cycle)
+
+
+class NotFoundError(AbathurError):
+    """What an id, a prefix or a name points to doesn't exist."""
+
+
+class AmbiguousIdError(InvalidInputError):
+    """An id prefix fits more than one task. `candidates` are full ids, some of them."""
+
+    def __init__(self, prefix: str, candidates: Sequence[str]) -> None:
+        shown = ", ".join(candidates)
+        super().__init__(f"id `{prefix}` fits several tasks ({shown}); type more of it")
+        self.candidates = tuple(candidates)
+
+
+class IllegalTransitionError(AbathurError):
+    """A task may not go from the status it has to the one asked for."""
+
+
+class StaleFenceError(AbathurError):
+    """The writer no longer holds the lease: somebody else was given the work, or it was cancelled.
+
+    Nothing was written. Whoever gets this stops its work and keeps what it made as evidence.
+    """
+
+
+class IdempotencyConflictError(InvalidInputError):
+    """The idempotency key was used before for a task with another content."""
+
+
+class ConfigError(InvalidInputError):
+    """A configuration or agent definition file can't be used; the message names file and line."""
+
+
+class DatabaseError(AbathurError):
+    """The database can't do what was asked; what was acknowledged before is intact."""
+
+
+class DatabaseBusyError(DatabaseError):
+    """Another process held the database for longer than the time-out."""
+
+
+class DatabaseFullError(DatabaseError):
+    """The disk, a quota or a file size limit is used up; the write was rolled back."""
+
+
+class DatabaseReadOnlyError(DatabaseError):
+    """The file or its folder can't be written."""
+
+
+class DatabaseCorruptError(DatabaseError):
+    """The file is damaged or isn't a database of this program."""
+
+
+class DatabaseClosedError(DatabaseError):
+    """Used before `initialize()` or after `close()`."""
+
+
+class MigrationError(DatabaseError):
+    """The schema can't be brought up to date; the file is as it was."""
+
+
+class DatabaseTooNewError(MigrationError):
+    """The file was written by a newer version of the program."""
+
+
+class GitError(AbathurError):
+    """A git command failed; the message holds the command and what git said."""
+
+
+class NotARepositoryError(GitError):
+    """The folder is in no git repository."""
+
+
+class UnknownBranchError(GitError):
+    """The named branch doesn't exist."""
+
+
+class DirtyTargetError(GitError):
+    """The target branch is checked out with uncommitted changes."""
+
+
+class RefMovedError(GitError):
+    """A compare-and-swap of a ref found another value than expected; nothing was changed."""
+
+
+class ProcessError(AbathurError):
+    """A program can't be started."""
+
+
+class AgentUnavailableError(AbathurError):
+    """No runtime can serve the agent type: unknown runtime, or its program isn't installed."""
+
+
+class SwarmError(AbathurError):
+    """The swarm can't start or was told something it can't do."""

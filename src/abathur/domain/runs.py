@@ -1,0 +1,155 @@
+"""One run of a task by an agent: what it is told, what it says while it runs, how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+from abathur.domain.tasks import JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """Everything a runtime needs to know to say how its program is started."""
+
+    task_id: str
+    attempt: int
+    agent_type: str
+    prompt: str
+    """The whole text that the agent is given."""
+    system_prompt: str = ""
+    model: str | None = None
+    tools: tuple[str, ...] = ()
+    worktree: Path
+    scratch: Path
+    """A private folder outside the worktree: temporary files, the agent's own home."""
+    session_id: str
+    """A UUID chosen before the start, so that the run can be found again."""
+    input_data: JsonObject = field(default_factory=dict)
+    settings: JsonObject = field(default_factory=dict)
+    """The runtime's own section of the configuration, over that of the agent type."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A program to start. Never goes through a shell."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Added to the clean environment that every child gets."""
+    pass_env: tuple[str, ...] = ()
+    """Names of variables to hand on from our own environment when set (`PREFIX*` is possible)."""
+    stdin: bytes = b""
+
+
+class EventKind(StrEnum):
+    """The one vocabulary in which all runtimes tell what happens."""
+
+    STARTED = "started"
+    TEXT = "text"
+    TOOL_USE = "tool_use"
+    TOOL_RESULT = "tool_result"
+    USAGE = "usage"
+    LIMIT = "limit"
+    DENIED = "denied"
+    WARNING = "warning"
+    RAW = "raw"
+    """A line that the runtime doesn't understand, kept and never fatal."""
+    END = "end"
+    """The program's own final word about the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvent:
+    kind: EventKind
+    text: str = ""
+    """One line fit for a person, at most some hundred characters."""
+    data: JsonObject = field(default_factory=dict)
+
+
+class OutcomeKind(StrEnum):
+    """How an attempt ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    RATE_LIMITED = "rate_limited"
+    """The provider's limit, not the agent's fault: spends no retry."""
+    CANCELLED = "cancelled"
+    RELEASED = "released"
+    """Handed back by an orderly stop: spends no retry."""
+    LOST = "lost"
+    """Its worker is gone: spends no retry."""
+
+    @property
+    def spends_retry(self) -> bool:
+        return self in {OutcomeKind.FAILED, OutcomeKind.TIMED_OUT}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a run used. `None` is unknown, which isn't zero."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """How the program ended: `code` is negative for a signal, None when it never started."""
+
+    code: int | None
+    timed_out: bool = False
+    stopped: bool = False
+    """We stopped it: cancelled, lease lost or the swarm was told to stop."""
+    stderr_tail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    kind: OutcomeKind
+    message: str = ""
+    """For anything but success: what went wrong, in one line."""
+    result_data: JsonObject | None = None
+    usage: Usage | None = None
+    exit_code: int | None = None
+    retry_after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """The record of one run."""
+
+    task_id: str
+    number: int
+    fence: int
+    worker_id: str
+    runtime: str | None
+    model: str | None
+    session_id: str | None
+    branch: str | None
+    worktree_path: str | None
+    base_commit: str | None
+    """What the worktree started from."""
+    head_commit: str | None
+    """What the agent left, with leftover changes committed."""
+    salvage_ref: str | None
+    transcript_path: str | None
+    pid: int | None
+    pid_started_at: float | None
+    """Seconds since the epoch as the kernel tells; with the pid it names a process for certain."""
+    lease_until: datetime | None
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: OutcomeKind | None
+    exit_code: int | None
+    error_message: str | None
+    usage: Usage | None
+    feedback: JsonObject | None
+    """Why the attempt before was sent back: kind, message, files, refs; None for a plain run."""

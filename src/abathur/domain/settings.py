@@ -1,0 +1,65 @@
+"""The settings that the program runs with, as plain values. Where each came from is `sources`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from abathur.domain.tasks import JsonObject
+
+DEFAULT_RUNTIME: Final = "claude"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandSetting:
+    """A command of the project's own: run in a worktree, without a shell unless argv names one."""
+
+    argv: tuple[str, ...]
+    timeout_seconds: int = 1800
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrySettings:
+    """Exponential back-off between attempts: see `domain.retry`."""
+
+    initial_seconds: float = 10.0
+    factor: float = 2.0
+    max_seconds: float = 300.0
+    jitter: float = 0.2
+    """The share of a delay that is left to chance, 0 to 1."""
+    max_rework: int = 1
+    """How many times a conflict or a failed verification sends the work back to an agent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwarmSettings:
+    max_agents: int = 4
+    lease_seconds: float = 60.0
+    heartbeat_seconds: float = 10.0
+    grace_seconds: float = 10.0
+    """Between asking an agent to end and killing it, and for running agents after Ctrl-C."""
+    poll_seconds: float = 5.0
+    """How often to look at the queue when no wake-up came: the safety net."""
+    keep_finished_worktrees: bool = False
+    pass_env: tuple[str, ...] = ()
+    """Names of variables (`PREFIX*` is possible) that every agent is given from ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    default_runtime: str = DEFAULT_RUNTIME
+    target_branch: str | None = None
+    """The target of tasks that name none; without it the branch that is checked out."""
+    setup: CommandSetting | None = None
+    """Run in each new worktree before the agent."""
+    verify: CommandSetting | None = None
+    """Run on the merged tree; its success is the gate of the landing."""
+    swarm: SwarmSettings = field(default_factory=SwarmSettings)
+    retry: RetrySettings = field(default_factory=RetrySettings)
+    runtimes: Mapping[str, JsonObject] = field(default_factory=dict)
+    """Section by runtime name: `argv`, `prompt`, `env`, ... as that runtime defines."""
+    agents: Mapping[str, JsonObject] = field(default_factory=dict)
+    """Section by agent type: `runtime`, `model`, and whatever its runtime understands."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Dotted name of a setting -> the file or variable that it came from."""

@@ -1,0 +1,1 @@
+"""What talks to the outside: database, git, processes, agent programs, files."""

@@ -1,0 +1,53 @@
+-- name: landings_insert
+INSERT INTO landings (
+  id, task_id, attempt, target, base_commit, work_commit, state, rank, worker_id, lease_until,
+  fence, requested_at, started_at, ended_at, target_before, merge_commit, verify_log, detail,
+  proof, facts
+) VALUES (
+  :id, :task_id, :attempt, :target, :base_commit, :work_commit, :state, :rank, :worker_id,
+  :lease_until, :fence, :requested_at, :started_at, :ended_at, :target_before, :merge_commit,
+  :verify_log, :detail, :proof, :facts
+);
+
+-- name: landings_save
+UPDATE landings SET
+  state = :state, worker_id = :worker_id, lease_until = :lease_until, fence = :fence,
+  started_at = :started_at, ended_at = :ended_at, target_before = :target_before,
+  merge_commit = :merge_commit, verify_log = :verify_log, detail = :detail, proof = :proof,
+  facts = :facts
+WHERE id = :id AND fence = :expected_fence;
+
+-- name: landings_get
+SELECT * FROM landings WHERE id = :id;
+
+-- name: landings_of_task
+SELECT * FROM landings WHERE task_id = :task_id ORDER BY attempt;
+
+-- name: landings_open
+SELECT * FROM landings WHERE state IN ('queued', 'running') ORDER BY state DESC, rank, id;
+
+-- One landing a target at a time: a queued one waits while another of its target is under way and
+-- its lander's lease lasts.
+-- name: landings_claim
+UPDATE landings SET
+  state = 'running', worker_id = :worker_id, lease_until = :lease_until, fence = fence + 1,
+  started_at = coalesce(started_at, :now)
+WHERE id = (
+  SELECT l.id FROM landings AS l
+  WHERE (l.state = 'running' AND l.lease_until <= :now)
+     OR (l.state = 'queued' AND NOT EXISTS (
+           SELECT 1 FROM landings AS o WHERE o.target = l.target AND o.state = 'running'))
+  ORDER BY l.state DESC, l.rank, l.id LIMIT 1
+)
+RETURNING *;
+
+-- name: landings_renew
+UPDATE landings SET lease_until = max(lease_until, :lease_until)
+WHERE worker_id = :worker_id AND state = 'running'
+RETURNING id, fence;
+
+-- name: landings_held
+SELECT * FROM landings WHERE worker_id = :worker_id AND state = 'running' ORDER BY id;
+
+-- name: landings_recent
+SELECT * FROM landings WHERE ended_at IS NOT NULL ORDER BY ended_at DESC LIMIT :limit;

@@ -1,0 +1,36 @@
+"""Rows to domain values and back, over named SQL. Written once for every engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from abathur.infrastructure.database.engines.base import Session
+from abathur.infrastructure.database.stores.attempts import SqlAttempts
+from abathur.infrastructure.database.stores.audit import SqlAudit
+from abathur.infrastructure.database.stores.graph import SqlGraph
+from abathur.infrastructure.database.stores.landings import SqlLandings
+from abathur.infrastructure.database.stores.tasks import SqlTasks
+from abathur.infrastructure.database.stores.workers import SqlWorkers
+
+
+@dataclass(frozen=True, slots=True)
+class SqlStores:
+    """One transaction's stores: meets `ports.stores.Stores`."""
+
+    tasks: SqlTasks
+    graph: SqlGraph
+    attempts: SqlAttempts
+    landings: SqlLandings
+    workers: SqlWorkers
+    audit: SqlAudit
+
+
+def open_stores(session: Session) -> SqlStores:
+    return SqlStores(
+        tasks=SqlTasks(session),
+        graph=SqlGraph(session),
+        attempts=SqlAttempts(session),
+        landings=SqlLandings(session),
+        workers=SqlWorkers(session),
+        audit=SqlAudit(session),
+    )

@@ -1,0 +1,72 @@
+"""Attempts and the events of their runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from abathur.domain.runs import Attempt, RunEvent
+from abathur.infrastructure.database.engines.base import Session
+from abathur.infrastructure.database.stores.rows import (
+    attempt_of,
+    attempt_row,
+    event_of,
+    moment,
+)
+
+
+class SqlAttempts:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def insert(self, attempt: Attempt) -> None:
+        self._session.execute("attempts_insert", **attempt_row(attempt))
+
+    def get(self, task_id: str, number: int) -> Attempt | None:
+        row = self._session.fetch_one("attempts_get", task_id=task_id, number=number)
+        return None if row is None else attempt_of(row)
+
+    def of_task(self, task_id: str) -> Sequence[Attempt]:
+        return [
+            attempt_of(row) for row in self._session.fetch("attempts_of_task", task_id=task_id)
+        ]
+
+    def save(self, attempt: Attempt) -> None:
+        row = attempt_row(attempt)
+        del row["started_at"]
+        self._session.execute("attempts_save", **row)
+
+    def unended(self, worker_id: str | None = None) -> Sequence[Attempt]:
+        rows = self._session.fetch("attempts_unended", worker_id=worker_id)
+        return [attempt_of(row) for row in rows]
+
+    def add_events(
+        self, task_id: str, number: int, events: Iterable[tuple[int, datetime, RunEvent]]
+    ) -> None:
+        self._session.execute_many(
+            "events_insert",
+            [
+                {
+                    "task_id": task_id,
+                    "attempt": number,
+                    "sequence": sequence,
+                    "at": at,
+                    "kind": event.kind,
+                    "text": event.text,
+                    "data": dict(event.data),
+                }
+                for sequence, at, event in events
+            ],
+        )
+
+    def events(
+        self, task_id: str, number: int, after: int = 0, limit: int = 1000
+    ) -> Sequence[tuple[int, datetime, RunEvent]]:
+        rows = self._session.fetch(
+            "events_of_attempt", task_id=task_id, attempt=number, after=after, limit=limit
+        )
+        return [(row["sequence"], moment(row["at"]), event_of(row)) for row in rows]
+
+    def last_event(self, task_id: str, number: int) -> tuple[datetime, RunEvent] | None:
+        row = self._session.fetch_one("events_last", task_id=task_id, attempt=number)
+        return None if row is None else (moment(row["at"]), event_of(row))

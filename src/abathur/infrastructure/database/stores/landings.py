@@ -1,0 +1,63 @@
+"""The queue of landings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from abathur.domain.errors import StaleFenceError
+from abathur.domain.landing import Landing
+from abathur.infrastructure.database.engines.base import Session
+from abathur.infrastructure.database.stores.rows import landing_of, landing_row
+
+IMMUTABLE: Final = frozenset(
+    {"task_id", "attempt", "target", "base_commit", "work_commit", "rank", "requested_at"}
+)
+
+
+class SqlLandings:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def insert(self, landing: Landing) -> None:
+        self._session.execute("landings_insert", **landing_row(landing))
+
+    def get(self, landing_id: str) -> Landing | None:
+        row = self._session.fetch_one("landings_get", id=landing_id)
+        return None if row is None else landing_of(row)
+
+    def of_task(self, task_id: str) -> Sequence[Landing]:
+        return [
+            landing_of(row) for row in self._session.fetch("landings_of_task", task_id=task_id)
+        ]
+
+    def open(self) -> Sequence[Landing]:
+        return [landing_of(row) for row in self._session.fetch("landings_open")]
+
+    def claim(self, worker_id: str, now: datetime, lease_until: datetime) -> Landing | None:
+        row = self._session.fetch_one(
+            "landings_claim", worker_id=worker_id, now=now, lease_until=lease_until
+        )
+        return None if row is None else landing_of(row)
+
+    def renew(self, worker_id: str, lease_until: datetime) -> Mapping[str, int]:
+        rows = self._session.fetch("landings_renew", worker_id=worker_id, lease_until=lease_until)
+        return {row["id"]: row["fence"] for row in rows}
+
+    def held(self, worker_id: str) -> Sequence[Landing]:
+        return [
+            landing_of(row) for row in self._session.fetch("landings_held", worker_id=worker_id)
+        ]
+
+    def save(self, landing: Landing, fence: int) -> None:
+        row = {
+            name: value for name, value in landing_row(landing).items() if name not in IMMUTABLE
+        }
+        if self._session.execute("landings_save", **row, expected_fence=fence) == 0:
+            raise StaleFenceError(
+                f"landing {landing.id} was taken over by somebody else; nothing was written"
+            )
+
+    def recent(self, limit: int) -> Sequence[Landing]:
+        return [landing_of(row) for row in self._session.fetch("landings_recent", limit=limit)]

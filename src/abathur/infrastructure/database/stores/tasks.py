@@ -1,0 +1,147 @@
+"""Tasks in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from abathur.domain.errors import StaleFenceError
+from abathur.domain.tasks import Task, TaskStatus
+from abathur.infrastructure.database.codecs import time_of
+from abathur.infrastructure.database.engines.base import Session
+from abathur.infrastructure.database.stores.rows import task_of, task_row
+from abathur.ports.stores import TaskFilter
+
+ABOVE_ALL_IDS: Final = "\x7f"
+"""Sorts after every character that an id can hold."""
+
+IMMUTABLE: Final = frozenset(
+    {
+        "summary",
+        "prompt",
+        "agent_type",
+        "source",
+        "parent_task_id",
+        "deadline",
+        "estimated_duration_seconds",
+        "max_retries",
+        "max_execution_timeout_seconds",
+        "input_data",
+        "feature_branch",
+        "idempotency_key",
+        "created_by",
+        "submitted_at",
+    }
+)
+
+
+class SqlTasks:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def insert(self, task: Task) -> None:
+        self._session.execute("tasks_insert", **task_row(task))
+        if task.prerequisites:
+            self._insert_edges(task)
+
+    def _insert_edges(self, task: Task) -> None:
+        done = {t.id: t.completed_at for t in self.get_many(task.prerequisites)}
+        self._session.execute_many(
+            "edges_insert",
+            [
+                {
+                    "prerequisite": prerequisite,
+                    "dependent": task.id,
+                    "created_at": task.submitted_at,
+                    "resolved_at": done.get(prerequisite),
+                }
+                for prerequisite in task.prerequisites
+            ],
+        )
+
+    def get(self, task_id: str) -> Task | None:
+        row = self._session.fetch_one("tasks_get", id=task_id)
+        return None if row is None else task_of(row)
+
+    def get_many(self, task_ids: Iterable[str]) -> Sequence[Task]:
+        wanted = list(task_ids)
+        rows = self._session.fetch("tasks_get_many", ids=wanted)
+        found = {row["id"]: task_of(row) for row in rows}
+        return [found[task_id] for task_id in wanted if task_id in found]
+
+    def by_key(self, idempotency_key: str) -> Task | None:
+        row = self._session.fetch_one("tasks_by_key", idempotency_key=idempotency_key)
+        return None if row is None else self.get(row["id"])
+
+    def by_prefix(self, prefix: str, limit: int) -> Sequence[str]:
+        rows = self._session.fetch(
+            "tasks_by_prefix", low=prefix, high=prefix + ABOVE_ALL_IDS, limit=limit
+        )
+        return [row["id"] for row in rows]
+
+    def select(self, where: TaskFilter) -> Sequence[Task]:
+        rows = self._session.fetch(
+            "tasks_select",
+            status=where.status,
+            exclude_status=where.exclude_status,
+            agent_type=where.agent_type,
+            source=where.source,
+            feature_branch=where.feature_branch,
+            parent_task_id=where.parent_task_id,
+            text=_like(where.text),
+            limit=where.limit,
+            after_id=where.after_id,
+        )
+        return [task_of(row) for row in rows]
+
+    def save(self, task: Task, fence: int) -> None:
+        row = {name: value for name, value in task_row(task).items() if name not in IMMUTABLE}
+        if self._session.execute("tasks_save", **row, expected_fence=fence) == 0:
+            raise StaleFenceError(
+                f"task {task.id} was changed by somebody else meanwhile; nothing was written"
+            )
+
+    def rerank(self, task_id: str, rank: int) -> None:
+        self._session.execute("tasks_rerank", id=task_id, rank=rank)
+
+    def claim(
+        self, worker_id: str, limit: int, now: datetime, lease_until: datetime
+    ) -> Sequence[Task]:
+        rows = self._session.fetch(
+            "tasks_claim", worker_id=worker_id, limit=limit, now=now, lease_until=lease_until
+        )
+        # RETURNING has no order of its own.
+        return sorted((task_of(row) for row in rows), key=lambda t: (t.rank, t.id))
+
+    def renew(self, worker_id: str, lease_until: datetime) -> Mapping[str, int]:
+        rows = self._session.fetch("tasks_renew", worker_id=worker_id, lease_until=lease_until)
+        return {row["id"]: row["fence"] for row in rows}
+
+    def held(self, worker_id: str) -> Sequence[Task]:
+        return [task_of(row) for row in self._session.fetch("tasks_held", worker_id=worker_id)]
+
+    def expired(self, now: datetime) -> Sequence[Task]:
+        return [task_of(row) for row in self._session.fetch("tasks_expired", now=now)]
+
+    def due(self, now: datetime) -> Sequence[Task]:
+        return [task_of(row) for row in self._session.fetch("tasks_due", now=now)]
+
+    def next_due(self) -> datetime | None:
+        row = self._session.fetch_one("tasks_next_due")
+        return time_of(row["at"]) if row else None
+
+    def counts(self) -> Mapping[TaskStatus, int]:
+        found = {row["status"]: row["n"] for row in self._session.fetch("tasks_counts")}
+        return {status: found.get(status.value, 0) for status in TaskStatus}
+
+    def ahead(self, task: Task) -> int:
+        row = self._session.fetch_one("tasks_ahead", rank=task.rank, id=task.id)
+        return 0 if row is None else int(row["n"])
+
+
+def _like(text: str | None) -> str | None:
+    if text is None:
+        return None
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"

@@ -1,0 +1,1 @@
+"""Small Protocols, owned by those who call them. Adapters meet them; nothing here does anything."""

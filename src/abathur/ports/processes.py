@@ -1,0 +1,69 @@
+"""Starting programs and being sure of their end. The one place where lifetimes are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from abathur.domain.runs import Command, Exit
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessId:
+    """Names a process for certain: a pid alone may be used again."""
+
+    pid: int
+    started_at: float
+    """Seconds since the epoch, as `psutil.Process.create_time()` tells."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """A command and the surroundings that it runs in."""
+
+    command: Command
+    cwd: Path
+    transcript: Path
+    """stdout goes here byte by byte as it comes; stderr beside it with the suffix `.stderr`."""
+    tags: Mapping[str, str]
+    """Environment variables that mark every process of this run, for finding them later."""
+    env: Mapping[str, str]
+    """Over the clean environment: the caller's own additions (scratch folder, task facts)."""
+    timeout_seconds: float
+    grace_seconds: float
+
+
+class Stop(Protocol):
+    """Set from outside to end a run early."""
+
+    async def wait(self) -> object: ...
+
+    def is_set(self) -> bool: ...
+
+
+class ProcessRunner(Protocol):
+    async def run(
+        self,
+        launch: Launch,
+        *,
+        on_started: Callable[[ProcessId], None],
+        on_line: Callable[[str], None],
+        stop: Stop,
+    ) -> Exit:
+        """Run to the end. When this returns, raises or is cancelled, no process of the run lives.
+
+        Lines are handed over in order, without their newline, undecodable bytes replaced, torn
+        at 1 MiB. On `stop` or time-out: TERM to everything tagged, `grace_seconds`, then KILL.
+        Raises `ProcessError` when the program can't be started.
+        """
+        ...
+
+    def is_alive(self, process: ProcessId) -> bool: ...
+
+    async def reap(self, tags: Mapping[str, str], grace_seconds: float) -> int:
+        """End every process whose environment carries all `tags`; how many there were."""
+        ...
+
+    def me(self) -> ProcessId: ...

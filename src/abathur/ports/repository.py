@@ -1,0 +1,142 @@
+"""The git repository that the swarm works on: worktrees, merges without a checkout, salvage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from abathur.domain.landing import Proof
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merge:
+    """A merge made in the object store. No ref points to it yet."""
+
+    commit: str
+    """The merge commit; equals `onto` when the target contains the work already."""
+    onto: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    onto: str
+    paths: tuple[str, ...]
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedOut:
+    """A working tree that has the branch checked out."""
+
+    path: Path
+    is_dirty: bool
+    """Tracked files or the index differ from the commit asked about."""
+
+
+class Refs(Protocol):
+    """Branches, commits and what contains what."""
+
+    @property
+    def root(self) -> Path:
+        """The top folder of the main working tree (or the bare repository's folder)."""
+        ...
+
+    async def resolve(self, revision: str) -> str | None:
+        """The commit that a branch or other revision stands for, None when there is none."""
+        ...
+
+    async def branches(self) -> frozenset[str]: ...
+
+    async def current_branch(self) -> str | None: ...
+
+    async def tree_equal(self, a: str, b: str) -> bool: ...
+
+    async def contains(self, target: str, commit: str) -> bool:
+        """Whether `commit` is the branch's (or revision's) tip or an ancestor of it."""
+        ...
+
+    async def move_branch(self, branch: str, old: str, new: str, reason: str) -> None:
+        """Compare-and-swap. Raises `RefMovedError` when the branch isn't at `old`."""
+        ...
+
+    async def delete_branch(self, branch: str, *, kept_by: str) -> None:
+        """Delete a branch of ours after checking that `kept_by` contains its tip."""
+        ...
+
+    async def salvage(self, task_id: str, attempt: int, commit: str) -> str:
+        """Write `refs/abathur/salvage/<task>/<attempt>`, read it back, return its name."""
+        ...
+
+    async def salvage_refs(self) -> Sequence[tuple[str, str]]:
+        """(name of the ref, commit) of everything salvaged."""
+        ...
+
+
+class Worktrees(Protocol):
+    """The folders that agents work in, and those of the person."""
+
+    async def add_worktree(self, path: Path, branch: str, start: str) -> None:
+        """Make the branch at commit `start` and check it out in a new folder `path`.
+
+        What an earlier, interrupted call left at `path` under the same branch is taken over
+        only when it is the same branch at the same commit and clean; else `GitError`.
+        """
+        ...
+
+    async def add_detached_worktree(self, path: Path, commit: str) -> None: ...
+
+    async def commit_leftovers(self, path: Path, message: str) -> str:
+        """Commit everything that is changed or new in the worktree; the head commit then."""
+        ...
+
+    async def head(self, path: Path) -> str | None:
+        """The commit that is checked out in the worktree; None when the folder isn't one."""
+        ...
+
+    async def remove_worktree(self, path: Path, *, kept_by: str) -> None:
+        """Remove a worktree, whatever is in it, after checking that its head is safe.
+
+        `kept_by` is a ref or commit (a target branch or salvage ref) that must contain the
+        worktree's head, and the worktree must have no uncommitted change; else `GitError` and
+        nothing is removed. A folder that is already gone is no error.
+        """
+        ...
+
+    async def checkouts(self, branch: str, at: str) -> Sequence[CheckedOut]:
+        """The working trees that have `branch` checked out, judged against the commit `at`."""
+        ...
+
+    async def bring_along(self, path: Path, old: str, new: str) -> bool:
+        """Move a clean working tree from `old` to `new`; False, and nothing touched, if unsafe."""
+        ...
+
+
+class Merging(Protocol):
+    """Merges in the object store, and the proof that they arrived."""
+
+    async def merge(self, onto: str, work: str, message: str) -> Merge | Conflict:
+        """Merge two commits in the object store; touches no ref, index or working tree."""
+        ...
+
+    async def prove(
+        self, target: str, work: str, merge: str | None, base: str, now: datetime
+    ) -> Proof | None:
+        """Read the repository afresh and return the proof of landing, or None when there is none.
+
+        `merge` None asks for the proof that nothing was changed since `base`.
+        """
+        ...
+
+    async def diff(self, old: str, new: str) -> bytes:
+        """A patch for people and agents, from the merge base of the two."""
+        ...
+
+
+class Repository(Refs, Worktrees, Merging, Protocol):
+    """All commits are full hashes, all branches names without `refs/heads/`.
+
+    Every method raises `GitError` when git fails.
+    """

@@ -1,0 +1,267 @@
+"""What the use cases need from the database: stores inside one transaction.
+
+A use case is a plain function whose first argument is `Stores`. It runs inside one transaction:
+it can't await, so none is held open by accident, and one that raises leaves nothing behind. It may
+be run again when the transaction has to be repeated, so it does nothing but read and write stores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
+
+from abathur.domain.agents import Agent, Worker
+from abathur.domain.audit import AuditEntry
+from abathur.domain.landing import Landing
+from abathur.domain.runs import Attempt, RunEvent
+from abathur.domain.tasks import Task, TaskSource, TaskStatus
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFilter:
+    """All conditions must hold. None doesn't ask."""
+
+    status: TaskStatus | None = None
+    exclude_status: TaskStatus | None = None
+    agent_type: str | None = None
+    source: TaskSource | None = None
+    feature_branch: str | None = None
+    parent_task_id: str | None = None
+    text: str | None = None
+    """Part of the summary or prompt, any case."""
+    limit: int = 100
+    after_id: str | None = None
+    """For paging: ids above this one. Ids of new tasks are ordered by time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """`dependent` waits for `prerequisite`."""
+
+    prerequisite: str
+    dependent: str
+
+
+class TaskStore(Protocol):
+    def insert(self, task: Task) -> None:
+        """Write the task and its edges. A used id or key raises."""
+        ...
+
+    def get(self, task_id: str) -> Task | None: ...
+
+    def get_many(self, task_ids: Iterable[str]) -> Sequence[Task]:
+        """Those that exist, in the order asked for; with their prerequisites."""
+        ...
+
+    def by_key(self, idempotency_key: str) -> Task | None: ...
+
+    def by_prefix(self, prefix: str, limit: int) -> Sequence[str]: ...
+
+    def select(self, where: TaskFilter) -> Sequence[Task]:
+        """In order of id, prerequisites included."""
+        ...
+
+    def save(self, task: Task, fence: int) -> None:
+        """Write every column that can change, if the row's fence still is `fence`.
+
+        Raises `StaleFenceError` otherwise. Edges are not touched.
+        """
+        ...
+
+    def rerank(self, task_id: str, rank: int) -> None:
+        """Change the place in the order of claiming; no change of status, so no new fence."""
+        ...
+
+    def claim(
+        self, worker_id: str, limit: int, now: datetime, lease_until: datetime
+    ) -> Sequence[Task]:
+        """Make up to `limit` ready tasks running, smallest rank first, and return them so."""
+        ...
+
+    def renew(self, worker_id: str, lease_until: datetime) -> Mapping[str, int]:
+        """Prolong the leases of a worker's running tasks; id -> fence of those it still holds."""
+        ...
+
+    def held(self, worker_id: str) -> Sequence[Task]: ...
+
+    def expired(self, now: datetime) -> Sequence[Task]:
+        """Running tasks whose lease is over."""
+        ...
+
+    def due(self, now: datetime) -> Sequence[Task]:
+        """Pending tasks whose time has come."""
+        ...
+
+    def next_due(self) -> datetime | None:
+        """When the first pending task becomes ready."""
+        ...
+
+    def counts(self) -> Mapping[TaskStatus, int]: ...
+
+    def ahead(self, task: Task) -> int:
+        """How many ready tasks are claimed before this one."""
+        ...
+
+
+class GraphStore(Protocol):
+    """The edges between tasks."""
+
+    def dependents(self, task_id: str) -> Sequence[Task]: ...
+
+    def resolve(self, task_id: str, now: datetime) -> Sequence[Task]:
+        """Mark the edges from a completed task, count down its dependents and return them.
+
+        The rows are locked in order of id where the engine has row locks, so two prerequisites
+        that finish at the same moment can't miss each other.
+        """
+        ...
+
+    def edges(self, task_ids: Iterable[str] | None = None) -> Sequence[Edge]:
+        """All edges, or those with both ends among `task_ids`."""
+        ...
+
+    def unmet(self, task_id: str) -> Sequence[Task]:
+        """The prerequisites that aren't completed."""
+        ...
+
+    def dependent_count(self, task_id: str) -> int:
+        """How many unfinished tasks wait directly for this one."""
+        ...
+
+    def cancelled_by(self, task_id: str) -> Sequence[Task]:
+        """Tasks that this one's failing or cancelling took along."""
+        ...
+
+
+class AttemptStore(Protocol):
+    def insert(self, attempt: Attempt) -> None: ...
+
+    def get(self, task_id: str, number: int) -> Attempt | None: ...
+
+    def of_task(self, task_id: str) -> Sequence[Attempt]: ...
+
+    def save(self, attempt: Attempt) -> None: ...
+
+    def unended(self, worker_id: str | None = None) -> Sequence[Attempt]: ...
+
+    def add_events(
+        self, task_id: str, number: int, events: Iterable[tuple[int, datetime, RunEvent]]
+    ) -> None:
+        """(sequence number, time, event); a sequence number that is there already is skipped."""
+        ...
+
+    def events(
+        self, task_id: str, number: int, after: int = 0, limit: int = 1000
+    ) -> Sequence[tuple[int, datetime, RunEvent]]: ...
+
+    def last_event(self, task_id: str, number: int) -> tuple[datetime, RunEvent] | None: ...
+
+
+class LandingStore(Protocol):
+    def insert(self, landing: Landing) -> None: ...
+
+    def get(self, landing_id: str) -> Landing | None: ...
+
+    def of_task(self, task_id: str) -> Sequence[Landing]: ...
+
+    def open(self) -> Sequence[Landing]:
+        """Those that aren't ended, in the order in which they will be taken."""
+        ...
+
+    def claim(self, worker_id: str, now: datetime, lease_until: datetime) -> Landing | None:
+        """Take the next landing whose target has no other landing under way.
+
+        One whose lease is over is taken again, with what it had reached. None when there is none.
+        """
+        ...
+
+    def renew(self, worker_id: str, lease_until: datetime) -> Mapping[str, int]: ...
+
+    def held(self, worker_id: str) -> Sequence[Landing]: ...
+
+    def save(self, landing: Landing, fence: int) -> None:
+        """As `TaskStore.save`."""
+        ...
+
+    def recent(self, limit: int) -> Sequence[Landing]: ...
+
+
+class WorkerStore(Protocol):
+    def insert(self, worker: Worker) -> None: ...
+
+    def get(self, worker_id: str) -> Worker | None: ...
+
+    def live(self) -> Sequence[Worker]:
+        """Workers that haven't said that they stopped: alive, or dead without a word."""
+        ...
+
+    def beat(self, worker_id: str, now: datetime, lease_until: datetime) -> Worker | None:
+        """Say that the worker lives; its row afterwards."""
+        ...
+
+    def request_stop(self, worker_id: str, now: datetime) -> bool: ...
+
+    def mark_stopped(self, worker_id: str, now: datetime) -> None: ...
+
+    def insert_agent(self, agent: Agent) -> None: ...
+
+    def end_agents(self, task_id: str, now: datetime) -> None:
+        """Mark all agents of a task as gone."""
+        ...
+
+    def agents(self, task_id: str | None = None) -> Sequence[Agent]: ...
+
+
+class AuditLog(Protocol):
+    def append(self, entry: AuditEntry) -> None: ...
+
+    def of_task(self, task_id: str, limit: int = 1000) -> Sequence[AuditEntry]: ...
+
+    def recent(self, limit: int, after_id: int = 0) -> Sequence[AuditEntry]: ...
+
+
+class Stores(Protocol):
+    """One transaction's view of the database."""
+
+    @property
+    def tasks(self) -> TaskStore: ...
+
+    @property
+    def graph(self) -> GraphStore: ...
+
+    @property
+    def attempts(self) -> AttemptStore: ...
+
+    @property
+    def landings(self) -> LandingStore: ...
+
+    @property
+    def workers(self) -> WorkerStore: ...
+
+    @property
+    def audit(self) -> AuditLog: ...
+
+
+class UnitOfWork(Protocol):
+    """The database, to those who only need transactions."""
+
+    async def write(
+        self, use_case: Callable[Concatenate[Stores, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run the use case in a transaction and return when it is durable.
+
+        Whatever the use case raises comes out and undoes only what it did itself. Cancelling the
+        wait doesn't undo a use case that was begun. Raises `DatabaseError`.
+        """
+        ...
+
+    async def read(
+        self, query: Callable[Concatenate[Stores, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a query on a snapshot; never waits for writers and never blocks them."""
+        ...

@@ -1,0 +1,1 @@
+"""The use cases: one verb, one transaction, its audit entries inside it."""

@@ -1,0 +1,108 @@
+"""Ending tasks on request, and starting ended ones again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from abathur.domain.audit import Action
+from abathur.domain.errors import IllegalTransitionError, NotFoundError
+from abathur.domain.landing import LandingState
+from abathur.domain.runs import OutcomeKind
+from abathur.domain.tasks import Task, TaskStatus, moved
+from abathur.ports.stores import Stores
+from abathur.services import trail
+from abathur.services.finishing import cancel_dependents
+from abathur.services.submitting import waiting_status
+
+
+def cancel(
+    stores: Stores, task_id: str, *, now: datetime, actor: str, reason: str | None = None
+) -> Sequence[Task]:
+    """Cancel the task and all that waits for it; it first, in the order found.
+
+    A running one is cancelled at once: its worker finds its fence gone, ends the agent and keeps
+    its work. Refused while its work is being merged, since it may be in the target already.
+    """
+    task = _existing(stores, task_id)
+    if task.status is TaskStatus.CANCELLED:
+        return []
+    if task.status is TaskStatus.RUNNING:
+        _end_run(stores, task, now)
+    message = reason or "cancelled on request"
+    gone = moved(task, TaskStatus.CANCELLED, now, completed_at=now, error_message=message)
+    trail.save(stores, Action.TASK_CANCELLED, task, gone, actor, now)
+    why = f"cancelled because task {task_id} was cancelled"
+    return [gone, *cancel_dependents(stores, task, why, actor, now)]
+
+
+def _existing(stores: Stores, task_id: str) -> Task:
+    task = stores.tasks.get(task_id)
+    if task is None:
+        raise NotFoundError(f"no task has the id {task_id}")
+    return task
+
+
+def _end_run(stores: Stores, task: Task, now: datetime) -> None:
+    for landing in stores.landings.of_task(task.id):
+        if landing.merge_commit and not landing.state.is_final:
+            raise IllegalTransitionError(
+                f"task {task.id} is being merged into {landing.target} at this moment; "
+                "look again in a few seconds"
+            )
+        if not landing.state.is_final:
+            gone = replace(
+                landing, state=LandingState.CANCELLED, ended_at=now, fence=landing.fence + 1
+            )
+            stores.landings.save(gone, landing.fence)
+    attempt = stores.attempts.get(task.id, task.attempt_count)
+    if attempt is not None and attempt.ended_at is None:
+        stores.attempts.save(replace(attempt, ended_at=now, outcome=OutcomeKind.CANCELLED))
+    stores.workers.end_agents(task.id, now)
+
+
+def retry(stores: Stores, task_id: str, *, now: datetime, actor: str) -> Sequence[Task]:
+    """Queue a failed or cancelled task afresh, and with it what its end had cancelled.
+
+    All counters start again. Raises `IllegalTransitionError` when it isn't ended, is completed, or
+    waits for a prerequisite that is failed or cancelled itself.
+    """
+    task = _existing(stores, task_id)
+    _check_prerequisites(stores, task)
+    revived = [_revive(stores, task, actor, now)]
+    waiting = sorted(stores.graph.cancelled_by(task_id), key=lambda t: t.dependency_depth)
+    for dependent in waiting:
+        if dependent.status is TaskStatus.CANCELLED and not _dead_ends(stores, dependent):
+            revived.append(_revive(stores, dependent, actor, now))
+    return revived
+
+
+def _dead_ends(stores: Stores, task: Task) -> Sequence[Task]:
+    ended = {TaskStatus.FAILED, TaskStatus.CANCELLED}
+    return [other for other in stores.graph.unmet(task.id) if other.status in ended]
+
+
+def _check_prerequisites(stores: Stores, task: Task) -> None:
+    dead = _dead_ends(stores, task)
+    if dead:
+        raise IllegalTransitionError(
+            f"task {task.id} waits for task {dead[0].id}, which is {dead[0].status}; "
+            f"run `abathur task retry {dead[0].id}` first"
+        )
+
+
+def _revive(stores: Stores, task: Task, actor: str, now: datetime) -> Task:
+    fresh = moved(
+        task,
+        waiting_status(task.unmet_count, task.not_before, now),
+        now,
+        completed_at=None,
+        error_message=None,
+        result_data=None,
+        cancelled_by=None,
+        retry_count=0,
+        rework_count=0,
+        lost_count=0,
+    )
+    return trail.save(stores, Action.TASK_RETRIED, task, fresh, actor, now)

@@ -1,0 +1,144 @@
+"""Handing tasks out: each to one worker, for as long as it renews its lease."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from abathur.domain.agents import Worker
+from abathur.domain.audit import Action
+from abathur.domain.leases import check_fence
+from abathur.domain.runs import Attempt, OutcomeKind
+from abathur.domain.tasks import JsonObject, Task, TaskStatus, moved
+from abathur.ports.stores import Stores
+from abathur.services import trail
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A task that is the caller's to run, and the record of the run that begins."""
+
+    task: Task
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a worker still holds after renewing: id -> fence. What is missing here was lost."""
+
+    tasks: Mapping[str, int]
+    landings: Mapping[str, int]
+    worker: Worker | None
+
+
+def actor_of(worker_id: str) -> str:
+    return f"worker:{worker_id}"
+
+
+def promote_due(stores: Stores, now: datetime, actor: str) -> Sequence[Task]:
+    """Make ready what waited for a time that has come."""
+    return [_promote(stores, task, actor, now) for task in stores.tasks.due(now)]
+
+
+def _promote(stores: Stores, task: Task, actor: str, now: datetime) -> Task:
+    ready = moved(task, TaskStatus.READY, now, not_before=None)
+    return trail.save(stores, Action.TASK_READY, task, ready, actor, now)
+
+
+def claim(
+    stores: Stores, *, worker_id: str, limit: int, now: datetime, lease: timedelta
+) -> Sequence[Claim]:
+    """Take up to `limit` ready tasks, the most urgent first. Each is handed out exactly once."""
+    actor = actor_of(worker_id)
+    promote_due(stores, now, actor)
+    tasks = stores.tasks.claim(worker_id, limit, now, now + lease)
+    return [_begin(stores, task, worker_id, now) for task in tasks]
+
+
+def _begin(stores: Stores, task: Task, worker_id: str, now: datetime) -> Claim:
+    attempt = Attempt(
+        task_id=task.id,
+        number=task.attempt_count,
+        fence=task.fence,
+        worker_id=worker_id,
+        runtime=None,
+        model=None,
+        session_id=None,
+        branch=None,
+        worktree_path=None,
+        base_commit=None,
+        head_commit=None,
+        salvage_ref=None,
+        transcript_path=None,
+        pid=None,
+        pid_started_at=None,
+        lease_until=task.lease_until,
+        started_at=now,
+        ended_at=None,
+        outcome=None,
+        exit_code=None,
+        error_message=None,
+        usage=None,
+        feedback=_feedback(stores, task),
+    )
+    stores.attempts.insert(attempt)
+    trail.record(
+        stores,
+        Action.TASK_CLAIMED,
+        task.id,
+        actor_of(worker_id),
+        now,
+        status=[TaskStatus.READY, TaskStatus.RUNNING],
+        worker_id=worker_id,
+        attempt_count=attempt.number,
+        error_message=None,
+        **({"started_at": now.isoformat()} if attempt.number == 1 else {}),
+    )
+    return Claim(task, attempt)
+
+
+def _feedback(stores: Stores, task: Task) -> JsonObject | None:
+    """Why the attempt before was sent back by its landing, if it was."""
+    if task.rework_count == 0:
+        return None
+    landings = stores.landings.of_task(task.id)
+    return landings[-1].facts if landings else None
+
+
+def renew(stores: Stores, *, worker_id: str, now: datetime, lease: timedelta) -> Held:
+    """Prolong everything that a worker holds, in one transaction."""
+    until = now + lease
+    return Held(
+        tasks=stores.tasks.renew(worker_id, until),
+        landings=stores.landings.renew(worker_id, until),
+        worker=stores.workers.beat(worker_id, now, until),
+    )
+
+
+def adopt(
+    stores: Stores, task_id: str, *, fence: int, worker_id: str, now: datetime, lease: timedelta
+) -> tuple[Task, Attempt | None]:
+    """Take over a running task whose worker is gone, to clean up after it.
+
+    Its attempt is over from here on, and nothing that the old worker may still write is accepted.
+    Raises `StaleFenceError` when somebody else was faster.
+    """
+    old = stores.tasks.get(task_id)
+    check_fence(f"task {task_id}", old.fence if old else -1, fence)
+    assert old is not None
+    task = replace(
+        old, worker_id=worker_id, lease_until=now + lease, fence=old.fence + 1, last_updated_at=now
+    )
+    trail.save(stores, Action.TASK_ADOPTED, old, task, actor_of(worker_id), now)
+    attempt = stores.attempts.get(task_id, task.attempt_count)
+    if attempt is not None and attempt.ended_at is None:
+        lost = replace(
+            attempt,
+            ended_at=now,
+            outcome=OutcomeKind.LOST,
+            error_message=f"worker {attempt.worker_id} was gone",
+        )
+        stores.attempts.save(lost)
+    stores.workers.end_agents(task_id, now)
+    return task, attempt

@@ -1,0 +1,66 @@
+"""How tasks end, and what their end does to others. Parts of use cases, not use cases themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from abathur.domain.audit import Action
+from abathur.domain.tasks import Task, TaskStatus, moved
+from abathur.ports.stores import Stores
+from abathur.services import trail
+from abathur.services.submitting import waiting_status
+
+
+def complete(stores: Stores, task: Task, actor: str, now: datetime) -> Sequence[Task]:
+    """Make it completed and let go what waited only for it; the tasks let go."""
+    done = moved(task, TaskStatus.COMPLETED, now, completed_at=now, error_message=None)
+    trail.save(stores, Action.TASK_COMPLETED, task, done, actor, now)
+    return [
+        _let_go(stores, dependent, actor, now)
+        for dependent in stores.graph.resolve(task.id, now)
+        if dependent.status is TaskStatus.BLOCKED and dependent.unmet_count == 0
+    ]
+
+
+def _let_go(stores: Stores, task: Task, actor: str, now: datetime) -> Task:
+    free = moved(task, waiting_status(0, task.not_before, now), now)
+    return trail.save(stores, Action.TASK_READY, task, free, actor, now)
+
+
+def fail(stores: Stores, task: Task, message: str, actor: str, now: datetime) -> Sequence[Task]:
+    """Make it failed for good and cancel all that waits for it; the tasks cancelled."""
+    failed = moved(task, TaskStatus.FAILED, now, completed_at=now, error_message=message)
+    trail.save(stores, Action.TASK_FAILED, task, failed, actor, now)
+    reason = f"cancelled because task {task.id} failed"
+    return cancel_dependents(stores, task, reason, actor, now)
+
+
+def cancel_dependents(
+    stores: Stores, root: Task, reason: str, actor: str, now: datetime
+) -> Sequence[Task]:
+    """Cancel everything that waits for `root`, at any distance; each remembers `root`."""
+    cancelled: list[Task] = []
+    seen = {root.id}
+    open_ids = [root.id]
+    while open_ids:
+        for task in stores.graph.dependents(open_ids.pop()):
+            if task.id not in seen and not task.status.is_final:
+                seen.add(task.id)
+                open_ids.append(task.id)
+                cancelled.append(_cancel_dependent(stores, task, root.id, reason, actor, now))
+    return cancelled
+
+
+def _cancel_dependent(
+    stores: Stores, task: Task, root_id: str, reason: str, actor: str, now: datetime
+) -> Task:
+    gone = moved(
+        task,
+        TaskStatus.CANCELLED,
+        now,
+        completed_at=now,
+        error_message=reason,
+        cancelled_by=root_id,
+    )
+    return trail.save(stores, Action.TASK_CANCELLED, task, gone, actor, now)

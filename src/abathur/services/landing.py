@@ -1,0 +1,168 @@
+"""The landing queue: from a finished attempt to a proof, one landing a target at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from abathur.domain.audit import Action
+from abathur.domain.errors import IllegalTransitionError, NotFoundError
+from abathur.domain.landing import Landing, LandingState, Proof
+from abathur.domain.leases import check_fence
+from abathur.domain.tasks import JsonObject, Task, TaskStatus, moved
+from abathur.ports.stores import Stores
+from abathur.services import trail
+from abathur.services.claiming import actor_of
+from abathur.services.finishing import complete, fail
+
+
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    landing: Landing
+    task: Task
+    released: Sequence[Task] = ()
+    """What the landing let go, or what its failure took along."""
+
+
+def claim_landing(
+    stores: Stores, *, worker_id: str, now: datetime, lease: timedelta
+) -> Landing | None:
+    """Take the next landing; see `LandingStore.claim`."""
+    landing = stores.landings.claim(worker_id, now, now + lease)
+    if landing is not None:
+        actor = actor_of(worker_id)
+        trail.record(
+            stores, Action.LANDING_STARTED, landing.task_id, actor, now, attempt=landing.attempt
+        )
+    return landing
+
+
+def _current(stores: Stores, landing: Landing) -> tuple[Landing, Task]:
+    """The rows as they are now, if the landing is still ours and its task still wants it."""
+    now_there = stores.landings.get(landing.id)
+    task = stores.tasks.get(landing.task_id)
+    if now_there is None or task is None:
+        raise NotFoundError(f"landing {landing.id} is gone from the database")
+    check_fence(f"landing {landing.id}", now_there.fence, landing.fence)
+    if task.status is not TaskStatus.RUNNING:
+        raise IllegalTransitionError(f"task {task.id} is {task.status}; its work must not land")
+    return now_there, task
+
+
+def announce_merge(
+    stores: Stores, landing: Landing, *, target_before: str, merge_commit: str
+) -> Landing:
+    """Write down which commit the target is about to be moved to, before it is moved.
+
+    After this the task can't be cancelled until the landing has ended: its work may be in the
+    target already. Raises `StaleFenceError`, `IllegalTransitionError`.
+    """
+    current, _ = _current(stores, landing)
+    announced = replace(current, target_before=target_before, merge_commit=merge_commit)
+    stores.landings.save(announced, landing.fence)
+    return announced
+
+
+def withdraw_merge(stores: Stores, landing: Landing) -> Landing:
+    """Take the announcement back, once it is certain that the target was not moved."""
+    current, _ = _current(stores, landing)
+    withdrawn = replace(current, target_before=None, merge_commit=None)
+    stores.landings.save(withdrawn, landing.fence)
+    return withdrawn
+
+
+def conclude(
+    stores: Stores, landing: Landing, proof: Proof, *, detail: str | None, now: datetime
+) -> Concluded:
+    """Complete the task on the strength of a proof, and let go what waited for it."""
+    current, task = _current(stores, landing)
+    state = LandingState.LANDED if proof.merge_commit else LandingState.NOTHING_CHANGED
+    ended = _end(stores, current, state, now, detail=detail, proof=proof)
+    actor = actor_of(landing.worker_id or "")
+    released = complete(stores, task, actor, now)
+    return Concluded(ended, stores.tasks.get(task.id) or task, released)
+
+
+def refuse(
+    stores: Stores,
+    landing: Landing,
+    state: LandingState,
+    *,
+    detail: str,
+    facts: JsonObject,
+    verify_log: str | None,
+    max_rework: int,
+    now: datetime,
+) -> Concluded:
+    """End the landing without success: back to an agent with the facts, or failed with them."""
+    current, task = _current(stores, landing)
+    ended = _end(
+        stores, current, state, now, detail=detail, facts=facts, verify_log=verify_log
+    )
+    actor = actor_of(landing.worker_id or "")
+    if task.rework_count >= max_rework:
+        taken_along = fail(stores, task, detail, actor, now)
+        return Concluded(ended, stores.tasks.get(task.id) or task, taken_along)
+    again = moved(
+        task, TaskStatus.READY, now, rework_count=task.rework_count + 1, error_message=detail
+    )
+    trail.save(stores, Action.TASK_HANDED_BACK, task, again, actor, now)
+    return Concluded(ended, again)
+
+
+def _end(
+    stores: Stores,
+    landing: Landing,
+    state: LandingState,
+    now: datetime,
+    *,
+    detail: str | None,
+    proof: Proof | None = None,
+    facts: JsonObject | None = None,
+    verify_log: str | None = None,
+) -> Landing:
+    ended = replace(
+        landing,
+        state=state,
+        ended_at=now,
+        lease_until=None,
+        fence=landing.fence + 1,
+        detail=detail,
+        proof=proof,
+        facts=facts,
+        verify_log=verify_log or landing.verify_log,
+    )
+    stores.landings.save(ended, landing.fence)
+    trail.record(
+        stores,
+        Action.LANDING_ENDED,
+        landing.task_id,
+        actor_of(landing.worker_id or ""),
+        now,
+        attempt=landing.attempt,
+        state=state,
+        target=landing.target,
+        merge_commit=landing.merge_commit,
+        detail=detail,
+    )
+    return ended
+
+
+def release_landing(stores: Stores, landing: Landing) -> None:
+    """Give a landing back to the queue, with what it had reached."""
+    current = stores.landings.get(landing.id)
+    if current is None or current.fence != landing.fence or current.state.is_final:
+        return
+    freed = replace(
+        current, state=LandingState.QUEUED, worker_id=None, lease_until=None, fence=current.fence + 1
+    )
+    stores.landings.save(freed, landing.fence)
+
+
+def release_landings_of(stores: Stores, worker_id: str) -> Sequence[Landing]:
+    """Give back everything that a dead worker was landing."""
+    held = stores.landings.held(worker_id)
+    for landing in held:
+        release_landing(stores, landing)
+    return held

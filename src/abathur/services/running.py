@@ -1,0 +1,235 @@
+"""What a worker writes down about a run: its start, its events, its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from abathur.domain.agents import Agent
+from abathur.domain.audit import Action
+from abathur.domain.errors import NotFoundError
+from abathur.domain.landing import Landing, LandingState
+from abathur.domain.leases import check_fence
+from abathur.domain.retry import Decision, RetryPolicy, decide
+from abathur.domain.runs import Attempt, Outcome, OutcomeKind, RunEvent
+from abathur.domain.tasks import Task, TaskStatus, moved
+from abathur.ports.stores import Stores
+from abathur.services import trail
+from abathur.services.claiming import actor_of
+from abathur.services.finishing import fail
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who writes, about which run, under which fence."""
+
+    task_id: str
+    number: int
+    fence: int
+    worker_id: str
+
+
+def _held(stores: Stores, holder: Holder) -> tuple[Task, Attempt]:
+    task = stores.tasks.get(holder.task_id)
+    attempt = stores.attempts.get(holder.task_id, holder.number)
+    if task is None or attempt is None:
+        raise NotFoundError(f"no attempt {holder.number} of a task {holder.task_id} is known")
+    check_fence(f"task {holder.task_id}", task.fence, holder.fence)
+    return task, attempt
+
+
+def start(stores: Stores, holder: Holder, agent: Agent, now: datetime, **facts: Any) -> None:
+    """Write down what the run is made of before its program starts. `facts` are attempt fields.
+
+    Raises `StaleFenceError`.
+    """
+    task, attempt = _held(stores, holder)
+    stores.attempts.save(replace(attempt, **facts))
+    stores.workers.insert_agent(agent)
+    placed = replace(
+        task,
+        task_branch=facts.get("branch"),
+        worktree_path=facts.get("worktree_path"),
+        fence=task.fence,
+        last_updated_at=now,
+    )
+    trail.save(stores, Action.ATTEMPT_STARTED, task, placed, actor_of(holder.worker_id), now)
+
+
+def add_process(stores: Stores, holder: Holder, pid: int, pid_started_at: float) -> None:
+    _, attempt = _held(stores, holder)
+    stores.attempts.save(replace(attempt, pid=pid, pid_started_at=pid_started_at))
+
+
+def add_events(
+    stores: Stores, task_id: str, number: int, events: Iterable[tuple[int, datetime, RunEvent]]
+) -> None:
+    """Keep events of a run. They are evidence, so they are taken from a worker without a lease."""
+    stores.attempts.add_events(task_id, number, events)
+
+
+def add_salvage(
+    stores: Stores, task_id: str, number: int, ref: str, commit: str, now: datetime
+) -> None:
+    """Write down where the work of an attempt is kept. Evidence too: needs no fence."""
+    attempt = stores.attempts.get(task_id, number)
+    if attempt is None or attempt.salvage_ref == ref:
+        return
+    stores.attempts.save(replace(attempt, salvage_ref=ref, head_commit=commit))
+    actor = actor_of(attempt.worker_id)
+    trail.record(
+        stores, Action.WORK_SALVAGED, task_id, actor, now, attempt=number, ref=ref, commit=commit
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """How a run ended, as its worker saw it."""
+
+    outcome: Outcome
+    base_commit: str | None = None
+    head_commit: str | None = None
+    target: str | None = None
+    landing_id: str = ""
+    """For the landing that a success asks for."""
+    chance: float = 0.0
+    """Uniform in [0, 1), for the jitter of the back-off."""
+
+
+def report(
+    stores: Stores, holder: Holder, report: Report, policy: RetryPolicy, now: datetime
+) -> Task:
+    """End the attempt and decide what becomes of the task: landing, another try, or failed.
+
+    Raises `StaleFenceError` when the lease was lost; then nothing is written.
+    """
+    task, attempt = _held(stores, holder)
+    outcome = report.outcome
+    ended = replace(
+        attempt,
+        ended_at=now,
+        outcome=outcome.kind,
+        exit_code=outcome.exit_code,
+        error_message=outcome.message or None,
+        usage=outcome.usage,
+        head_commit=report.head_commit or attempt.head_commit,
+    )
+    stores.attempts.save(ended)
+    stores.workers.end_agents(task.id, now)
+    _tell_end(stores, holder, outcome, now)
+    if outcome.kind is OutcomeKind.SUCCEEDED:
+        return _ask_landing(stores, task, report, holder, now)
+    return after_failure(stores, task, outcome, policy, report.chance, now, holder.worker_id)
+
+
+def _tell_end(stores: Stores, holder: Holder, outcome: Outcome, now: datetime) -> None:
+    actor = actor_of(holder.worker_id)
+    data = {"attempt": holder.number, "outcome": outcome.kind, "exit_code": outcome.exit_code}
+    trail.record(stores, Action.ATTEMPT_ENDED, holder.task_id, actor, now, **data)
+
+
+def _ask_landing(
+    stores: Stores, task: Task, report: Report, holder: Holder, now: datetime
+) -> Task:
+    """From here on the landing carries the task; no worker needs to hold it."""
+    assert report.base_commit and report.head_commit and report.target
+    landing = Landing(
+        id=report.landing_id,
+        task_id=task.id,
+        attempt=holder.number,
+        target=report.target,
+        base_commit=report.base_commit,
+        work_commit=report.head_commit,
+        state=LandingState.QUEUED,
+        rank=task.rank,
+        worker_id=None,
+        lease_until=None,
+        fence=0,
+        requested_at=now,
+        started_at=None,
+        ended_at=None,
+        target_before=None,
+        merge_commit=None,
+        verify_log=None,
+        detail=None,
+        proof=None,
+        facts=None,
+    )
+    stores.landings.insert(landing)
+    waiting = replace(
+        task,
+        worker_id=None,
+        lease_until=None,
+        fence=task.fence + 1,
+        result_data=report.outcome.result_data,
+        lost_count=0,
+        last_updated_at=now,
+    )
+    return trail.save(
+        stores, Action.LANDING_REQUESTED, task, waiting, actor_of(holder.worker_id), now
+    )
+
+
+def after_failure(
+    stores: Stores,
+    task: Task,
+    outcome: Outcome,
+    policy: RetryPolicy,
+    chance: float,
+    now: datetime,
+    worker_id: str,
+) -> Task:
+    """Hand the running task back for another try, now or later, or let it fail."""
+    decision = decide(
+        outcome.kind,
+        retry_count=task.retry_count,
+        max_retries=task.max_retries,
+        lost_count=task.lost_count,
+        retry_after_seconds=outcome.retry_after_seconds,
+        policy=policy,
+        chance=chance,
+    )
+    actor = actor_of(worker_id)
+    if not decision.retry:
+        fail(stores, task, outcome.message or f"the attempt ended: {outcome.kind}", actor, now)
+        return stores.tasks.get(task.id) or task
+    return _try_again(stores, task, outcome, decision, actor, now)
+
+
+def _try_again(
+    stores: Stores, task: Task, outcome: Outcome, decision: Decision, actor: str, now: datetime
+) -> Task:
+    lost = task.lost_count + 1 if outcome.kind is OutcomeKind.LOST else 0
+    later = decision.delay > timedelta(0)
+    again = moved(
+        task,
+        TaskStatus.PENDING if later else TaskStatus.READY,
+        now,
+        not_before=now + decision.delay if later else None,
+        retry_count=task.retry_count + int(decision.spends),
+        lost_count=lost,
+        error_message=outcome.message or None,
+    )
+    action = Action.TASK_BACKED_OFF if later else Action.TASK_HANDED_BACK
+    return trail.save(stores, action, task, again, actor, now)
+
+
+def take_back(
+    stores: Stores,
+    task_id: str,
+    *,
+    fence: int,
+    worker_id: str,
+    policy: RetryPolicy,
+    chance: float,
+    now: datetime,
+) -> Task:
+    """Queue an adopted task again, after its processes were ended and its work was kept."""
+    task = stores.tasks.get(task_id)
+    if task is None:
+        raise NotFoundError(f"no task has the id {task_id}")
+    check_fence(f"task {task_id}", task.fence, fence)
+    lost = Outcome(kind=OutcomeKind.LOST, message="the worker of its last attempt was gone")
+    return after_failure(stores, task, lost, policy, chance, now, worker_id)

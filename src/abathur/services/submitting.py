@@ -1,0 +1,152 @@
+"""Putting tasks into the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from abathur.domain.audit import Action
+from abathur.domain.errors import IdempotencyConflictError, InvalidInputError, NotFoundError
+from abathur.domain.priority import Position, rank
+from abathur.domain.tasks import NewTask, Task, TaskStatus
+from abathur.ports.stores import Stores
+from abathur.services import trail
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    task: Task
+    created: bool
+    """False when the idempotency key was known and the task that it stands for is returned."""
+
+
+def submit(
+    stores: Stores, new: NewTask, *, task_id: str, now: datetime, actor: str
+) -> Submitted:
+    """Queue one task: ready, blocked by prerequisites, or pending until `not_before`.
+
+    The same idempotency key with the same prompt and agent type returns the task that is there.
+    Raises `NotFoundError`, `InvalidInputError`, `IdempotencyConflictError`.
+    """
+    known = _known(stores, new)
+    if known is not None:
+        return Submitted(known, created=False)
+    prerequisites = _checked_prerequisites(stores, new.prerequisites)
+    _check_parent(stores, new.parent_task_id)
+    task = _built(new, prerequisites, task_id, now)
+    stores.tasks.insert(task)
+    trail.record(stores, Action.TASK_SUBMITTED, task.id, actor, now, **_told(task))
+    for prerequisite in prerequisites:
+        rerank(stores, prerequisite, actor, now)
+    return Submitted(task, created=True)
+
+
+def _known(stores: Stores, new: NewTask) -> Task | None:
+    if new.idempotency_key is None:
+        return None
+    known = stores.tasks.by_key(new.idempotency_key)
+    if known is not None and (known.prompt, known.agent_type) != (new.prompt, new.agent_type):
+        raise IdempotencyConflictError(
+            f"idempotency key `{new.idempotency_key}` already stands for task {known.id} with "
+            "another prompt or agent type; use a new key for a new task"
+        )
+    return known
+
+
+def _checked_prerequisites(stores: Stores, ids: Sequence[str]) -> Sequence[Task]:
+    found = stores.tasks.get_many(ids)
+    missing = set(ids) - {task.id for task in found}
+    if missing:
+        raise NotFoundError(f"no task has the id {min(missing)}, named as a prerequisite")
+    for task in found:
+        if task.status in {TaskStatus.FAILED, TaskStatus.CANCELLED}:
+            raise InvalidInputError(
+                f"prerequisite {task.id} is {task.status} and would block this task for ever; "
+                f"run `abathur task retry {task.id}` first, or leave it out"
+            )
+    return found
+
+
+def _check_parent(stores: Stores, parent_task_id: str | None) -> None:
+    if parent_task_id is not None and stores.tasks.get(parent_task_id) is None:
+        raise NotFoundError(f"no task has the id {parent_task_id}, named as the parent")
+
+
+def _built(new: NewTask, prerequisites: Sequence[Task], task_id: str, now: datetime) -> Task:
+    unmet = sum(task.status is not TaskStatus.COMPLETED for task in prerequisites)
+    depth = max((task.dependency_depth + 1 for task in prerequisites), default=0)
+    position = Position(priority=new.priority, depth=depth, blocking=0, source=new.source)
+    return Task(
+        id=task_id,
+        summary=new.summary,
+        prompt=new.prompt,
+        agent_type=new.agent_type,
+        priority=new.priority,
+        status=waiting_status(unmet, new.not_before, now),
+        source=new.source,
+        parent_task_id=new.parent_task_id,
+        deadline=new.deadline,
+        estimated_duration_seconds=new.estimated_duration_seconds,
+        max_retries=new.max_retries,
+        max_execution_timeout_seconds=new.max_execution_timeout_seconds,
+        input_data=dict(new.input_data),
+        result_data=None,
+        error_message=None,
+        feature_branch=new.feature_branch,
+        task_branch=None,
+        worktree_path=None,
+        idempotency_key=new.idempotency_key,
+        created_by=new.created_by,
+        submitted_at=now,
+        started_at=None,
+        completed_at=None,
+        last_updated_at=now,
+        not_before=new.not_before,
+        dependency_depth=depth,
+        unmet_count=unmet,
+        rank=rank(position, now, new.deadline, new.estimated_duration_seconds),
+        fence=0,
+        worker_id=None,
+        lease_until=None,
+        attempt_count=0,
+        retry_count=0,
+        rework_count=0,
+        lost_count=0,
+        cancelled_by=None,
+        prerequisites=tuple(task.id for task in prerequisites),
+    )
+
+
+def waiting_status(unmet: int, not_before: datetime | None, now: datetime) -> TaskStatus:
+    """Where a task that nobody runs belongs."""
+    if unmet:
+        return TaskStatus.BLOCKED
+    if not_before is not None and not_before > now:
+        return TaskStatus.PENDING
+    return TaskStatus.READY
+
+
+def _told(task: Task) -> dict[str, object]:
+    """The whole task as it was submitted: from here on the trail tells differences only."""
+    return {
+        name: trail.plain(getattr(task, name))
+        for name in Task.__dataclass_fields__
+        if getattr(task, name) is not None
+    }
+
+
+def rerank(stores: Stores, task: Task, actor: str, now: datetime) -> None:
+    """Recompute the place of a waiting task after its place in the graph has changed."""
+    if task.status.is_final or task.status is TaskStatus.RUNNING:
+        return
+    position = Position(
+        priority=task.priority,
+        depth=task.dependency_depth,
+        blocking=stores.graph.dependent_count(task.id),
+        source=task.source,
+    )
+    new = rank(position, task.submitted_at, task.deadline, task.estimated_duration_seconds)
+    if new != task.rank:
+        stores.tasks.rerank(task.id, new)
+        trail.record(stores, Action.TASK_RERANKED, task.id, actor, now, rank=new)

@@ -1,0 +1,48 @@
+"""Writing a change of a task together with its entry in the audit trail."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from abathur.domain.audit import Action, AuditEntry
+from abathur.domain.tasks import Task
+from abathur.ports.stores import Stores
+
+UNTOLD = frozenset({"id", "prerequisites", "last_updated_at", "fence", "lease_until"})
+"""What the trail leaves out: told by the entry itself, or of no meaning afterwards."""
+
+
+def record(
+    stores: Stores, action: Action, task_id: str, actor: str, now: datetime, **data: Any
+) -> None:
+    entry = AuditEntry(
+        timestamp=now, task_id=task_id, action_type=action, actor=actor, action_data=data
+    )
+    stores.audit.append(entry)
+
+
+def save(
+    stores: Stores, action: Action, old: Task, new: Task, actor: str, now: datetime
+) -> Task:
+    """Write the task under the fence that `old` was read with, and what changed to the trail.
+
+    Raises `StaleFenceError`.
+    """
+    stores.tasks.save(new, old.fence)
+    record(stores, action, new.id, actor, now, **changes(old, new))
+    return new
+
+
+def changes(old: Task, new: Task) -> dict[str, Any]:
+    """`status` as [old, new], every other changed field with its new value."""
+    told: dict[str, Any] = {}
+    for name in Task.__dataclass_fields__:
+        before, after = getattr(old, name), getattr(new, name)
+        if name not in UNTOLD and before != after:
+            told[name] = [before, after] if name == "status" else plain(after)
+    return told
+
+
+def plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value

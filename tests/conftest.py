@@ -1,0 +1,72 @@
+"""What every test stands on: a home, a git identity and an event loop of its own."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+GIT_CONFIG = """\
+[advice]
+    detachedHead = false
+[commit]
+    gpgSign = false
+[gc]
+    auto = 0
+[init]
+    defaultBranch = main
+[maintenance]
+    auto = false
+"""
+
+# A loaded machine is slow at times: a slow example is not a wrong one.
+settings.register_profile("abathur", deadline=None)
+settings.load_profile("abathur")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def isolated_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home of this worker's own: no test reads or writes the user's files or git settings."""
+    home = tmp_path_factory.mktemp("home")
+    git_config = home / "gitconfig"
+    git_config.write_text(GIT_CONFIG)
+    runtime = home / "run"
+    runtime.mkdir(mode=0o700)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("ABATHUR_", "GIT_"))]:
+            patch.delenv(name)
+        for name, value in {
+            "HOME": home,
+            "XDG_CACHE_HOME": home / ".cache",
+            "XDG_CONFIG_HOME": home / ".config",
+            "XDG_DATA_HOME": home / ".local" / "share",
+            "XDG_RUNTIME_DIR": runtime,
+            "XDG_STATE_HOME": home / ".local" / "state",
+            "GIT_CONFIG_GLOBAL": git_config,
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_AUTHOR_NAME": "Ada Author",
+            "GIT_AUTHOR_EMAIL": "author@example.org",
+            "GIT_COMMITTER_NAME": "Carl Committer",
+            "GIT_COMMITTER_EMAIL": "committer@example.org",
+        }.items():
+            patch.setenv(name, str(value))
+        yield home
+
+
+@pytest.fixture
+def git_repo(tmp_path: Path) -> Path:
+    """A repository with one commit on `main`."""
+    repo = tmp_path / "repo"
+    repo.mkdir()
+    (repo / "README.md").write_text("# A project\n")
+    for args in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "Start"]):
+        subprocess.run(["git", *args], cwd=repo, check=True)
+    return repo
