@@ -59,6 +59,12 @@ def worktree_name(task_id: str, attempt: int) -> str:
     return f"{task_id}-{attempt}"
 
 
+def parse_worktree_name(name: str) -> tuple[str, int] | None:
+    """(task id, attempt) of a folder that `worktree_name` named; None for any other."""
+    task_id, _, number = name.rpartition("-")
+    return (task_id, int(number)) if task_id and number.isascii() and number.isdigit() else None
+
+
 def salvage_ref(task_id: str, attempt: int) -> str:
     """Where work that didn't land is kept. Outside `refs/heads`: no branch list shows it."""
     return f"{SALVAGE_PREFIX}/{task_id}/{attempt}"

@@ -129,3 +129,11 @@ class AgentUnavailableError(AbathurError):
 
 class SwarmError(AbathurError):
     """The swarm can't start or was told something it can't do."""
+
+
+class IntegrityViolation(DatabaseError):
+    """A constraint refused the write. `constraint` is how the database named it."""
+
+    def __init__(self, message: str, constraint: str) -> None:
+        super().__init__(message)
+        self.constraint = constraint

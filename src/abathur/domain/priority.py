@@ -7,7 +7,8 @@ the moment, which would have to be rewritten all the time, but a constant, the r
 Why a constant is enough. Let a waiting task gain one point of score for every `MS_PER_POINT`. Two
 tasks a and b then have at time t the effective scores
 
-    score(a) + (t - submitted(a)) / MS_PER_POINT   and   score(b) + (t - submitted(b)) / MS_PER_POINT
+    score(a) + (t - submitted(a)) / MS_PER_POINT
+    score(b) + (t - submitted(b)) / MS_PER_POINT
 
 whose difference doesn't contain t: who is ahead once is ahead for ever. Multiplied by
 `-MS_PER_POINT`, with t dropped, that order is the ascending order of

@@ -68,7 +68,7 @@ class RetryPolicy:
 
     def _capped(self, retry_number: int) -> float:
         try:
-            grown = self.initial_seconds * self.factor ** max(0, retry_number - 1)
+            grown = self.initial_seconds * float(self.factor) ** max(0, retry_number - 1)
         except OverflowError:
             return self.max_seconds if self.initial_seconds else 0.0
         return min(grown, self.max_seconds)

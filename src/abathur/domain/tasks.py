@@ -41,9 +41,7 @@ class TaskStatus(StrEnum):
         return self in FINAL_STATUSES
 
 
-FINAL_STATUSES: Final = frozenset(
-    {TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED}
-)
+FINAL_STATUSES: Final = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED})
 
 _S = TaskStatus
 TRANSITIONS: Final[Mapping[TaskStatus, frozenset[TaskStatus]]] = {
@@ -112,7 +110,7 @@ class NewTask:
         _check_aware("deadline", self.deadline)
         _check_aware("not_before", self.not_before)
         if not isinstance(self.input_data, Mapping):
-            raise InvalidInputError("input_data: a JSON object is needed, like {\"key\": 1}")
+            raise InvalidInputError('input_data: a JSON object is needed, like {"key": 1}')
 
 
 def checked_summary(summary: str, prompt: str) -> str:
@@ -145,7 +143,7 @@ def _check_agent_type(agent_type: str) -> None:
 
 
 def _check_range(name: str, value: int, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+    if type(value) is not int or not low <= value <= high:  # a bool is no number
         raise InvalidInputError(f"{name}: {value!r} isn't a whole number from {low} to {high}")
 
 

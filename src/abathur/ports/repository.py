@@ -88,6 +88,15 @@ class Worktrees(Protocol):
 
     async def add_detached_worktree(self, path: Path, commit: str) -> None: ...
 
+    async def remove_detached_worktree(self, path: Path) -> None:
+        """Remove a worktree that `add_detached_worktree` made, with all that a check left in it.
+
+        Raises `GitError`, and nothing is removed, when a branch is checked out there or its head
+        is a commit that no ref holds and that it wasn't made with. A folder that is gone is no
+        error.
+        """
+        ...
+
     async def commit_leftovers(self, path: Path, message: str) -> str:
         """Commit everything that is changed or new in the worktree; the head commit then."""
         ...

@@ -77,6 +77,16 @@ class TaskStore(Protocol):
         """Change the place in the order of claiming; no change of status, so no new fence."""
         ...
 
+    def counts(self) -> Mapping[TaskStatus, int]: ...
+
+    def ahead(self, task: Task) -> int:
+        """How many ready tasks are claimed before this one."""
+        ...
+
+
+class ClaimStore(Protocol):
+    """Which tasks may run, and who runs them until when."""
+
     def claim(
         self, worker_id: str, limit: int, now: datetime, lease_until: datetime
     ) -> Sequence[Task]:
@@ -101,11 +111,7 @@ class TaskStore(Protocol):
         """When the first pending task becomes ready."""
         ...
 
-    def counts(self) -> Mapping[TaskStatus, int]: ...
-
-    def ahead(self, task: Task) -> int:
-        """How many ready tasks are claimed before this one."""
-        ...
+    def any_ready(self) -> bool: ...
 
 
 class GraphStore(Protocol):
@@ -230,6 +236,9 @@ class Stores(Protocol):
 
     @property
     def tasks(self) -> TaskStore: ...
+
+    @property
+    def claims(self) -> ClaimStore: ...
 
     @property
     def graph(self) -> GraphStore: ...

@@ -38,7 +38,7 @@ def actor_of(worker_id: str) -> str:
 
 def promote_due(stores: Stores, now: datetime, actor: str) -> Sequence[Task]:
     """Make ready what waited for a time that has come."""
-    return [_promote(stores, task, actor, now) for task in stores.tasks.due(now)]
+    return [_promote(stores, task, actor, now) for task in stores.claims.due(now)]
 
 
 def _promote(stores: Stores, task: Task, actor: str, now: datetime) -> Task:
@@ -52,7 +52,7 @@ def claim(
     """Take up to `limit` ready tasks, the most urgent first. Each is handed out exactly once."""
     actor = actor_of(worker_id)
     promote_due(stores, now, actor)
-    tasks = stores.tasks.claim(worker_id, limit, now, now + lease)
+    tasks = stores.claims.claim(worker_id, limit, now, now + lease)
     return [_begin(stores, task, worker_id, now) for task in tasks]
 
 
@@ -110,7 +110,7 @@ def renew(stores: Stores, *, worker_id: str, now: datetime, lease: timedelta) ->
     """Prolong everything that a worker holds, in one transaction."""
     until = now + lease
     return Held(
-        tasks=stores.tasks.renew(worker_id, until),
+        tasks=stores.claims.renew(worker_id, until),
         landings=stores.landings.renew(worker_id, until),
         worker=stores.workers.beat(worker_id, now, until),
     )

@@ -97,9 +97,7 @@ def refuse(
 ) -> Concluded:
     """End the landing without success: back to an agent with the facts, or failed with them."""
     current, task = _current(stores, landing)
-    ended = _end(
-        stores, current, state, now, detail=detail, facts=facts, verify_log=verify_log
-    )
+    ended = _end(stores, current, state, now, detail=detail, facts=facts, verify_log=verify_log)
     actor = actor_of(landing.worker_id or "")
     if task.rework_count >= max_rework:
         taken_along = fail(stores, task, detail, actor, now)
@@ -155,7 +153,11 @@ def release_landing(stores: Stores, landing: Landing) -> None:
     if current is None or current.fence != landing.fence or current.state.is_final:
         return
     freed = replace(
-        current, state=LandingState.QUEUED, worker_id=None, lease_until=None, fence=current.fence + 1
+        current,
+        state=LandingState.QUEUED,
+        worker_id=None,
+        lease_until=None,
+        fence=current.fence + 1,
     )
     stores.landings.save(freed, landing.fence)
 

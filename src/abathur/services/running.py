@@ -12,7 +12,7 @@ from abathur.domain.audit import Action
 from abathur.domain.errors import NotFoundError
 from abathur.domain.landing import Landing, LandingState
 from abathur.domain.leases import check_fence
-from abathur.domain.retry import Decision, RetryPolicy, decide
+from abathur.domain.retry import Decision, RetryAction, RetryPolicy, decide
 from abathur.domain.runs import Attempt, Outcome, OutcomeKind, RunEvent
 from abathur.domain.tasks import Task, TaskStatus, moved
 from abathur.ports.stores import Stores
@@ -40,7 +40,7 @@ def _held(stores: Stores, holder: Holder) -> tuple[Task, Attempt]:
     return task, attempt
 
 
-def start(stores: Stores, holder: Holder, agent: Agent, now: datetime, **facts: Any) -> None:
+def start(stores: Stores, /, holder: Holder, agent: Agent, now: datetime, **facts: Any) -> None:
     """Write down what the run is made of before its program starts. `facts` are attempt fields.
 
     Raises `StaleFenceError`.
@@ -130,9 +130,7 @@ def _tell_end(stores: Stores, holder: Holder, outcome: Outcome, now: datetime) -
     trail.record(stores, Action.ATTEMPT_ENDED, holder.task_id, actor, now, **data)
 
 
-def _ask_landing(
-    stores: Stores, task: Task, report: Report, holder: Holder, now: datetime
-) -> Task:
+def _ask_landing(stores: Stores, task: Task, report: Report, holder: Holder, now: datetime) -> Task:
     """From here on the landing carries the task; no worker needs to hold it."""
     assert report.base_commit and report.head_commit and report.target
     landing = Landing(
@@ -186,13 +184,13 @@ def after_failure(
         outcome.kind,
         retry_count=task.retry_count,
         max_retries=task.max_retries,
-        lost_count=task.lost_count,
+        lost_count=task.lost_count + (outcome.kind is OutcomeKind.LOST),
         retry_after_seconds=outcome.retry_after_seconds,
         policy=policy,
         chance=chance,
     )
     actor = actor_of(worker_id)
-    if not decision.retry:
+    if decision.action is not RetryAction.RETRY:
         fail(stores, task, outcome.message or f"the attempt ended: {outcome.kind}", actor, now)
         return stores.tasks.get(task.id) or task
     return _try_again(stores, task, outcome, decision, actor, now)

@@ -21,9 +21,7 @@ class Submitted:
     """False when the idempotency key was known and the task that it stands for is returned."""
 
 
-def submit(
-    stores: Stores, new: NewTask, *, task_id: str, now: datetime, actor: str
-) -> Submitted:
+def submit(stores: Stores, new: NewTask, *, task_id: str, now: datetime, actor: str) -> Submitted:
     """Queue one task: ready, blocked by prerequisites, or pending until `not_before`.
 
     The same idempotency key with the same prompt and agent type returns the task that is there.

@@ -22,9 +22,7 @@ def record(
     stores.audit.append(entry)
 
 
-def save(
-    stores: Stores, action: Action, old: Task, new: Task, actor: str, now: datetime
-) -> Task:
+def save(stores: Stores, action: Action, old: Task, new: Task, actor: str, now: datetime) -> Task:
     """Write the task under the fence that `old` was read with, and what changed to the trail.
 
     Raises `StaleFenceError`.

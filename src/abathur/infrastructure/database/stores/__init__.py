@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from abathur.infrastructure.database.engines.base import Session
 from abathur.infrastructure.database.stores.attempts import SqlAttempts
 from abathur.infrastructure.database.stores.audit import SqlAudit
+from abathur.infrastructure.database.stores.claims import SqlClaims
 from abathur.infrastructure.database.stores.graph import SqlGraph
 from abathur.infrastructure.database.stores.landings import SqlLandings
 from abathur.infrastructure.database.stores.tasks import SqlTasks
@@ -18,6 +19,7 @@ class SqlStores:
     """One transaction's stores: meets `ports.stores.Stores`."""
 
     tasks: SqlTasks
+    claims: SqlClaims
     graph: SqlGraph
     attempts: SqlAttempts
     landings: SqlLandings
@@ -28,6 +30,7 @@ class SqlStores:
 def open_stores(session: Session) -> SqlStores:
     return SqlStores(
         tasks=SqlTasks(session),
+        claims=SqlClaims(session),
         graph=SqlGraph(session),
         attempts=SqlAttempts(session),
         landings=SqlLandings(session),

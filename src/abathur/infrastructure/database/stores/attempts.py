@@ -27,9 +27,7 @@ class SqlAttempts:
         return None if row is None else attempt_of(row)
 
     def of_task(self, task_id: str) -> Sequence[Attempt]:
-        return [
-            attempt_of(row) for row in self._session.fetch("attempts_of_task", task_id=task_id)
-        ]
+        return [attempt_of(row) for row in self._session.fetch("attempts_of_task", task_id=task_id)]
 
     def save(self, attempt: Attempt) -> None:
         row = attempt_row(attempt)

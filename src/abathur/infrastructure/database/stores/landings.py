@@ -28,9 +28,7 @@ class SqlLandings:
         return None if row is None else landing_of(row)
 
     def of_task(self, task_id: str) -> Sequence[Landing]:
-        return [
-            landing_of(row) for row in self._session.fetch("landings_of_task", task_id=task_id)
-        ]
+        return [landing_of(row) for row in self._session.fetch("landings_of_task", task_id=task_id)]
 
     def open(self) -> Sequence[Landing]:
         return [landing_of(row) for row in self._session.fetch("landings_open")]
@@ -51,9 +49,7 @@ class SqlLandings:
         ]
 
     def save(self, landing: Landing, fence: int) -> None:
-        row = {
-            name: value for name, value in landing_row(landing).items() if name not in IMMUTABLE
-        }
+        row = {name: value for name, value in landing_row(landing).items() if name not in IMMUTABLE}
         if self._session.execute("landings_save", **row, expected_fence=fence) == 0:
             raise StaleFenceError(
                 f"landing {landing.id} was taken over by somebody else; nothing was written"

@@ -63,9 +63,11 @@ def moment(value: object) -> datetime:
 
 def task_of(row: Row) -> Task:
     prerequisites = row.get("prerequisites")
+    plain: dict[str, Any] = {name: row[name] for name in TASK_PLAIN}
+    times: dict[str, Any] = {name: time_of(row[name]) for name in TASK_TIMES}
     return Task(
-        **{name: row[name] for name in TASK_PLAIN},
-        **{name: time_of(row[name]) for name in TASK_TIMES},
+        **plain,
+        **times,
         status=TaskStatus(row["status"]),
         source=TaskSource(row["source"]),
         submitted_at=moment(row["submitted_at"]),
@@ -78,9 +80,7 @@ def task_of(row: Row) -> Task:
 
 def task_row(task: Task) -> dict[str, Any]:
     return {
-        name: getattr(task, name)
-        for name in Task.__dataclass_fields__
-        if name != "prerequisites"
+        name: getattr(task, name) for name in Task.__dataclass_fields__ if name != "prerequisites"
     }
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Final
 
 from abathur.domain.errors import StaleFenceError
 from abathur.domain.tasks import Task, TaskStatus
-from abathur.infrastructure.database.codecs import time_of
 from abathur.infrastructure.database.engines.base import Session
 from abathur.infrastructure.database.stores.rows import task_of, task_row
 from abathur.ports.stores import TaskFilter
@@ -104,32 +102,6 @@ class SqlTasks:
 
     def rerank(self, task_id: str, rank: int) -> None:
         self._session.execute("tasks_rerank", id=task_id, rank=rank)
-
-    def claim(
-        self, worker_id: str, limit: int, now: datetime, lease_until: datetime
-    ) -> Sequence[Task]:
-        rows = self._session.fetch(
-            "tasks_claim", worker_id=worker_id, limit=limit, now=now, lease_until=lease_until
-        )
-        # RETURNING has no order of its own.
-        return sorted((task_of(row) for row in rows), key=lambda t: (t.rank, t.id))
-
-    def renew(self, worker_id: str, lease_until: datetime) -> Mapping[str, int]:
-        rows = self._session.fetch("tasks_renew", worker_id=worker_id, lease_until=lease_until)
-        return {row["id"]: row["fence"] for row in rows}
-
-    def held(self, worker_id: str) -> Sequence[Task]:
-        return [task_of(row) for row in self._session.fetch("tasks_held", worker_id=worker_id)]
-
-    def expired(self, now: datetime) -> Sequence[Task]:
-        return [task_of(row) for row in self._session.fetch("tasks_expired", now=now)]
-
-    def due(self, now: datetime) -> Sequence[Task]:
-        return [task_of(row) for row in self._session.fetch("tasks_due", now=now)]
-
-    def next_due(self) -> datetime | None:
-        row = self._session.fetch_one("tasks_next_due")
-        return time_of(row["at"]) if row else None
 
     def counts(self) -> Mapping[TaskStatus, int]:
         found = {row["status"]: row["n"] for row in self._session.fetch("tasks_counts")}

@@ -86,6 +86,9 @@ WHERE status = 'running' AND worker_id IS NOT NULL AND lease_until <= :now ORDER
 -- name: tasks_due
 SELECT * FROM tasks WHERE status = 'pending' AND not_before <= :now ORDER BY rank, id LIMIT 500;
 
+-- name: tasks_any_ready
+SELECT 1 AS yes FROM tasks WHERE status = 'ready' LIMIT 1;
+
 -- name: tasks_next_due
 SELECT min(not_before) AS at FROM tasks WHERE status = 'pending';
 

@@ -1,0 +1,218 @@
+"""The one place that knows both sides: it builds what a front door asks for, and only that.
+
+Imports are inside the functions, so that a command pays only for what it uses.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from abathur.domain.errors import NotFoundError
+from abathur.domain.settings import Settings
+
+if TYPE_CHECKING:
+    from abathur.domain.agents import AgentSpec, Worker
+    from abathur.domain.plans import Plan
+    from abathur.infrastructure.database import Database
+    from abathur.ports.diagnosis import Machine, Program, Target
+    from abathur.ports.repository import Repository
+    from abathur.swarm.events import Sink
+    from abathur.swarm.supervisor import Supervisor
+
+FOLDER = ".abathur"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A git repository with an Abathur queue in it."""
+
+    root: Path
+    settings: Settings
+    database: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.root / FOLDER
+
+
+def find_root(start: Path) -> Path:
+    """The nearest folder at or above `start` that holds a queue.
+
+    A worktree of ours carries the project's own `.abathur` files when they are committed, but no
+    queue; so a folder with a database wins over one without. Raises `NotFoundError`.
+    """
+    places = [place for place in (start, *start.parents) if (place / FOLDER).is_dir()]
+    with_queue = [place for place in places if (place / FOLDER / "abathur.db").is_file()]
+    for place in with_queue or places:
+        return place
+    raise NotFoundError(
+        f"no Abathur project at or above {start}; run `abathur init` in a git repository first"
+    )
+
+
+def load_project(
+    start: Path,
+    overrides: Mapping[str, object] | None = None,
+    *,
+    database: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Project:
+    """Find the project and read its configuration. Raises `NotFoundError`, `ConfigError`."""
+    from abathur.infrastructure.config import load_settings
+
+    environment = os.environ if env is None else env
+    root = find_root(start.resolve())
+    settings = load_settings(root, environment, overrides or {})
+    return Project(root, settings, database or root / FOLDER / "abathur.db")
+
+
+@asynccontextmanager
+async def open_database(project: Project) -> AsyncIterator[Database]:
+    """The project's database, initialized; closed at the end. Raises `DatabaseError`."""
+    from abathur.infrastructure.database import Database
+
+    db = Database(project.database)
+    try:
+        await db.initialize()
+        yield db
+    finally:
+        await db.close()
+
+
+async def open_repository(root: Path) -> Repository:
+    """Raises `NotARepositoryError`, `GitError`."""
+    from abathur.infrastructure.git.repository import open_repository as open_git
+
+    return await open_git(root)
+
+
+def new_id() -> str:
+    """A new task or record id: a UUID whose order is that of time, distinct by its millisecond."""
+    from abathur.infrastructure.ids import new_id as make
+
+    return make()
+
+
+def worker_is_alive(worker: Worker) -> bool | None:
+    """Whether the worker's process lives; None when it is on another host."""
+    from abathur.infrastructure.hosts import is_alive
+
+    return is_alive(worker)
+
+
+def agent_spec(project: Project, agent_type: str) -> AgentSpec:
+    """Who would serve the agent type. Raises `ConfigError`, `AgentUnavailableError`."""
+    from abathur.domain.specs import resolve_agent
+    from abathur.infrastructure.definitions import read_definitions
+
+    return resolve_agent(project.settings, read_definitions(project.root).by_name, agent_type)
+
+
+async def build_supervisor(project: Project, db: Database, sink: Sink) -> Supervisor:
+    """A supervisor for the project, not started. Raises what its parts raise."""
+    import random
+
+    from abathur.domain.specs import resolve_agent
+    from abathur.infrastructure import hosts, warden
+    from abathur.infrastructure.clock import SystemClock
+    from abathur.infrastructure.definitions import read_definitions
+    from abathur.infrastructure.processes import SystemProcesses
+    from abathur.infrastructure.runtimes import load_runtime
+    from abathur.swarm.parts import Parts
+    from abathur.swarm.supervisor import Supervisor
+
+    settings = project.settings
+    definitions = read_definitions(project.root).by_name
+
+    @asynccontextmanager
+    async def guard(tags: Mapping[str, str]) -> AsyncIterator[None]:
+        async with await warden.start_warden(tags, settings.swarm.grace_seconds):
+            yield
+
+    parts = Parts(
+        db=db,
+        repository=await open_repository(project.root),
+        processes=SystemProcesses(),
+        wakeups=db.wakeups(),
+        clock=SystemClock(),
+        settings=settings,
+        host=hosts.host_name(),
+        folder=project.folder,
+        resolve_agent=lambda agent_type: resolve_agent(settings, definitions, agent_type),
+        load_runtime=load_runtime,
+        new_id=new_id,
+        chance=random.random,
+        guard=guard,
+    )
+    return Supervisor(parts, sink)
+
+
+def actor() -> str:
+    """Who acts, for the audit trail, when a person types a command."""
+    name = os.environ.get("USER") or os.environ.get("LOGNAME") or "unknown"
+    return f"cli:{name}"
+def read_plan(path: str, content: str | bytes, now: datetime) -> Plan:
+    """The checked plan of a backlog file's text; `-` is standard input. Raises `PlanError`."""
+    from abathur.infrastructure.planfile import read_plan as read
+
+    return read(path, content, now)
+
+
+def make_project_files(root: Path) -> Sequence[Path]:
+    """What was missing of the project's folder and is there now. Raises `OSError`."""
+    from abathur.infrastructure.project_files import make_files
+
+    return make_files(root)
+
+
+def end_worker(worker: Worker) -> bool:
+    """Ask the worker's process on this host to end; False when there is none to ask."""
+    if worker_is_alive(worker) is not True:
+        return False
+    try:
+        os.kill(worker.pid, signal.SIGTERM)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+async def machine_facts(folder: Path) -> Machine:
+    """The versions of what Abathur stands on, and the room on the folder's disk."""
+    from abathur.infrastructure.diagnosis import machine
+
+    return await machine(folder)
+
+
+async def agent_programs(project: Project, wanted: Iterable[str]) -> Sequence[Program]:
+    """What would serve each agent type that is configured, defined or wanted."""
+    from abathur.infrastructure.diagnosis import programs
+
+    return await programs(project.root, project.settings, wanted)
+
+
+def definition_problems(project: Project) -> tuple[str, ...]:
+    """Lines like `FILE:LINE: ...` about agent definitions that can't be used."""
+    from abathur.infrastructure.diagnosis import definition_problems as problems
+
+    return problems(project.root)
+
+
+async def default_target(project: Project, repository: Repository) -> Target:
+    """Where work lands that names no target. Raises `GitError`."""
+    from abathur.infrastructure.diagnosis import target
+
+    return await target(repository, project.settings)
+
+
+def worktree_folders(project: Project) -> Sequence[Path]:
+    """The folders that attempts have worked in and that are still there."""
+    from abathur.infrastructure.diagnosis import worktrees
+
+    return worktrees(project.folder)

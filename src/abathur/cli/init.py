@@ -1,0 +1,89 @@
+"""`abathur init`: a queue for this repository."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from abathur import bootstrap
+from abathur.cli import output
+from abathur.cli.context import app, json_option, run
+from abathur.cli.text import clean
+from abathur.domain.errors import NotARepositoryError
+
+if TYPE_CHECKING:
+    from abathur.ports.repository import Repository
+
+NEXT_STEPS = (
+    ("abathur doctor", "check that the agents' programs are there"),
+    ('abathur task submit "Say what shall be done"', "queue a task"),
+    ("abathur swarm start --until-idle", "work until every task has landed"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Initialized:
+    root: Path
+    made: tuple[Path, ...]
+
+
+@click.command()
+@json_option
+def init(as_json: bool) -> None:
+    """Set up a queue in this git repository.
+
+    Makes the folder `.abathur` in the main working tree, with a configuration to fill in and the
+    database. Once more does no harm: what is there stays.
+    """
+    done = run(_init, app().start.resolve(), app().database)
+    if as_json:
+        output.write_json(_plain(done))
+    else:
+        output.write_lines(_lines(done))
+
+
+async def _init(start: Path, database: Path | None) -> Initialized:
+    repository = await bootstrap.open_repository(start)
+    if not await _has_commit(repository):
+        raise NotARepositoryError(
+            f"{repository.root} has no commit yet; make a first one with "
+            "`git commit --allow-empty -m Start`"
+        )
+    made = list(bootstrap.make_project_files(repository.root))
+    project = bootstrap.load_project(repository.root, database=database)
+    is_new = not project.database.exists()
+    async with bootstrap.open_database(project):
+        pass
+    return Initialized(project.root, (*made, *([project.database] if is_new else [])))
+
+
+async def _has_commit(repository: Repository) -> bool:
+    return await repository.resolve("HEAD") is not None
+
+
+def _plain(done: Initialized) -> dict[str, object]:
+    return {
+        "root": str(done.root),
+        "created": [str(path) for path in done.made],
+        "unchanged": not done.made,
+    }
+
+
+def _lines(done: Initialized) -> list[str]:
+    if not done.made:
+        return [f"{clean(str(done.root))} is set up already; nothing was changed"]
+    wide = max(len(command) for command, _ in NEXT_STEPS)
+    return [
+        f"set up a queue in {clean(str(done.root))}",
+        *(f"  made {clean(_short(path, done.root))}" for path in done.made),
+        "",
+        "next:",
+        *(f"  {command:{wide}}  # {what}" for command, what in NEXT_STEPS),
+    ]
+
+
+def _short(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

@@ -1,0 +1,80 @@
+"""The entry point: global options, the table of commands, and errors told in one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+
+from abathur import __version__
+from abathur.cli import failures
+from abathur.cli.context import App
+from abathur.cli.exit_codes import OK
+from abathur.cli.lazy import Commands, LazyGroup
+from abathur.cli.output import flush
+
+NAME: Final = "abathur"
+
+COMMANDS: Final[Commands] = {
+    "init": ("abathur.cli.init:init", "Set up a queue in this git repository."),
+    "task": ("abathur.cli.task.group:task", "Submit, list, explain, cancel and retry tasks."),
+    "plan": ("abathur.cli.plan:plan", "Queue a whole backlog from a file."),
+    "swarm": ("abathur.cli.swarm:swarm", "Run agents until the tasks have landed."),
+    "why": ("abathur.cli.task.why:why", "Say why a task isn't moving, and what to do."),
+    "logs": ("abathur.cli.task.logs:logs", "Show what an agent said and did."),
+    "diff": ("abathur.cli.task.diff:diff", "Show the changes that a task made."),
+    "audit": ("abathur.cli.audit:audit", "Show the trail of all changes of tasks."),
+    "doctor": ("abathur.cli.doctor:doctor", "Check that everything needed is in order."),
+    "db": ("abathur.cli.db:db", "Look after the database."),
+    "demo": ("abathur.cli.demo:demo", "Watch a swarm work on a throw-away repository."),
+    "completion": ("abathur.cli.completion:completion", "Print a shell completion script."),
+}
+
+EPILOG: Final = (
+    "Ids may be shortened to a unique prefix. Data goes to stdout, talk to stderr. "
+    "`abathur COMMAND --help` tells more."
+)
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--project",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Work on the project of this folder.  [default: the current folder]",
+)
+@click.option(
+    "--db",
+    "database",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Use this database file instead of the project's own.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Show tracebacks of errors.")
+@click.version_option(__version__, prog_name=NAME, message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context, project: Path | None, database: Path | None, verbose: bool) -> None:
+    """A durable queue of tasks, and a swarm of coding agents that lands them in git."""
+    ctx.obj = App(project or Path.cwd(), database, verbose)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    sys.exit(call(list(sys.argv[1:] if args is None else args)))
+
+
+def call(args: list[str]) -> int:
+    """Run one command line and return its exit code."""
+    try:
+        code = cli.main(args, prog_name=NAME, standalone_mode=False)
+        flush()
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (Exception, KeyboardInterrupt) as error:
+        return failures.report(error, args)
+    return code if isinstance(code, int) else OK

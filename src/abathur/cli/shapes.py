@@ -1,0 +1,94 @@
+"""The documented JSON shapes: plain dicts whose keys are those of `shape_fields`, in that order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from abathur.cli import shape_fields as fields
+from abathur.cli.text import iso
+
+if TYPE_CHECKING:
+    from abathur.domain.audit import AuditEntry
+    from abathur.domain.explain import Explanation
+    from abathur.domain.landing import Landing, Proof
+    from abathur.domain.runs import Attempt, RunEvent, Usage
+    from abathur.domain.tasks import Task
+    from abathur.services.reading import ExecutionPlan, TaskDetail
+    from abathur.services.submitting import Submitted
+
+Json = dict[str, Any]
+
+
+def pick(shape: fields.Fields, thing: object, **instead: Any) -> Json:
+    """The thing's attributes with the shape's names; `instead` are made by the caller."""
+    return {
+        name: instead[name] if name in instead else _plain(getattr(thing, name)) for name in shape
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def task(value: Task) -> Json:
+    return pick(fields.TASK, value)
+
+
+def submitted(value: Submitted) -> Json:
+    return pick(fields.SUBMITTED, value, task=task(value.task))
+
+
+def usage(value: Usage | None) -> Json | None:
+    return pick(fields.USAGE, value) if value else None
+
+
+def attempt(value: Attempt) -> Json:
+    return pick(fields.ATTEMPT, value, usage=usage(value.usage))
+
+
+def proof(value: Proof | None) -> Json | None:
+    return pick(fields.PROOF, value) if value else None
+
+
+def landing(value: Landing) -> Json:
+    return pick(fields.LANDING, value, proof=proof(value.proof))
+
+
+def detail(value: TaskDetail) -> Json:
+    return pick(
+        fields.DETAIL,
+        value,
+        task=task(value.task),
+        prerequisites=[task(other) for other in value.prerequisites],
+        dependents=[task(other) for other in value.dependents],
+        attempts=[attempt(one) for one in value.attempts],
+        landings=[landing(one) for one in value.landings],
+    )
+
+
+def explanation(about: Task, value: Explanation) -> Json:
+    return pick(fields.EXPLANATION, value, task_id=about.id, status=about.status)
+
+
+def event(task_id: str, number: int, seq: int, at: datetime, value: RunEvent) -> Json:
+    return pick(fields.EVENT, value, task_id=task_id, attempt=number, seq=seq, at=iso(at))
+
+
+def diff(value: Attempt, base: str, head: str, patch: str) -> Json:
+    return pick(
+        fields.DIFF, value, attempt=value.number, base_commit=base, head_commit=head, patch=patch
+    )
+
+
+def schedule(value: ExecutionPlan) -> Json:
+    return pick(fields.SCHEDULE, value, tasks=[task(one) for one in value.tasks.values()])
+
+
+def audit_entry(value: AuditEntry) -> Json:
+    return pick(fields.AUDIT_ENTRY, value)

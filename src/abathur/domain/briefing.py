@@ -1,0 +1,66 @@
+"""The text that an agent is given: its task, what came before, and the rules of the place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from abathur.domain.tasks import JsonObject, Task
+
+RULES = """\
+You work in a git worktree of your own, on a branch of your own, which starts from `{target}`.
+Change files here and nowhere else. Commit your work if you like; what you leave uncommitted is
+committed for you. Don't switch branches, don't push, don't touch other worktrees. When you are
+done, just end: your work is checked and merged into `{target}` by the system, not by you."""
+
+
+def briefing(
+    task: Task,
+    *,
+    target: str,
+    feedback: JsonObject | None,
+    prerequisites: Sequence[Task],
+) -> str:
+    """The whole prompt. Sections that would be empty are left out."""
+    sections = [
+        ("Task", task.prompt.strip()),
+        ("Input", _json(task.input_data)),
+        ("Results of the tasks before", _results(prerequisites)),
+        ("Why you are asked again", feedback_text(feedback)),
+        ("Rules", RULES.format(target=target)),
+    ]
+    return "\n\n".join(f"# {title}\n\n{text}" for title, text in sections if text) + "\n"
+
+
+def _json(data: Mapping[str, object]) -> str:
+    return json.dumps(data, indent=2, ensure_ascii=False) if data else ""
+
+
+def _results(prerequisites: Sequence[Task]) -> str:
+    told = [
+        f"## {task.summary}\n\n{_json(task.result_data)}"
+        for task in prerequisites
+        if task.result_data
+    ]
+    return "\n\n".join(told)
+
+
+def feedback_text(feedback: JsonObject | None) -> str:
+    """What went wrong with the attempt before, in words, from the facts of its landing."""
+    if not feedback:
+        return ""
+    kept = f"The earlier work is kept at `{feedback.get('salvage_ref')}`."
+    if feedback.get("kind") == "conflict":
+        paths = ", ".join(f"`{path}`" for path in feedback.get("paths", ()))
+        return (
+            f"An earlier attempt of this task was finished, but couldn't be merged into "
+            f"`{feedback.get('target')}`: others had changed the same places ({paths}). You start "
+            f"from the newest state, without that work. {kept} Look at it with `git show`, and "
+            "do the task again so that it fits what is there now."
+        )
+    return (
+        f"The earlier work was merged with `{feedback.get('target')}` for a check, and the check "
+        f"failed (exit code {feedback.get('exit_code')}). You start from exactly that merged "
+        f"state: find out why and mend it. {kept} The end of the check's output:\n\n"
+        f"```\n{feedback.get('output', '')}\n```"
+    )

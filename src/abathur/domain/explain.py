@@ -1,0 +1,208 @@
+"""Why a task isn't moving, from facts alone, in words for a person.
+
+Each answer has one sentence that says what holds the task, the facts behind it, and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from abathur.domain.explain_running import running, wait_or_start
+from abathur.domain.facts import Explanation, Facts
+from abathur.domain.runs import OutcomeKind
+from abathur.domain.tasks import Task, TaskStatus
+from abathur.domain.wording import clock, count, quote, span
+
+__all__ = ["Explanation", "Facts", "explain"]
+
+SHOWN_PREREQUISITES: Final = 10
+ENDED_BADLY: Final = frozenset({TaskStatus.FAILED, TaskStatus.CANCELLED})
+
+
+def explain(facts: Facts) -> Explanation:
+    return _BY_STATUS[facts.task.status](facts)
+
+
+def _name(task: Task) -> str:
+    return f"task {task.id} ({quote(task.summary)})"
+
+
+def _retries(task: Task) -> str:
+    return f"{task.retry_count} of {task.max_retries} retries spent"
+
+
+# Waiting for others
+
+
+def _blocked(facts: Facts) -> Explanation:
+    dead = [task for task in facts.unmet if task.status in ENDED_BADLY]
+    if dead:
+        return _blocked_for_good(facts, dead[0])
+    if not facts.unmet:
+        return Explanation(
+            "It is marked as blocked although all of its prerequisites are completed.",
+            (f"it counts {count(facts.task.unmet_count, 'unmet prerequisite')}",),
+            None,
+            "This is a fault of the database: run `abathur doctor`.",
+        )
+    first = facts.unmet[0]
+    others = f", and for {count(len(facts.unmet) - 1, 'other task')}" if facts.unmet[1:] else ""
+    return Explanation(
+        f"It waits for {_name(first)}, which is {first.status}{others}.",
+        _unmet_details(facts),
+        None,
+        f"Run `abathur task explain {first.id}` to see what holds that one.",
+    )
+
+
+def _blocked_for_good(facts: Facts, dead: Task) -> Explanation:
+    return Explanation(
+        f"It waits for {_name(dead)}, which is {dead.status}: {quote(dead.error_message)}.",
+        _unmet_details(facts),
+        None,
+        f"Run `abathur task retry {dead.id}`, or `abathur task cancel {facts.task.id}`.",
+    )
+
+
+def _unmet_details(facts: Facts) -> tuple[str, ...]:
+    shown = [f"{_name(t)} is {t.status}" for t in facts.unmet[:SHOWN_PREREQUISITES]]
+    if len(facts.unmet) > SHOWN_PREREQUISITES:
+        shown.append(f"and {count(len(facts.unmet) - SHOWN_PREREQUISITES, 'more task')}")
+    not_before = facts.task.not_before
+    if not_before is not None and not_before > facts.now:
+        shown.append(f"it is scheduled for {clock(not_before)} at the earliest")
+    return tuple(shown)
+
+
+# Waiting for a time
+
+
+def _pending(facts: Facts) -> Explanation:
+    due = facts.task.not_before or facts.now
+    details = [_retries(facts.task)] if facts.task.attempt_count else []
+    if due <= facts.now:
+        tail = ", but no swarm runs to take it" if facts.is_alone else " and is being queued"
+        text = f"Its time came {span(facts.now - due)} ago{tail}."
+    else:
+        text = f"It waits {span(due - facts.now)} more, until {clock(due)}, {_why_later(facts)}."
+        if facts.is_alone:
+            details.append("no swarm runs at the moment")
+    return Explanation(text, tuple(details), facts.still_to_come(due), wait_or_start(facts))
+
+
+def _why_later(facts: Facts) -> str:
+    attempt = facts.attempt
+    if attempt is None or attempt.outcome is None:
+        return "because it is scheduled for then"
+    number, reason = f"attempt {attempt.number}", quote(attempt.error_message)
+    match attempt.outcome:
+        case OutcomeKind.RATE_LIMITED:
+            return f"because {number} ran into the provider's limit: {reason}"
+        case OutcomeKind.LOST:
+            return f"because {number} lost its worker, and others did before it"
+        case OutcomeKind.TIMED_OUT:
+            return f"because {number} took too long: {reason}"
+        case OutcomeKind.FAILED:
+            return f"because {number} failed: {reason}"
+        case _:
+            return "because it is scheduled for then"
+
+
+# Waiting for a worker
+
+
+def _ready(facts: Facts) -> Explanation:
+    details = [f"{count(facts.ahead, 'task')} ahead of it in the queue"]
+    if facts.task.attempt_count:
+        details.append(f"attempts so far: {facts.task.attempt_count}")
+    if facts.task.error_message:
+        details.append(f"it was handed back: {quote(facts.task.error_message)}")
+    return Explanation(_ready_text(facts), tuple(details), None, wait_or_start(facts))
+
+
+def _ready_text(facts: Facts) -> str:
+    if facts.is_alone:
+        return "It is ready, but no swarm runs."
+    if facts.ahead < facts.free_slots:
+        return "It is ready, and an agent is free: it is about to be started."
+    others = count(facts.ahead, "other task")
+    turn = f"{others} will be started before it" if facts.ahead else "it is the next one"
+    if facts.free_slots == 0:
+        return f"It is ready, but all agents are busy; {turn}."
+    return f"It is ready; {turn}."
+
+
+# Ended
+
+
+def _completed(facts: Facts) -> Explanation:
+    proof = facts.landing.proof if facts.landing else None
+    if proof is None:
+        text, details = "It is completed.", []
+    elif proof.merge_commit is None:
+        text = f"It is completed: there was nothing to land on {proof.target}."
+        details = [f"the work commit {proof.work_commit[:12]} has the tree that it started from"]
+    else:
+        text = (
+            f"It is completed: {proof.target} contains its work "
+            f"by merge commit {proof.merge_commit[:12]}."
+        )
+        details = [f"work commit {proof.work_commit}", f"checked {clock(proof.checked_at)}"]
+    if facts.landing and facts.landing.detail:
+        details.append(quote(facts.landing.detail))
+    return Explanation(text, tuple(details), None, "Nothing to do: it is finished.")
+
+
+def _failed(facts: Facts) -> Explanation:
+    task = facts.task
+    attempts = count(task.attempt_count, "attempt")
+    details = [_retries(task), *_kept(facts)]
+    return Explanation(
+        f"It failed after {attempts}: {quote(task.error_message)}.",
+        tuple(details),
+        None,
+        f"Mend the cause, then run `abathur task retry {task.id}`.",
+    )
+
+
+def _kept(facts: Facts) -> list[str]:
+    """Where to look for what went wrong and what is left of the work."""
+    attempt, landing = facts.attempt, facts.landing
+    found = []
+    if landing is not None and landing.verify_log:
+        found.append(f"output of the verify command: {landing.verify_log}")
+    if attempt is not None and attempt.transcript_path:
+        found.append(f"transcript of attempt {attempt.number}: {attempt.transcript_path}")
+    if attempt is not None and attempt.salvage_ref:
+        found.append(f"work of attempt {attempt.number}: git show {attempt.salvage_ref}")
+    return found
+
+
+def _cancelled(facts: Facts) -> Explanation:
+    task, cause = facts.task, facts.cancelled_by
+    retry = f"Run `abathur task retry {task.id}` to queue it again."
+    if cause is None:
+        text = f"It was cancelled: {quote(task.error_message)}."
+        return Explanation(text, tuple(_kept(facts)), None, retry)
+    if cause.status in ENDED_BADLY:
+        retry = f"Run `abathur task retry {cause.id}`: it brings this one back too."
+    return Explanation(
+        f"It was cancelled with {_name(cause)}, for which it waited.",
+        (f"that one is {cause.status}: {quote(cause.error_message)}",)
+        if cause.status in ENDED_BADLY
+        else (f"that one is {cause.status} now",),
+        None,
+        retry,
+    )
+
+
+_BY_STATUS: Final[Mapping[TaskStatus, Callable[[Facts], Explanation]]] = {
+    TaskStatus.PENDING: _pending,
+    TaskStatus.BLOCKED: _blocked,
+    TaskStatus.READY: _ready,
+    TaskStatus.RUNNING: running,
+    TaskStatus.COMPLETED: _completed,
+    TaskStatus.FAILED: _failed,
+    TaskStatus.CANCELLED: _cancelled,
+}

@@ -1,0 +1,53 @@
+"""What is known about a task that somebody asks about, and the answer that is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from abathur.domain.agents import Worker
+from abathur.domain.landing import Landing
+from abathur.domain.runs import Attempt
+from abathur.domain.tasks import Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    task: Task
+    now: datetime
+    unmet: Sequence[Task]
+    """Prerequisites that aren't completed."""
+    worker: Worker | None
+    """The one that holds the task."""
+    worker_alive: bool | None
+    """None when that can't be known, because it runs on another host."""
+    attempt: Attempt | None
+    """The newest one."""
+    last_event_at: datetime | None
+    last_event_text: str | None
+    landing: Landing | None
+    """The newest one."""
+    ahead: int
+    """How many ready tasks have a smaller rank."""
+    live_workers: int
+    free_slots: int
+    cancelled_by: Task | None
+
+    @property
+    def is_alone(self) -> bool:
+        """No swarm runs."""
+        return self.live_workers == 0
+
+    def still_to_come(self, time: datetime | None) -> datetime | None:
+        return time if time is not None and time > self.now else None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    summary: str
+    """One sentence."""
+    details: tuple[str, ...]
+    until: datetime | None
+    """The time that it waits for, when that is known and still to come."""
+    next_step: str

@@ -1,0 +1,40 @@
+"""How values are put into sentences for a person."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+MAX_QUOTE: Final = 200
+
+
+def span(length: timedelta) -> str:
+    """A duration as people say it: `42 s`, `3 min`, `2 h 5 min`, `3 days`; rounded down."""
+    seconds = max(0, int(length.total_seconds()))
+    minutes, hours, days = seconds // 60, seconds // 3_600, seconds // 86_400
+    if days >= 2:
+        return f"{days} days"
+    if hours:
+        return f"{hours} h {minutes % 60} min" if minutes % 60 else f"{hours} h"
+    return f"{minutes} min" if minutes else f"{seconds} s"
+
+
+def clock(time: datetime) -> str:
+    """`2030-01-31 12:05:09 UTC`."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def quote(text: str | None) -> str:
+    """The first line of what somebody else wrote, fit to end a sentence.
+
+    Without control characters: an agent's words mustn't steer the terminal of who reads them.
+    """
+    lines = (text or "").strip().splitlines() or [""]
+    plain = "".join(c if c.isprintable() else " " for c in lines[0])
+    line = " ".join(plain.split()).rstrip(" .") or "no reason was given"
+    return line if len(line) <= MAX_QUOTE else line[: MAX_QUOTE - 1] + "…"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 task`, `2 tasks`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

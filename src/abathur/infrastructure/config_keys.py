@@ -1,0 +1,308 @@
+"""Every key of the configuration: what it sets, what it accepts, and how it is explained.
+
+This one table drives the reading, the errors and the file that `abathur init` writes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+from abathur.domain.settings import CommandSetting
+
+
+class NotAccepted(Exception):
+    """A value doesn't fit; the text says what is expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    name: str
+    """As it stands in the file, with a dot after its section."""
+    read: Callable[[object], Any]
+    """From a value of YAML to the setting; raises `NotAccepted`."""
+    sample: str
+    help: str
+    field: str = ""
+    """The dotted name in `Settings` when it is another one; files may use it too."""
+    variable: str = ""
+
+    @property
+    def setting(self) -> str:
+        return self.field or self.name
+
+
+# --- kinds of values ----------------------------------------------------------------------
+
+_UNITS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_DURATION: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)\s*")
+
+
+def text(value: object) -> str:
+    """One line that isn't blank; numbers count as their text."""
+    if isinstance(value, bool | float) or not isinstance(value, str | int):
+        raise NotAccepted("a text is expected")
+    if not str(value).strip() or "\n" in str(value):
+        raise NotAccepted("a text on one line is expected")
+    return str(value).strip()
+
+
+def whole(low: int, high: int) -> Callable[[object], int]:
+    def read(value: object) -> int:
+        number = int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+        if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
+            raise NotAccepted(f"a whole number from {low} to {high} is expected")
+        return number
+
+    return read
+
+
+def number(low: float, high: float) -> Callable[[object], float]:
+    def read(value: object) -> float:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not low <= value <= high
+        ):
+            raise NotAccepted(f"a number from {low:g} to {high:g} is expected")
+        return float(value)
+
+    return read
+
+
+def duration(low: float = 0.0) -> Callable[[object], float]:
+    expected = 'a time like 30, "30s", "5m" or "1h" is expected'
+
+    def read(value: object) -> float:
+        match = None if isinstance(value, bool) else _DURATION.fullmatch(str(value))
+        if match is None:
+            raise NotAccepted(expected)
+        seconds = float(match[1]) * _UNITS[match[2]]
+        if not low <= seconds <= 366 * 86_400:
+            raise NotAccepted(f"{expected}, at least {low:g} seconds and at most a year")
+        return seconds
+
+    return read
+
+
+def truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise NotAccepted("true or false is expected")
+    return value
+
+
+def names(value: object) -> tuple[str, ...]:
+    """A list of texts, or one text with commas between them."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, Sequence) or not all(isinstance(item, str) for item in parts):
+        raise NotAccepted("a list of names is expected")
+    return tuple(name for part in parts if (name := part.strip()))
+
+
+def command(value: object) -> CommandSetting:
+    """A text for `sh -c`, a list, or `{command | argv, timeout}`."""
+    if isinstance(value, Mapping):
+        return _command_section(value)
+    if isinstance(value, str) and value.strip():
+        return CommandSetting(argv=("sh", "-c", value))
+    if isinstance(value, list) and value and all(_is_word(item) for item in value):
+        return CommandSetting(argv=tuple(str(item) for item in value))
+    raise NotAccepted(
+        'a command is expected: a text for the shell, or a list like ["make", "test"]'
+    )
+
+
+def _command_section(value: Mapping[Any, Any]) -> CommandSetting:
+    unknown = [str(key) for key in value if key not in {"command", "argv", "timeout"}]
+    given = [value[key] for key in ("command", "argv") if value.get(key) is not None]
+    if unknown or len(given) != 1:
+        raise NotAccepted("either `command` or `argv` is expected, and nothing else but `timeout`")
+    if isinstance(given[0], Mapping):
+        raise NotAccepted("the command must be a text for the shell or a list")
+    made = command(given[0])
+    limit = value.get("timeout")
+    if limit is None:
+        return made
+    try:
+        return CommandSetting(argv=made.argv, timeout_seconds=round(duration(1)(limit)))
+    except NotAccepted as error:
+        raise NotAccepted(f"timeout: {error}") from error
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool) and value != ""
+
+
+def log_level(value: object) -> str:
+    level = str(value).upper()
+    known = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+    if level not in known:
+        raise NotAccepted(f"one of {', '.join(known)} is expected")
+    return level
+
+
+def section(value: object) -> dict[str, Any]:
+    """A mapping of values that JSON can hold; dates become text."""
+    if not isinstance(value, Mapping):
+        raise NotAccepted("a section with keys of its own is expected")
+    return {str(key): _plain(item) for key, item in value.items()}
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, date):
+        return value.isoformat()
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise NotAccepted(f"only texts, numbers, lists and sections are possible, not {value!r:.40}")
+
+
+# --- the keys -----------------------------------------------------------------------------
+
+KEYS: Final = (
+    Key(
+        "default_runtime",
+        text,
+        "claude",
+        "What runs an agent whose type says nothing: claude, command, fake, or an add-on's name.",
+        variable="ABATHUR_RUNTIME",
+    ),
+    Key(
+        "target_branch",
+        text,
+        "main",
+        "The branch that finished work lands on; without it, the branch that is checked out.",
+        variable="ABATHUR_TARGET_BRANCH",
+    ),
+    Key("setup", command, "./setup.sh", "Run in each new worktree before the agent starts."),
+    Key(
+        "verify",
+        command,
+        "{command: make test, timeout: 30m}",
+        "Must succeed on the merged result before work lands: a shell text, a list, or a section.",
+    ),
+    Key(
+        "log_level",
+        log_level,
+        "INFO",
+        "DEBUG, INFO, WARNING or ERROR.",
+        variable="ABATHUR_LOG_LEVEL",
+    ),
+    Key(
+        "swarm.max_agents",
+        whole(1, 1000),
+        "4",
+        "How many agents run at the same time.",
+        variable="ABATHUR_MAX_AGENTS",
+    ),
+    Key(
+        "swarm.lease",
+        duration(1),
+        "60s",
+        "After this time without a sign of life a swarm counts as dead and its tasks are retaken.",
+        "swarm.lease_seconds",
+    ),
+    Key(
+        "swarm.heartbeat",
+        duration(0.01),
+        "10s",
+        "How often a swarm gives that sign of life.",
+        "swarm.heartbeat_seconds",
+    ),
+    Key(
+        "swarm.grace",
+        duration(),
+        "10s",
+        "Between asking an agent to end and killing it.",
+        "swarm.grace_seconds",
+    ),
+    Key(
+        "swarm.poll",
+        duration(0.01),
+        "5s",
+        "How often to look at the queue when nothing announced a change.",
+        "swarm.poll_seconds",
+    ),
+    Key(
+        "swarm.keep_finished_worktrees",
+        truth,
+        "false",
+        "Whether worktrees stay after their work has landed.",
+    ),
+    Key(
+        "swarm.pass_env",
+        names,
+        "[CI, NPM_*]",
+        "Environment variables that every agent is given; others stay out.",
+    ),
+    Key(
+        "retry.initial",
+        duration(),
+        "10s",
+        "The wait before the second attempt.",
+        "retry.initial_seconds",
+    ),
+    Key("retry.factor", number(1, 100), "2", "Each further wait is this many times longer."),
+    Key("retry.max", duration(), "5m", "The longest wait.", "retry.max_seconds"),
+    Key("retry.jitter", number(0, 1), "0.2", "The share of a wait that is left to chance, 0 to 1."),
+    Key(
+        "retry.max_rework",
+        whole(0, 100),
+        "1",
+        "How often a conflict or a failed verification sends work back to an agent.",
+    ),
+)
+
+SECTIONS: Final = {
+    "swarm": "How many agents, and how they are watched over.",
+    "retry": "What happens after a failed attempt.",
+    "runtimes": "How agents are run: a section by runtime.",
+    "agents": "What is special about one agent type: `runtime`, `model`, and its runtime's keys.",
+}
+
+FREE_SECTIONS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
+    "runtimes": {
+        "claude": (
+            "program: claude",
+            "model: sonnet",
+            "permission_mode: acceptEdits",
+            "allowed_tools: [Bash, Edit, Read, Write]",
+            "max_turns: 200",
+            "max_budget_usd: 5",
+            "private_home: auto",
+        ),
+        "command": ("argv: [./agent.sh, --task, '{task_id}']", "prompt: stdin"),
+    },
+    "agents": {"reviewer": ("runtime: claude", "model: opus")},
+}
+
+
+# --- keys of the older version ------------------------------------------------------------
+
+OLDER_NAMES: Final = {
+    "swarm.max_concurrent_agents": "swarm.max_agents",
+    "queue.retry_backoff_initial": "retry.initial",
+    "queue.retry_backoff_max": "retry.max",
+}
+OLDER_VARIABLES: Final = {"ABATHUR_MAX_CONCURRENT_AGENTS": "swarm.max_agents"}
+
+OLDER_WITHOUT_EFFECT: Final = frozenset(
+    {
+        "version",
+        "template_repos",
+        "queue",
+        "loop",
+        "resources",
+        "monitoring",
+        "auth",
+        "swarm.agent_spawn_timeout",
+        "swarm.agent_idle_timeout",
+        "swarm.hierarchical_depth_limit",
+    }
+)

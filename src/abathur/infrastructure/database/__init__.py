@@ -1,0 +1,5 @@
+"""The queue's store."""
+
+from abathur.infrastructure.database.database import Database
+
+__all__ = ["Database"]

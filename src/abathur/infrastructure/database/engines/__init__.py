@@ -1,0 +1,1 @@
+"""Database engines: what drives one kind of database, behind one protocol."""

@@ -1,0 +1,121 @@
+"""What the stores and `Database` need from an engine. Knows no driver."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+C_co = TypeVar("C_co", covariant=True)
+
+Row: TypeAlias = dict[str, Any]
+
+
+class Session(Protocol):
+    """One transaction. Statements go by their names in the .sql files, values by `:name`.
+
+    Takes None, int, float, str, bytes, bool, enums, aware datetimes, and mappings and sequences
+    as JSON. Raises `IntegrityViolation` when a constraint refuses, else another `DatabaseError`.
+    """
+
+    def execute(self, name: str, /, **params: object) -> int:
+        """Rows changed."""
+        ...
+
+    def execute_many(self, name: str, rows: Iterable[Mapping[str, object]], /) -> None: ...
+
+    def fetch(self, name: str, /, **params: object) -> list[Row]: ...
+
+    def fetch_one(self, name: str, /, **params: object) -> Row | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    name: str
+    """Of the folders with this engine's SQL and migrations."""
+    row_locks: bool
+    notifies: bool
+    """Whether the engine itself tells other processes of a commit."""
+
+
+class SchemaConnection(Protocol):
+    """What a migration needs: raw SQL while no other process of ours can write."""
+
+    @property
+    def where(self) -> str:
+        """The database, to be named in messages."""
+        ...
+
+    def rows(self, sql: str, params: Sequence[object] = ()) -> list[tuple[Any, ...]]: ...
+
+    def tables(self) -> list[str]: ...
+
+    def is_complete(self, sql: str) -> bool:
+        """Whether a statement ends here; a `;` inside a trigger or a text doesn't end one."""
+        ...
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep other processes of ours from writing and migrating."""
+        ...
+
+    def step(self) -> AbstractContextManager[None]:
+        """A transaction in which foreign keys are checked at the end only, as a whole."""
+        ...
+
+    def save_copy(self) -> Path | None:
+        """A dated copy beside the file, when there is anything to lose."""
+        ...
+
+
+class Engine(Protocol[C_co]):
+    """Runs functions in transactions. Futures belong to the event loop that is running."""
+
+    @property
+    def features(self) -> Features: ...
+
+    def open(self) -> None:
+        """Open and migrate; blocks. Any number of times, from any thread."""
+        ...
+
+    def close(self) -> None:
+        """Finish what was accepted, then let go of the files; blocks. Any number of times."""
+        ...
+
+    def abandon(self) -> None:
+        """As `close`, but doesn't wait."""
+        ...
+
+    def write(
+        self, use_case: Callable[Concatenate[C_co, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[T]: ...
+
+    def read(
+        self, query: Callable[Concatenate[C_co, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[T]: ...
+
+    def query(self, sql: str, params: Sequence[object]) -> asyncio.Future[list[Row]]: ...
+
+    def backup(self, target: Path) -> asyncio.Future[None]: ...
+
+    def check(self, full: bool) -> asyncio.Future[list[str]]: ...
+
+    def info(self) -> asyncio.Future[dict[str, Any]]: ...
+
+    def data_version(self) -> int:
+        """A number that is another one after any process's commit. Quick, does no I/O to speak of.
+
+        Raises `DatabaseError`; `DatabaseClosedError` when there is nothing to ask any more.
+        """
+        ...
+
+    def on_commit(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call the listener, on some thread, after commits of this engine that changed something.
+
+        Returns what takes it off again.
+        """
+        ...

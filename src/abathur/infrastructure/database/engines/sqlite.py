@@ -1,0 +1,157 @@
+"""The only importer of the SQLite driver: opens connections and turns its errors into ours.
+
+Two SQLite libraries in one process would break each other's file locks, so nothing else may open
+a database.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from abathur.domain.errors import (
+    DatabaseBusyError,
+    DatabaseCorruptError,
+    DatabaseError,
+    DatabaseFullError,
+    DatabaseReadOnlyError,
+    IntegrityViolation,
+)
+
+Connection = apsw.Connection
+Cursor = apsw.Cursor
+DriverError: Final = apsw.Error
+NoMoreRows: Final = apsw.ExecutionCompleteError
+VERSION: Final = apsw.sqlite_lib_version()
+
+MEMORY: Final = ":memory:"
+STATEMENTS_CACHED: Final = 256
+CACHE_KIB: Final = 8 * 1024
+WAL_LIMIT: Final = 16 * 1024 * 1024
+"""To what size a write-ahead log is cut back that a long reader made grow."""
+
+# Checkpoints happen under the lock only, see `sqlite_commit`.
+PRAGMAS: Final = f"""
+PRAGMA foreign_keys = ON;
+PRAGMA synchronous = FULL;
+PRAGMA temp_store = MEMORY;
+PRAGMA cache_size = -{CACHE_KIB};
+PRAGMA journal_size_limit = {WAL_LIMIT};
+PRAGMA wal_autocheckpoint = 0;
+"""
+SWITCHES: Final = (
+    (apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0),
+    (apsw.SQLITE_DBCONFIG_DEFENSIVE, 1),
+    (apsw.SQLITE_DBCONFIG_DQS_DDL, 0),
+    (apsw.SQLITE_DBCONFIG_DQS_DML, 0),
+    (apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1),
+)
+NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def connect(where: str, *, busy_timeout: float, read_only: bool = False) -> Connection:
+    """A connection with everything set that isn't stored in the file.
+
+    Opening is lazy: a file that isn't a database is noticed by the first statement.
+    """
+    access = (
+        apsw.SQLITE_OPEN_READONLY
+        if read_only
+        else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    )
+    with translated(where):
+        connection = apsw.Connection(where, access, statementcachesize=STATEMENTS_CACHED)
+        connection.set_busy_timeout(int(busy_timeout * 1000))
+        for switch, value in SWITCHES:
+            connection.config(switch, value)
+        connection.execute(PRAGMAS)
+    return connection
+
+
+def checkpoint_on_close(connection: Connection) -> None:
+    """Let the last connection empty and remove the write-ahead log."""
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+
+
+def passive_checkpoint(connection: Connection) -> bool:
+    """Copy what can be copied without waiting for anyone; whether that was all."""
+    frames, copied = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    return frames == copied
+
+
+def is_complete(sql: str) -> bool:
+    return apsw.complete(sql)
+
+
+@contextmanager
+def translated(where: str, connection: Connection | None = None) -> Iterator[None]:
+    try:
+        yield
+    except apsw.Error as error:
+        raise translate(error, where, connection) from error
+
+
+def translate(error: apsw.Error, where: str, connection: Connection | None = None) -> DatabaseError:
+    match error:
+        case apsw.ConstraintError():
+            rule = str(error)
+            return IntegrityViolation(f"`{where}` refused a write: {rule}", rule)
+        case apsw.BusyError() | apsw.LockedError():
+            return busy(where)
+        case apsw.FullError():
+            return full(where)
+        case apsw.NotADBError():
+            return DatabaseCorruptError(
+                f"`{where}` isn't a SQLite database; move it away or name another file"
+            )
+        case apsw.CorruptError():
+            return DatabaseCorruptError(
+                f"`{where}` is damaged ({error}); keep it, and go back to a backup beside it"
+            )
+        case apsw.ReadOnlyError() | apsw.PermissionsError() | apsw.CantOpenError():
+            return cant_write(where, error, connection)
+        case apsw.IOError():
+            return io_failure(where, error, connection)
+    return DatabaseError(f"`{where}`: {error}")
+
+
+def busy(where: str) -> DatabaseBusyError:
+    return DatabaseBusyError(
+        f"another process holds `{where}` for too long; end or resume it, then try again"
+    )
+
+
+def full(where: str) -> DatabaseFullError:
+    return DatabaseFullError(
+        f"no space is left for `{where}`, nothing was written; free some, then try again"
+    )
+
+
+def read_only(where: str, error: Exception) -> DatabaseReadOnlyError:
+    return DatabaseReadOnlyError(
+        f"`{where}` or its folder can't be written ({error}); check their owner and permissions"
+    )
+
+
+def cant_write(where: str, error: Exception, connection: Connection | None) -> DatabaseError:
+    if connection is not None and connection.pragma("query_only"):
+        return DatabaseError(f"`{where}`: a query may only read; change things in a write")
+    if Path(where).is_dir():
+        return DatabaseError(f"`{where}` is a folder; name a file")
+    return read_only(where, error)
+
+
+def io_failure(where: str, error: Exception, connection: Connection | None) -> DatabaseError:
+    # A file size limit or quota isn't SQLITE_FULL to SQLite; only the system's number tells.
+    number = 0 if connection is None else connection.system_errno
+    if number in NO_SPACE:
+        return full(where)
+    reason = f"{error}: {errno.errorcode[number]}" if number in errno.errorcode else str(error)
+    return DatabaseError(
+        f"`{where}` can't be read or written ({reason}); check the disk, then try again"
+    )

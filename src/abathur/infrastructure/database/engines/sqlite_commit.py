@@ -1,0 +1,133 @@
+"""Group commit: many use cases in one transaction, made durable at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, Generic, TypeVar
+
+from abathur.domain.errors import DatabaseError
+from abathur.infrastructure.database.engines.jobs import Job
+from abathur.infrastructure.database.engines.sqlite import (
+    Connection,
+    DriverError,
+    passive_checkpoint,
+    translated,
+)
+from abathur.infrastructure.database.engines.sqlite_opened import Opened
+
+C = TypeVar("C")
+
+CHECKPOINT_PAGES: Final = 1000
+"""About 4 MB of write-ahead log."""
+
+
+class TransactionLost(Exception):
+    """SQLite rolled back by itself, with the use cases that had gone well."""
+
+
+class GroupCommit(Generic[C]):
+    """Belongs to one writer thread, which has the turn when it calls."""
+
+    def __init__(self, opened: Opened[C]) -> None:
+        self._opened = opened
+        self._connection = opened.connection
+        self._where = opened.where
+        self._pages = 0
+        self._checkpoint_at = CHECKPOINT_PAGES
+        self.commits = 0
+        self._connection.set_wal_hook(self._note_pages)
+
+    def run(self, batch: Sequence[Job[C, Any]]) -> None:
+        """Afterwards every job has its durable result or its error."""
+        try:
+            self._begin()
+        except DatabaseError as error:
+            _fail(batch, error)
+            return
+        try:
+            self._transact(batch)
+        except (DatabaseError, TransactionLost) as error:
+            self._roll_back()
+            self._once_more(batch, error)
+
+    @property
+    def changes(self) -> int:
+        return self._connection.total_changes()
+
+    @property
+    def checkpoint_due(self) -> bool:
+        return self._pages >= self._checkpoint_at
+
+    def checkpoint(self) -> None:
+        """A failure loses nothing: the next one copies the same pages."""
+        try:
+            complete = passive_checkpoint(self._connection)
+        except DriverError:
+            complete = False
+        # While a reader pins the log, trying after each commit would be in vain.
+        self._checkpoint_at = CHECKPOINT_PAGES + (0 if complete else self._pages)
+        if complete:
+            self._pages = 0
+
+    def _begin(self) -> None:
+        self._opened.session.lost = None
+        with translated(self._where, self._connection):
+            self._connection.execute("BEGIN IMMEDIATE")
+
+    def _transact(self, batch: Sequence[Job[C, Any]]) -> None:
+        with translated(self._where, self._connection):
+            if len(batch) == 1:
+                self._run_alone(batch[0])
+            else:
+                for job in batch:
+                    self._run_between(job)
+            if all(job.error for job in batch):
+                self._connection.execute("ROLLBACK")
+            else:
+                self._connection.execute("COMMIT")
+                self.commits += 1
+
+    def _run_alone(self, job: Job[C, Any]) -> None:
+        job.run(self._opened.stores)
+        self._refuse_lost()
+
+    def _run_between(self, job: Job[C, Any]) -> None:
+        self._connection.execute("SAVEPOINT use_case")
+        job.run(self._opened.stores)
+        self._refuse_lost()
+        if job.error is not None:
+            self._connection.execute("ROLLBACK TO use_case")
+        self._connection.execute("RELEASE use_case")
+
+    def _refuse_lost(self) -> None:
+        if not self._connection.in_transaction:
+            raise self._opened.session.lost or TransactionLost
+
+    def _roll_back(self) -> None:
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except DriverError:
+            # Then SQLite has done it already; the next BEGIN would tell.
+            return
+
+    def _once_more(self, batch: Sequence[Job[C, Any]], error: Exception) -> None:
+        """One at a time, so that who caused it is the only one to hear of it."""
+        if len(batch) > 1:
+            for job in batch:
+                self.run([job])
+        elif isinstance(error, DatabaseError):
+            batch[0].error = error
+        else:
+            batch[0].error = DatabaseError(
+                f"`{self._where}`: the transaction was undone; try again"
+            )
+
+    def _note_pages(self, _connection: Connection, _name: str, pages: int) -> int:
+        self._pages = pages
+        return 0
+
+
+def _fail(batch: Sequence[Job[Any, Any]], error: DatabaseError) -> None:
+    for job in batch:
+        job.error = error

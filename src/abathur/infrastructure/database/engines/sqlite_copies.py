@@ -1,0 +1,93 @@
+"""Copies of a database: made under another name, verified, and only then given theirs."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from abathur.domain.errors import DatabaseCorruptError, DatabaseError
+from abathur.infrastructure.database.engines.sqlite import Connection, connect, translated
+
+KEPT: Final = 3
+STAMP: Final = re.compile(r"\.\d{8}T\d{6}(\d{3})?Z\.bak$")
+
+
+def copy(connection: Connection, target: Path) -> None:
+    """A compact copy of the present state. Refuses to overwrite."""
+    if target.exists():
+        raise DatabaseError(f"`{target}` exists already; name another file or remove it first")
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        with suppress(FileNotFoundError):
+            partial.unlink()
+        with translated(str(target), connection):
+            connection.execute("VACUUM INTO ?", (str(partial),))
+        _verify(partial)
+        _publish(partial, target)
+    except OSError as error:
+        raise DatabaseError(f"can't write the copy `{target}`: {error.strerror}") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+def dated_copy(connection: Connection, path: Path) -> Path:
+    """A copy beside the file; only the newest few are kept."""
+    ((stamp,),) = connection.execute("SELECT strftime('%Y%m%dT%H%M%SZ', 'now')").fetchall()
+    target = path.with_name(f"{path.name}.{stamp}.bak")
+    with suppress(FileNotFoundError):
+        # Of a run in this very second that failed later.
+        target.unlink()
+    copy(connection, target)
+    for old in copies(path)[:-KEPT]:
+        with suppress(OSError):
+            old.unlink()
+    return target
+
+
+def copies(path: Path) -> list[Path]:
+    """Dated copies of a database, the newest last."""
+    return sorted(
+        found
+        for found in path.parent.iterdir()
+        if found.name.startswith(f"{path.name}.") and STAMP.fullmatch(found.name[len(path.name) :])
+    )
+
+
+def _verify(partial: Path) -> None:
+    where = str(partial)
+    connection = connect(where, busy_timeout=1, read_only=True)
+    try:
+        with translated(where, connection):
+            problems = connection.execute("PRAGMA quick_check(1)").fetchall()
+    finally:
+        connection.close()
+    if problems != [("ok",)]:
+        raise DatabaseCorruptError(
+            f"the copy is damaged ({problems[0][0]}), so it was thrown away; "
+            "check the database with `abathur db check --full`"
+        )
+
+
+def _publish(partial: Path, target: Path) -> None:
+    _sync(partial)
+    try:
+        # Unlike a rename, a link never replaces a file that came into being meanwhile.
+        os.link(partial, target)
+    except OSError:
+        if target.exists():
+            raise
+        # Not every file system has links.
+        partial.rename(target)
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

@@ -1,0 +1,208 @@
+"""SQLite: one writing thread with group commit, a few reading ones, one file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
+
+from abathur.domain.errors import DatabaseBusyError, DatabaseError
+from abathur.infrastructure.database.engines import sqlite_inspection
+from abathur.infrastructure.database.engines.base import Features, Row, SchemaConnection, Session
+from abathur.infrastructure.database.engines.jobs import Job, closed
+from abathur.infrastructure.database.engines.sqlite import (
+    MEMORY,
+    Connection,
+    connect,
+    read_only,
+    translated,
+)
+from abathur.infrastructure.database.engines.sqlite_copies import copy
+from abathur.infrastructure.database.engines.sqlite_lock import Alone, turns
+from abathur.infrastructure.database.engines.sqlite_opened import Opened
+from abathur.infrastructure.database.engines.sqlite_readers import Readers
+from abathur.infrastructure.database.engines.sqlite_schema import SqliteSchema
+from abathur.infrastructure.database.engines.sqlite_writer import Errand, Writer
+
+C = TypeVar("C")
+P = ParamSpec("P")
+T = TypeVar("T")
+
+FEATURES: Final = Features(name="sqlite", row_locks=False, notifies=False)
+BUSY_TIMEOUT: Final = 30.0
+"""Seconds that a write waits for its turn among processes."""
+
+
+class SqliteEngine(Generic[C]):
+    """Meets `base.Engine`. `path` None is a database in memory, which ends with `close`."""
+
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        statements: Mapping[str, str],
+        open_stores: Callable[[Session], C],
+        prepare: Callable[[SchemaConnection], None],
+        busy_timeout: float = BUSY_TIMEOUT,
+    ) -> None:
+        self._path = path
+        self._where = MEMORY if path is None else str(path)
+        self._statements = statements
+        self._open_stores = open_stores
+        self._prepare = prepare
+        self._busy_timeout = busy_timeout
+        self._lifecycle = Lock()
+        self._writer: Writer[C] | None = None
+        self._readers: Readers[C] | None = None
+        self._pulse: Pulse | None = None
+        self._process = os.getpid()
+
+    @property
+    def features(self) -> Features:
+        return FEATURES
+
+    def open(self) -> None:
+        with self._lifecycle:
+            if self._writer is None:
+                self._process = os.getpid()
+                self._open()
+            self._refuse_after_fork()
+
+    def close(self) -> None:
+        with self._lifecycle:
+            self._refuse_after_fork()
+            self._shut(wait=True)
+            self._writer = self._readers = self._pulse = None
+
+    def abandon(self) -> None:
+        if os.getpid() == self._process:
+            self._shut(wait=False)
+
+    def write(
+        self, use_case: Callable[Concatenate[C, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[T]:
+        job: Job[C, T] = Job(use_case, *args, **kwargs)
+        self._live().submit(job)
+        return job.future
+
+    def read(
+        self, query: Callable[Concatenate[C, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[T]:
+        return self._apart(Opened.snapshot, query, *args, **kwargs)
+
+    def query(self, sql: str, params: Sequence[object]) -> asyncio.Future[list[Row]]:
+        return self._apart(Opened.inspect, sqlite_inspection.query, sql, params)
+
+    def backup(self, target: Path) -> asyncio.Future[None]:
+        return self._apart(Opened.borrow, copy, target)
+
+    def check(self, full: bool) -> asyncio.Future[list[str]]:
+        return self._apart(Opened.inspect, sqlite_inspection.check, self._statements, full)
+
+    def info(self) -> asyncio.Future[dict[str, Any]]:
+        return self._apart(Opened.inspect, sqlite_inspection.info, self._path)
+
+    def data_version(self) -> int:
+        writer = self._live()
+        return writer.commits if self._pulse is None else self._pulse.beat()
+
+    def on_commit(self, listener: Callable[[], None]) -> Callable[[], None]:
+        return self._live().listen(listener)
+
+    def _open(self) -> None:
+        path = self._path
+        if path is not None:
+            _make_folder(path.parent)
+        turn = Alone() if path is None else turns(path)
+        try:
+            connection = connect(self._where, busy_timeout=self._busy_timeout)
+            try:
+                schema = SqliteSchema(connection, path, self._where, turn, self._busy_timeout)
+                self._prepare(schema)
+                schema.use_log()
+            except BaseException:
+                connection.close()
+                raise
+        except BaseException:
+            turn.close()
+            raise
+        self._writer = Writer(self._opened(connection), turn, self._busy_timeout)
+        if path is not None:
+            self._readers = Readers(self._open_reader, self._where)
+            self._pulse = Pulse(self._where)
+
+    def _opened(self, connection: Connection) -> Opened[C]:
+        return Opened(connection, self._where, self._statements, self._open_stores)
+
+    def _open_reader(self) -> Opened[C]:
+        return self._opened(connect(self._where, busy_timeout=self._busy_timeout, read_only=True))
+
+    def _shut(self, wait: bool) -> None:
+        # The writer goes last: it empties the log if nobody else has the file open.
+        for part in (self._pulse, self._readers, self._writer):
+            if part is not None:
+                part.close(wait)
+
+    def _apart(self, work: Callable[..., T], /, *args: Any, **kwargs: Any) -> asyncio.Future[T]:
+        writer = self._live()
+        if self._readers is None:
+            errand: Errand[Opened[C], T] = Errand(work, *args, **kwargs)
+            writer.submit(errand)
+            return errand.future
+        job: Job[Opened[C], T] = Job(work, *args, **kwargs)
+        self._readers.submit(job)
+        return job.future
+
+    def _live(self) -> Writer[C]:
+        self._refuse_after_fork()
+        if self._writer is None:
+            raise closed(self._where)
+        return self._writer
+
+    def _refuse_after_fork(self) -> None:
+        if os.getpid() != self._process:
+            raise DatabaseError(
+                f"`{self._where}` was opened before this process was forked; "
+                "open another `Database` here"
+            )
+
+
+class Pulse:
+    """A connection that only watches whether anybody commits."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._connection: Connection | None = None
+        self._mutex = Lock()
+        self._closed = False
+        self._last = 0
+
+    def beat(self) -> int:
+        with self._mutex, suppress(DatabaseBusyError):
+            if self._closed:
+                raise closed(self._where)
+            if self._connection is None:
+                self._connection = connect(self._where, busy_timeout=0, read_only=True)
+            with translated(self._where, self._connection):
+                version: Any = self._connection.execute("PRAGMA data_version").get
+                self._last = version
+        return self._last
+
+    def close(self, wait: bool = True) -> None:
+        with self._mutex:
+            self._closed = True
+            if self._connection is not None:
+                self._connection.close()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except PermissionError as error:
+        raise read_only(str(folder), error) from error
+    except OSError as error:
+        raise DatabaseError(f"can't create the folder `{folder}`: {error.strerror}") from error

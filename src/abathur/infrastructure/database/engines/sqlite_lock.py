@@ -1,0 +1,144 @@
+"""Fair turns between processes: an flock on a file beside the database.
+
+SQLite's own busy handler polls and lets a process starve; a blocked flock is served in turn.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock, Semaphore, Thread
+from typing import Protocol
+
+from abathur.domain.errors import DatabaseError
+from abathur.infrastructure.database.engines.sqlite import busy, read_only
+
+try:
+    import fcntl
+except ImportError:
+    # Not on Windows: SQLite's own locks must do there.
+    HAS_FLOCK = False
+else:
+    HAS_FLOCK = True
+
+
+class Turns(Protocol):
+    def take(self, timeout: float) -> bool:
+        """Wait for the turn, False when the time is over."""
+        ...
+
+    def leave(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Alone:
+    """For a database that no other process can reach."""
+
+    def take(self, timeout: float) -> bool:
+        return True
+
+    def leave(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class FileTurns:
+    """One thread at a time uses it. A process that was stopped in its turn can't block for ever."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = _open(path)
+        self._mutex = Lock()
+        self._asked = Semaphore(0)
+        self._granted = Semaphore(0)
+        self._helper: Thread | None = None
+        self._pending = False
+        self._wanted = False
+        self._closed = False
+
+    def take(self, timeout: float) -> bool:
+        with self._mutex:
+            if not self._pending and self._try():
+                return True
+            self._wanted = True
+            self._ask()
+        if self._granted.acquire(timeout=timeout):
+            return True
+        with self._mutex:
+            self._wanted = False
+            # Granted in the very last moment?
+            return self._granted.acquire(blocking=False)
+
+    def leave(self) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        with self._mutex:
+            if not self._closed and not self._pending:
+                os.close(self._file)
+            self._closed = True
+        self._asked.release()
+
+    def _try(self) -> bool:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise DatabaseError(
+                f"can't lock `{self._path}` ({error.strerror}); keep the database on a local disk"
+            ) from error
+        return True
+
+    def _ask(self) -> None:
+        """Have the helper wait: a blocked flock knows no time-out."""
+        if self._helper is None:
+            self._helper = Thread(target=self._help, name="abathur-database-lock", daemon=True)
+            self._helper.start()
+        if not self._pending:
+            self._pending = True
+            self._asked.release()
+
+    def _help(self) -> None:
+        while True:
+            self._asked.acquire()
+            if not self._pending:
+                return
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            with self._mutex:
+                self._pending = False
+                if self._wanted:
+                    self._wanted = False
+                    self._granted.release()
+                elif self._closed:
+                    # Closing it ends the lock too.
+                    os.close(self._file)
+                    return
+                else:
+                    self.leave()
+
+
+def turns(database: Path) -> Turns:
+    return FileTurns(database.with_name(f"{database.name}.lock")) if HAS_FLOCK else Alone()
+
+
+@contextmanager
+def taken(turns: Turns, where: str, timeout: float) -> Iterator[None]:
+    if not turns.take(timeout):
+        raise busy(where)
+    try:
+        yield
+    finally:
+        turns.leave()
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except PermissionError as error:
+        raise read_only(str(path), error) from error
+    except OSError as error:
+        raise DatabaseError(f"can't open the lock file `{path}`: {error.strerror}") from error

@@ -1,0 +1,93 @@
+"""One connection while its schema is looked at and brought up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from abathur.domain.errors import DatabaseError, IntegrityViolation
+from abathur.infrastructure.database.engines import sqlite
+from abathur.infrastructure.database.engines.sqlite import Connection, translated
+from abathur.infrastructure.database.engines.sqlite_copies import dated_copy
+from abathur.infrastructure.database.engines.sqlite_inspection import quoted, user_tables
+from abathur.infrastructure.database.engines.sqlite_lock import Turns, taken
+
+Values = tuple[Any, ...]
+
+
+class SqliteSchema:
+    """Meets `base.SchemaConnection`."""
+
+    def __init__(
+        self, connection: Connection, path: Path | None, where: str, turns: Turns, timeout: float
+    ) -> None:
+        self._connection = connection
+        self._path = path
+        self._where = where
+        self._turns = turns
+        self._timeout = timeout
+
+    @property
+    def where(self) -> str:
+        return self._where
+
+    def rows(self, sql: str, params: Sequence[object] = ()) -> list[Values]:
+        with translated(self._where, self._connection):
+            return self._connection.execute(sql, tuple(params)).fetchall()
+
+    def tables(self) -> list[str]:
+        with translated(self._where, self._connection):
+            return user_tables(self._connection)
+
+    def is_complete(self, sql: str) -> bool:
+        return sqlite.is_complete(sql)
+
+    def alone(self) -> AbstractContextManager[None]:
+        return taken(self._turns, self._where, self._timeout)
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        # With the keys on, rebuilding a table would delete the rows that point to it.
+        self.rows("PRAGMA foreign_keys = OFF")
+        try:
+            self.rows("BEGIN IMMEDIATE")
+            yield
+            self._check_keys()
+            self.rows("COMMIT")
+        finally:
+            if self._connection.in_transaction:
+                self.rows("ROLLBACK")
+            self.rows("PRAGMA foreign_keys = ON")
+
+    def save_copy(self) -> Path | None:
+        if self._path is None or not self._has_data():
+            return None
+        with translated(self._where, self._connection):
+            return dated_copy(self._connection, self._path)
+
+    def use_log(self) -> None:
+        """Writers that don't block readers; stored in the file, so mostly it is there already."""
+        if self._path is None or self.rows("PRAGMA journal_mode") == [("wal",)]:
+            return
+        with self.alone():
+            mode = self.rows("PRAGMA journal_mode = WAL")
+        if mode != [("wal",)]:
+            raise DatabaseError(
+                f"`{self._where}` can't have a write-ahead log; put it on a local disk"
+            )
+
+    def _has_data(self) -> bool:
+        return any(
+            self.rows(f"SELECT 1 FROM {quoted(table)} LIMIT 1")
+            for table in self.tables()
+            if table != "schema_migrations"
+        )
+
+    def _check_keys(self) -> None:
+        broken = self.rows("PRAGMA foreign_key_check")
+        if broken:
+            table, rowid, parent, _ = broken[0]
+            rule = f"row {rowid} of {table} points to nothing in {parent}"
+            raise IntegrityViolation(f"`{self._where}`: {rule}", rule)

@@ -1,0 +1,106 @@
+"""Named statements on one connection, inside the transaction that somebody else opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from abathur.domain.errors import DatabaseError, InvalidInputError
+from abathur.infrastructure.database.codecs import to_columns
+from abathur.infrastructure.database.engines.base import Row
+from abathur.infrastructure.database.engines.sqlite import (
+    Connection,
+    DriverError,
+    NoMoreRows,
+    translate,
+)
+
+Values = tuple[Any, ...]
+
+
+class SqliteSession:
+    """Meets `base.Session`. Used again for every transaction of its connection."""
+
+    __slots__ = ("_columns", "_connection", "_cursor", "_statements", "_where", "lost")
+
+    def __init__(self, connection: Connection, statements: Mapping[str, str], where: str) -> None:
+        self._connection = connection
+        self._cursor = connection.cursor()
+        self._statements = statements
+        self._where = where
+        self._columns: dict[str, tuple[str, ...]] = {}
+        self.lost: DatabaseError | None = None
+        """Why the transaction is gone, when SQLite itself rolled it back."""
+
+    def execute(self, name: str, /, **params: object) -> int:
+        self._run(self._statements[name], to_columns(params))
+        return self._connection.changes()
+
+    def execute_many(self, name: str, rows: Iterable[Mapping[str, object]], /) -> None:
+        statement = self._statements[name]
+        for row in rows:
+            self._run(statement, to_columns(row))
+
+    def fetch(self, name: str, /, **params: object) -> list[Row]:
+        columns: tuple[str, ...] | None = self._columns.get(name)
+        statement, values = self._statements[name], to_columns(params)
+        if columns is None:
+            columns, rows = self._described(statement, values)
+            if not rows:
+                return []
+            self._columns[name] = columns
+        else:
+            rows = self._run(statement, values)
+        if rows and len(rows[0]) != len(columns):
+            raise self._schema_changed()
+        return [dict(zip(columns, row, strict=True)) for row in rows]
+
+    def fetch_one(self, name: str, /, **params: object) -> Row | None:
+        rows = self.fetch(name, **params)
+        return rows[0] if rows else None
+
+    def _run(self, statement: str, values: dict[str, Any]) -> list[Values]:
+        self._refuse_without_transaction()
+        try:
+            # To the end, else a RETURNING would leave its work half done.
+            return self._cursor.execute(statement, values).fetchall()
+        except (DriverError, UnicodeEncodeError, OverflowError) as error:
+            raise self._failure(error) from error
+
+    def _described(
+        self, statement: str, values: dict[str, Any]
+    ) -> tuple[tuple[str, ...], list[Values]]:
+        self._refuse_without_transaction()
+        try:
+            self._cursor.execute(statement, values)
+            columns = tuple(column[0] for column in self._cursor.get_description())
+            return columns, self._cursor.fetchall()
+        except NoMoreRows:
+            return (), []
+        except (DriverError, UnicodeEncodeError, OverflowError) as error:
+            raise self._failure(error) from error
+
+    def _refuse_without_transaction(self) -> None:
+        # Without this, a use case that goes on after a full disk would write outside of any
+        # transaction.
+        if not self._connection.in_transaction:
+            raise self.lost or DatabaseError(
+                f"`{self._where}`: a use case's stores can't be used after its end"
+            )
+
+    def _failure(self, error: Exception) -> Exception:
+        if isinstance(error, UnicodeEncodeError):
+            return InvalidInputError("a text holds half a character (a lone surrogate); remove it")
+        if isinstance(error, OverflowError):
+            return InvalidInputError("a number needs more than 64 bits; use a smaller one")
+        assert isinstance(error, DriverError)
+        failure = translate(error, self._where, self._connection)
+        if not self._connection.in_transaction:
+            self.lost = failure
+        return failure
+
+    def _schema_changed(self) -> DatabaseError:
+        self._columns.clear()
+        return DatabaseError(
+            f"another process changed the tables of `{self._where}` meanwhile; try again"
+        )

@@ -1,0 +1,181 @@
+"""Brings a schema up to date: numbered SQL files, forwards only, each in a transaction of its own.
+
+The table `schema_migrations` says which ran, with their checksums. A file is never edited once
+it was released; a change is another file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from abathur.domain.errors import (
+    DatabaseCorruptError,
+    DatabaseError,
+    DatabaseTooNewError,
+    IntegrityViolation,
+    MigrationError,
+)
+from abathur.infrastructure.database.engines.base import SchemaConnection
+
+FOLDER: Final = Path(__file__).with_name("migrations")
+FILE_NAME: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
+COMMENT: Final = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+NOT_IN_A_STEP: Final = frozenset(
+    {"ATTACH", "BEGIN", "COMMIT", "DETACH", "END", "RELEASE", "ROLLBACK", "SAVEPOINT", "VACUUM"}
+)
+VERSION_TABLE: Final = """
+CREATE TABLE IF NOT EXISTS schema_migrations (
+  version INTEGER PRIMARY KEY,
+  name TEXT NOT NULL,
+  checksum TEXT NOT NULL,
+  applied_at TEXT NOT NULL
+)"""
+RECORD: Final = """
+INSERT INTO schema_migrations (version, name, checksum, applied_at)
+VALUES (?, ?, ?, strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'))"""
+
+Applied = Sequence[tuple[int, str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.version:04}_{self.name}"
+
+    @property
+    def checksum(self) -> str:
+        return sha256(self.sql.encode()).hexdigest()
+
+
+@cache
+def load(engine: str) -> tuple[Migration, ...]:
+    return read(FOLDER / engine)
+
+
+def read(folder: Path) -> tuple[Migration, ...]:
+    """All migrations of a folder in their order; refuses gaps, doubles and unknown names."""
+    found: list[Migration] = []
+    for file in sorted(folder.glob("*.sql")):
+        match = FILE_NAME.fullmatch(file.name)
+        if match is None or int(match[1]) != len(found) + 1:
+            raise MigrationError(
+                f"`{file}` should be {len(found) + 1:04}_what.sql; migrations are numbered "
+                "without gaps"
+            )
+        found.append(Migration(int(match[1]), match[2], file.read_text(encoding="utf-8")))
+    return tuple(found)
+
+
+def upgrade(schema: SchemaConnection, migrations: Sequence[Migration]) -> None:
+    """Run what hasn't run yet. Many processes may start this at once."""
+    if _is_current(schema, migrations):
+        return
+    steps = [(migration, list(statements(migration, schema))) for migration in migrations]
+    with schema.alone():
+        # Another process may have been faster.
+        done = _applied(schema)
+        _refuse_foreign(schema, done)
+        _compare(schema, done, migrations)
+        if 0 < len(done) < len(migrations):
+            schema.save_copy()
+        for migration, sql in steps[len(done) :]:
+            _run(schema, migration, sql)
+
+
+def statements(migration: Migration, schema: SchemaConnection) -> Iterator[str]:
+    """The single statements. A `;` alone says nothing: triggers and texts hold some too."""
+    pending = ""
+    for piece in migration.sql.split(";")[:-1]:
+        pending += f"{piece};"
+        if schema.is_complete(pending):
+            yield _acceptable(pending.strip(), migration)
+            pending = ""
+    rest = pending + migration.sql.rpartition(";")[2]
+    if COMMENT.sub("", rest).strip():
+        raise MigrationError(f"migration {migration.title}: the last statement has no end")
+
+
+def _acceptable(statement: str, migration: Migration) -> str:
+    words = COMMENT.sub("", statement).split(maxsplit=1)
+    if words and words[0].strip(";").upper() in NOT_IN_A_STEP:
+        raise MigrationError(
+            f"migration {migration.title}: {words[0]} can't be part of a transaction's inside"
+        )
+    return statement
+
+
+def _is_current(schema: SchemaConnection, migrations: Sequence[Migration]) -> bool:
+    try:
+        done = schema.rows("SELECT version, name, checksum FROM schema_migrations ORDER BY version")
+    except DatabaseError as error:
+        if type(error) is not DatabaseError:
+            raise
+        # There is no such table yet.
+        return False
+    _compare(schema, done, migrations)
+    return len(done) == len(migrations)
+
+
+def _applied(schema: SchemaConnection) -> Applied:
+    if "schema_migrations" not in schema.tables():
+        return []
+    return schema.rows("SELECT version, name, checksum FROM schema_migrations ORDER BY version")
+
+
+def _refuse_foreign(schema: SchemaConnection, done: Applied) -> None:
+    tables = schema.tables()
+    if done or not tables or tables == ["schema_migrations"]:
+        return
+    if "tasks" in tables:
+        raise MigrationError(
+            f"`{schema.where}` was made by an older Abathur and can't be used by this one; "
+            "it is left as it is: name another file"
+        )
+    raise DatabaseCorruptError(
+        f"`{schema.where}` is a database of another program; name another file"
+    )
+
+
+def _compare(schema: SchemaConnection, done: Applied, migrations: Sequence[Migration]) -> None:
+    if done and done[-1][0] > len(migrations):
+        raise DatabaseTooNewError(
+            f"`{schema.where}` has schema {done[-1][0]}, this Abathur knows {len(migrations)}; "
+            "update Abathur or name another file"
+        )
+    for migration, (version, name, checksum) in zip(migrations, done, strict=False):
+        if version != migration.version:
+            raise MigrationError(
+                f"`{schema.where}` lacks migration {migration.title} but has a later one; "
+                "go back to a backup"
+            )
+        if (name, checksum) != (migration.name, migration.checksum):
+            raise MigrationError(
+                f"migration {migration.title} was changed after it ran on `{schema.where}`; "
+                "reinstall Abathur, or go back to a backup"
+            )
+
+
+def _run(schema: SchemaConnection, migration: Migration, sql: Sequence[str]) -> None:
+    try:
+        with schema.step():
+            schema.rows(VERSION_TABLE)
+            for statement in sql:
+                schema.rows(statement)
+            schema.rows(RECORD, (migration.version, migration.name, migration.checksum))
+    except DatabaseError as error:
+        if type(error) not in (DatabaseError, IntegrityViolation):
+            raise
+        raise MigrationError(
+            f"migration {migration.title} failed and was undone: {error}; report this"
+        ) from error

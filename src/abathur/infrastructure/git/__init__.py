@@ -1,0 +1,1 @@
+"""The repository that the swarm works on, through the git program."""

@@ -1,0 +1,80 @@
+"""People's working trees that have a target branch checked out, and bringing them along."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from abathur.domain.errors import GitError
+from abathur.infrastructure.git.commands import Git
+from abathur.infrastructure.git.place import Placed
+from abathur.infrastructure.git.revisions import HEADS, require_hash
+from abathur.infrastructure.git.status import is_unfinished
+from abathur.infrastructure.git.worktree_list import linked_record, working_trees
+from abathur.ports.repository import CheckedOut
+
+_DIFF = ("diff", "--quiet", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty")
+
+# Said before git touches the first file, when a person is at work at the same moment.
+_REFUSALS = ("would be overwritten", "would be removed", "not uptodate", ".lock': File exists")
+
+
+class Checkouts(Placed):
+    async def checkouts(self, branch: str, at: str) -> Sequence[CheckedOut]:
+        require_hash(at)
+        return [
+            CheckedOut(path=tree.path, is_dirty=await self._is_dirty(tree.path, at))
+            for tree in await working_trees(self._git, self._root)
+            if tree.branch == HEADS + branch and tree.path.exists()
+        ]
+
+    async def bring_along(self, path: Path, old: str, new: str) -> bool:
+        """Untracked files are left alone, ignored ones too: one in the way makes it unsafe."""
+        require_hash(old)
+        require_hash(new)
+        git = self._git.at(path)
+        if await self._is_dirty(path, old) or await _would_cover(git, old, new):
+            return False
+        try:
+            # A file that was touched but not changed would be taken for a changed one.
+            await git.run("update-index", "-q", "--refresh", waits_for_locks=False)
+            await git.run("read-tree", "-m", "-u", old, new, waits_for_locks=False)
+        except GitError as error:
+            if any(reason in str(error) for reason in _REFUSALS):
+                return False
+            raise
+        return True
+
+    async def _is_dirty(self, path: Path, at: str) -> bool:
+        git_dir = self._git_dir(path)
+        if (git_dir / "index.lock").exists() or is_unfinished(git_dir):
+            return True
+        git = self._git.at(path)
+        for extra in ((), ("--cached",)):
+            if (await git.run(*_DIFF, *extra, at, "--", codes=(0, 1))).code:
+                return True
+        return False
+
+    def _git_dir(self, path: Path) -> Path:
+        if path.resolve() == self._root.resolve():
+            return self._common
+        if record := linked_record(self._common, path):
+            return record
+        raise GitError(f"{path} isn't a working tree of {self._root}")
+
+
+async def _would_cover(git: Git, old: str, new: str) -> bool:
+    """`read-tree` itself overwrites ignored files."""
+    added = await git.run(
+        "diff-tree", "-r", "-z", "--no-renames", "--name-only", "--diff-filter=A", old, new
+    )
+    return any(_is_taken(git.folder, os.fsdecode(name)) for name in added.fields)
+
+
+def _is_taken(folder: Path, name: str) -> bool:
+    return os.path.lexists(folder / name) or any(
+        parent.is_symlink() or parent.is_file()
+        for parent in (folder / name).parents
+        if parent != folder and parent.is_relative_to(folder)
+    )

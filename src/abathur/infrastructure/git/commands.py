@@ -1,0 +1,201 @@
+"""The one way to run git: a clean environment, no hooks, no questions, one shape of error.
+
+Names from outside reach git through stdin, or as full hashes, or behind `--`, so that none of
+them can be taken for an option.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from abathur.domain.errors import GitError
+
+# The user's hooks, signing key and background services are for the user's own commits. LF or CRLF
+# is no reason to lose an agent's file.
+_SETTINGS = {
+    "advice.detachedHead": "false",
+    "commit.gpgSign": "false",
+    "core.fsmonitor": "false",
+    "core.hooksPath": os.devnull,
+    "core.quotePath": "false",
+    "core.safecrlf": "false",
+    "gc.auto": "0",
+    "i18n.commitEncoding": "UTF-8",
+    "maintenance.auto": "false",
+    "submodule.recurse": "false",
+}
+_OPTIONS = tuple(part for item in _SETTINGS.items() for part in ("-c", "=".join(item)))
+
+# Which configuration is read and who commits is the user's choice. The rest of `GIT_*` is set in
+# hooks and aliases, and would send us into another repository, index or object store.
+_KEPT = frozenset(
+    {
+        "GIT_AUTHOR_EMAIL",
+        "GIT_AUTHOR_NAME",
+        "GIT_COMMITTER_EMAIL",
+        "GIT_COMMITTER_NAME",
+        "GIT_CONFIG_GLOBAL",
+        "GIT_CONFIG_NOSYSTEM",
+        "GIT_CONFIG_SYSTEM",
+        "GIT_EXEC_PATH",
+    }
+)
+
+# Another git holds a lock for some milliseconds.
+_CONTENTION = re.compile(rb"\.lock': File exists")
+_RETRY_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+_SECONDS_TO_DIE = 5.0
+_SHOWN_LINES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    code: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def fields(self) -> list[bytes]:
+        """What stands between the NUL bytes of stdout."""
+        return self.stdout.removesuffix(b"\0").split(b"\0") if self.stdout else []
+
+    @property
+    def text(self) -> str:
+        return os.fsdecode(self.stdout).removesuffix("\n")
+
+
+class Git:
+    """Runs git in one folder. Cancelling ends git in order, so that it takes its locks away."""
+
+    def __init__(self, folder: Path, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep):
+        self.folder = folder
+        self._sleep = sleep
+        self._cache: dict[str, Mapping[str, str]] = {}
+
+    def at(self, folder: Path) -> Git:
+        """The same for another working tree of the repository."""
+        other = Git(folder, self._sleep)
+        other._cache = self._cache
+        return other
+
+    async def run(
+        self,
+        *args: str,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        codes: Sequence[int] = (0,),
+        waits_for_locks: bool = True,
+    ) -> Result:
+        """Raises `GitError` when git exits with a code that isn't among `codes`."""
+        result = await self._once(args, stdin, env or {})
+        for pause in _RETRY_SECONDS if waits_for_locks else ():
+            if result.code in codes or not _CONTENTION.search(result.stderr):
+                break
+            await self._sleep(pause)
+            result = await self._once(args, stdin, env or {})
+        if result.code not in codes:
+            raise _error(args, result)
+        return result
+
+    async def commit(self, *args: str, stdin: bytes) -> Result:
+        """Run a command that makes a commit; Abathur's name is on it if the user has set none."""
+        if "identity" not in self._cache:
+            self._cache["identity"] = await self._find_identity()
+        return await self.run(*args, stdin=stdin, env=self._cache["identity"])
+
+    async def outlast(self, lock: Path) -> None:
+        """Wait for a lock file to go; remove it if it stays longer than any living git needs."""
+        for pause in _RETRY_SECONDS:
+            if not lock.exists():
+                return
+            await self._sleep(pause)
+        lock.unlink(missing_ok=True)
+
+    async def _once(self, args: Sequence[str], stdin: bytes, env: Mapping[str, str]) -> Result:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                "git",
+                *_OPTIONS,
+                *args,
+                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=self.folder,
+                env={**_environment(), **env},
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise GitError(_why_not_started(self.folder)) from error
+        except OSError as error:
+            raise GitError(f"can't start git: {error.strerror}") from error
+        try:
+            stdout, stderr = await process.communicate(stdin or None)
+        except BaseException:
+            await asyncio.shield(_end(process))
+            raise
+        return Result(process.returncode or 0, stdout, stderr)
+
+    async def _find_identity(self) -> Mapping[str, str]:
+        pattern = r"^(user|author|committer)\.(name|email)$"
+        known = await self.run("config", "-z", "--get-regexp", pattern, codes=(0, 1))
+        config = {field.partition(b"\n")[0].decode() for field in known.fields}
+        return {
+            variable: value
+            for role in ("author", "committer")
+            if not all(_is_configured(role, part, config) for part in ("name", "email"))
+            for variable, value in (
+                (f"GIT_{role.upper()}_NAME", "Abathur"),
+                (f"GIT_{role.upper()}_EMAIL", "abathur@localhost"),
+            )
+        }
+
+
+def _is_configured(role: str, part: str, config: set[str]) -> bool:
+    variable = f"GIT_{role.upper()}_{part.upper()}"
+    return bool(os.environ.get(variable)) or bool({f"{role}.{part}", f"user.{part}"} & config)
+
+
+def _environment() -> dict[str, str]:
+    ours = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GIT_") or name in _KEPT
+    }
+    return ours | {
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+        "LC_ALL": "C",
+    }
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """TERM first: on it git removes its lock files. The group, for git runs git."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.communicate(), _SECONDS_TO_DIE)
+            return
+
+
+def _why_not_started(folder: Path) -> str:
+    if not folder.is_dir():
+        return f"the folder {folder} doesn't exist"
+    return "git isn't installed, or isn't on PATH"
+
+
+def _error(args: Sequence[str], result: Result) -> GitError:
+    lines = [line for line in result.stderr.decode(errors="replace").splitlines() if line.strip()]
+    useful = [line for line in lines if not line.startswith(("hint:", "warning:"))] or lines
+    said = "; ".join(line.strip() for line in useful[:_SHOWN_LINES]) or "it said nothing"
+    command = " ".join(arg if arg.isprintable() else repr(arg) for arg in args)
+    return GitError(f"`git {command}` failed with exit code {result.code}: {said}")

@@ -1,0 +1,91 @@
+"""Branches and salvage refs. Every change is a compare-and-swap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from abathur.domain.errors import GitError, RefMovedError
+from abathur.infrastructure.git.place import Placed
+from abathur.infrastructure.git.revisions import (
+    HEADS,
+    commit_of,
+    commit_or_none,
+    is_ancestor,
+    look_up,
+    require_hash,
+)
+from abathur.infrastructure.git.worktree_list import working_trees
+
+SALVAGE = "refs/abathur/salvage/"
+
+
+class Refs(Placed):
+    async def resolve(self, revision: str) -> str | None:
+        return await commit_or_none(self._git, revision)
+
+    async def branches(self) -> frozenset[str]:
+        listed = await self._git.run("for-each-ref", "--format=%(refname)", HEADS)
+        return frozenset(name.removeprefix(HEADS) for name in listed.text.splitlines())
+
+    async def current_branch(self) -> str | None:
+        head = await self._git.run("symbolic-ref", "--quiet", "HEAD", codes=(0, 1))
+        return head.text.removeprefix(HEADS) or None
+
+    async def contains(self, target: str, commit: str) -> bool:
+        tip = await commit_of(self._git, target)
+        return await is_ancestor(self._git, await commit_of(self._git, commit), tip)
+
+    async def move_branch(self, branch: str, old: str, new: str, reason: str) -> None:
+        ref = HEADS + branch
+        require_hash(old)
+        try:
+            await self._write(f"update {ref}\0{require_hash(new)}\0{old}\0", reason)
+        except GitError as error:
+            now = await self._read(ref)
+            if now == old:
+                raise
+            found = f"at {now[:12]}" if now else "gone"
+            raise RefMovedError(
+                f"branch `{branch}` is {found}, not at {old[:12]} as expected; nothing was changed"
+            ) from error
+
+    async def delete_branch(self, branch: str, *, kept_by: str) -> None:
+        ref = HEADS + branch
+        tip = await self._read(ref)
+        if tip is None:
+            return
+        keeper = await commit_of(self._git, kept_by)
+        if kept_by in {branch, ref} or not await is_ancestor(self._git, tip, keeper):
+            raise GitError(
+                f"branch `{branch}` isn't deleted: `{kept_by}` doesn't keep its tip {tip[:12]}"
+            )
+        for tree in await working_trees(self._git, self._root):
+            if tree.branch == ref and tree.path.exists():
+                raise GitError(f"branch `{branch}` isn't deleted: it is checked out in {tree.path}")
+        await self._write(f"delete {ref}\0{tip}\0", f"deleted, kept by {kept_by}")
+
+    async def salvage(self, task_id: str, attempt: int, commit: str) -> str:
+        """Salvaging again may only add to what the ref keeps already; else `GitError`."""
+        ref = f"{SALVAGE}{task_id}/{attempt}"
+        wanted = await commit_of(self._git, commit)
+        kept = await self._read(ref)
+        if kept is not None and not await is_ancestor(self._git, kept, wanted):
+            raise GitError(f"{ref} keeps another commit, {kept[:12]}; it isn't overwritten")
+        if kept != wanted:
+            old = kept or "0" * len(wanted)
+            await self._write(f"update {ref}\0{wanted}\0{old}\0", "salvaged")
+        if await self._read(ref) != wanted:
+            raise GitError(f"{ref} doesn't read back as {wanted[:12]}; nothing may be removed")
+        return ref
+
+    async def salvage_refs(self) -> Sequence[tuple[str, str]]:
+        listed = await self._git.run("for-each-ref", "--format=%(objectname) %(refname)", SALVAGE)
+        rows = (line.partition(" ") for line in listed.text.splitlines())
+        return [(name, commit) for commit, _, name in rows]
+
+    async def _read(self, ref: str) -> str | None:
+        return (await look_up(self._git, f"{ref}^{{commit}}"))[0]
+
+    async def _write(self, order: str, reason: str) -> None:
+        data = order.encode(errors="surrogateescape")
+        await self._git.run("update-ref", "--stdin", "-z", "-m", reason, stdin=data)

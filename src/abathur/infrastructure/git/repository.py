@@ -1,0 +1,75 @@
+"""`ports.repository.Repository` on a git repository of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from abathur.domain.errors import GitError, NotARepositoryError
+from abathur.infrastructure.git.checkouts import Checkouts
+from abathur.infrastructure.git.commands import Git
+from abathur.infrastructure.git.leftovers import Leftovers
+from abathur.infrastructure.git.merging import Merging
+from abathur.infrastructure.git.place import Place
+from abathur.infrastructure.git.refs import Refs
+from abathur.infrastructure.git.scratch import Scratch
+from abathur.infrastructure.git.worktree_list import working_trees
+from abathur.infrastructure.git.worktrees import Worktrees
+
+OLDEST_GIT = (2, 38)
+"""The first one that merges without a working tree."""
+
+
+class GitRepository(Refs, Worktrees, Scratch, Leftovers, Checkouts, Merging):
+    """Made by `open_repository`."""
+
+    @property
+    def root(self) -> Path:
+        return self._root
+
+
+async def open_repository(
+    path: Path, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+) -> GitRepository:
+    """The repository around `path`, which may be any folder in it, a linked worktree too.
+
+    `sleep` waits for locks of other git processes. Raises `NotARepositoryError`, or `GitError`
+    when the repository has no commit yet or git is too old.
+    """
+    git = Git(path, sleep)
+    await _check_version(git)
+    place = await _locate(git)
+    repository = GitRepository(place)
+    if await repository.resolve("HEAD") is None and not await repository.branches():
+        raise GitError(
+            f"{place.root} has no commit yet; make one: `git commit --allow-empty -m Start`"
+        )
+    return repository
+
+
+async def _check_version(git: Git) -> None:
+    text = (await git.run("version")).text
+    numbers = re.search(r"(\d+)\.(\d+)", text)
+    if numbers and (int(numbers[1]), int(numbers[2])) < OLDEST_GIT:
+        needed = ".".join(map(str, OLDEST_GIT))
+        raise GitError(f"this is {text}, but git {needed} or newer is needed; install a newer one")
+
+
+async def _locate(git: Git) -> Place:
+    asked = ("--is-inside-work-tree", "--absolute-git-dir", "--git-common-dir")
+    try:
+        found = await git.run("rev-parse", "--path-format=absolute", *asked)
+    except GitError as error:
+        if "not a git repository" not in str(error):
+            raise
+        raise NotARepositoryError(
+            f"{git.folder} is in no git repository; go into one with `cd`, or run `git init`"
+        ) from error
+    is_inside, own, common = found.text.split("\n")
+    if is_inside == "true" and own == common:
+        root = Path((await git.run("rev-parse", "--show-toplevel")).text)
+    else:
+        root = (await working_trees(git))[0].path
+    return Place(git.at(root), root, Path(common))

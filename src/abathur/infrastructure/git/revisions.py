@@ -1,0 +1,55 @@
+"""From names to commits. What comes back is a full hash, which no command takes for an option."""
+
+from __future__ import annotations
+
+import re
+
+from abathur.domain.errors import GitError, UnknownBranchError
+from abathur.infrastructure.git.commands import Git
+
+HEADS = "refs/heads/"
+
+_HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+
+def is_hash(name: str) -> bool:
+    return _HASH.fullmatch(name) is not None
+
+
+async def look_up(git: Git, *names: str) -> list[str | None]:
+    """The object that each name stands for, by one process; None where there is none."""
+    # A line is a question: a name of two lines would be two, and is no name at all.
+    asked = ["" if "\n" in name or "\0" in name else name for name in names]
+    questions = "".join(f"{name}\n" for name in asked).encode(errors="surrogateescape")
+    answers = await git.run("cat-file", "--batch-check=%(objectname)", stdin=questions)
+    return [line if is_hash(line) else None for line in answers.text.split("\n")]
+
+
+async def commit_or_none(git: Git, revision: str) -> str | None:
+    """A branch is meant first, then anything else that git takes for a revision."""
+    if is_hash(revision):
+        return (await look_up(git, f"{revision}^{{commit}}"))[0]
+    branch, other = await look_up(git, f"{HEADS}{revision}^{{commit}}", f"{revision}^{{commit}}")
+    return branch or other
+
+
+async def commit_of(git: Git, revision: str) -> str:
+    """Like `commit_or_none`, but a full hash is taken as it is: the next command will look."""
+    commit = revision if is_hash(revision) else await commit_or_none(git, revision)
+    if commit is None:
+        raise UnknownBranchError(
+            f"there is no branch or commit `{revision}` in {git.folder}; see `git branch --all`"
+        )
+    return commit
+
+
+async def is_ancestor(git: Git, commit: str, descendant: str) -> bool:
+    """Both are full hashes. A commit is its own ancestor."""
+    result = await git.run("merge-base", "--is-ancestor", commit, descendant, codes=(0, 1))
+    return result.code == 0
+
+
+def require_hash(commit: str) -> str:
+    if not is_hash(commit):
+        raise GitError(f"`{commit}` isn't a full commit hash; pass what `git rev-parse` prints")
+    return commit

@@ -1,0 +1,64 @@
+"""What git says about one working tree: where its head is and what isn't committed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from abathur.infrastructure.git.commands import Git
+
+# The path is what follows that many spaces in a line of porcelain version 2.
+_SPACES_BEFORE_PATH = {"1": 8, "u": 10, "?": 1}
+
+# What git leaves in its folder while a merge, a pick or a revert waits to be finished.
+_UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    head: str | None
+    """None when the branch has no commit yet."""
+    branch: str | None
+    """Without `refs/heads/`; None when the head is detached."""
+    changes: Sequence[str]
+    """Paths that differ or are new, ignored files left out. A repository inside ends in `/`."""
+
+    @property
+    def repositories_inside(self) -> Sequence[str]:
+        return [path.removesuffix("/") for path in self.changes if path.endswith("/")]
+
+
+async def status_of(git: Git) -> Status:
+    result = await git.run(
+        "status",
+        "--porcelain=v2",
+        "-z",
+        "--branch",
+        "--no-ahead-behind",
+        "--no-renames",
+        "--untracked-files=all",
+        "--ignore-submodules=none",
+    )
+    fields = [os.fsdecode(field) for field in result.fields]
+    headers = dict(field[2:].split(" ", 1) for field in fields if field.startswith("# "))
+    head, branch = headers["branch.oid"], headers["branch.head"]
+    return Status(
+        head=None if head == "(initial)" else head,
+        branch=None if branch == "(detached)" else branch,
+        changes=[_path(field) for field in fields if not field.startswith("# ")],
+    )
+
+
+def is_unfinished(git_dir: Path) -> bool:
+    return any((git_dir / name).exists() for name in _UNFINISHED)
+
+
+def is_hollow(repository: Path) -> bool:
+    """Nothing but its `.git`: there is no work in it."""
+    return all(entry.name == ".git" for entry in repository.iterdir())
+
+
+def _path(line: str) -> str:
+    return line.split(" ", _SPACES_BEFORE_PATH[line[0]])[-1]

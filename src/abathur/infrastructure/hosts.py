@@ -1,0 +1,44 @@
+"""This host, and whether a worker's process on it still lives."""
+
+from __future__ import annotations
+
+import platform
+from functools import cache
+from pathlib import Path
+
+from abathur.domain.agents import Worker
+
+START_TOLERANCE_SECONDS = 1.0
+"""The kernel's start time is derived from ticks and the boot time; two readings may differ."""
+
+
+@cache
+def host_name() -> str:
+    """Name and boot of this host: after a reboot no process of before can be alive."""
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    mark = boot.read_text().strip()[:8] if boot.is_file() else ""
+    return f"{platform.node()}:{mark}" if mark else platform.node()
+
+
+def is_alive(worker: Worker) -> bool | None:
+    """By pid and start time; None for a worker on another host.
+
+    A worker from an earlier boot of this host is dead, not unknown.
+    """
+    here, _, _ = host_name().partition(":")
+    there, _, _ = worker.host.partition(":")
+    if here != there:
+        return None
+    if worker.host != host_name():
+        return False
+    import psutil
+
+    try:
+        process = psutil.Process(worker.pid)
+        started = process.create_time()
+        return (
+            abs(started - worker.pid_started_at) < START_TOLERANCE_SECONDS
+            and process.status() != psutil.STATUS_ZOMBIE
+        )
+    except psutil.NoSuchProcess:
+        return False

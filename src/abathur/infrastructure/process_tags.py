@@ -1,0 +1,146 @@
+"""Finding every process of a run, and ending them all.
+
+A group or a session doesn't hold what an agent starts: agents give the commands they run sessions
+of their own, and these outlive a kill of the group. What is inherited by all of them is the
+environment, so each run carries tags there. Knows nothing of asyncio: the warden uses this too.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+logger = logging.getLogger(__name__)
+
+_PROC = Path("/proc")
+_SECONDS_TO_DIE = 5.0
+_FIRST_PAUSE = 0.01
+_LONGEST_PAUSE = 0.2
+
+
+class Hunt:
+    """What belongs to a run: all that carry the tags, a session's members, and descendants.
+
+    A process that drops its environment, its session and its parents is found by none of these.
+    """
+
+    def __init__(self, tags: Mapping[str, str], session: int | None = None) -> None:
+        self._needles = [os.fsencode(f"\0{name}={value}\0") for name, value in tags.items()]
+        self.session = session
+
+    def find(self) -> list[psutil.Process]:
+        """The living ones, never ourselves. Other users' processes can't be read and aren't."""
+        pids = set(psutil.pids()) - {os.getpid()}
+        marked = {pid for pid in pids if self._is_marked(pid)}
+        if marked:
+            marked |= _descendants(marked, pids)
+        return [process for pid in sorted(marked) if (process := _living(pid))]
+
+    def kill(self) -> None:
+        """One round of KILL, for when there is no time left for more."""
+        for process in self.find():
+            _signal(process, signal.SIGKILL)
+
+    def _is_marked(self, pid: int) -> bool:
+        with suppress(OSError):
+            if self.session is not None and os.getsid(pid) == self.session:
+                return True
+        # No tags would mean every process of this machine.
+        if not self._needles:
+            return False
+        environment = _environment(pid)
+        return all(needle in environment for needle in self._needles)
+
+
+class Ending:
+    """TERM to everything found, the grace, then KILL until nothing is found.
+
+    What appears in between is treated like the rest.
+    """
+
+    def __init__(self, hunt: Hunt, grace_seconds: float) -> None:
+        self._hunt = hunt
+        self._kill_at = time.monotonic() + grace_seconds
+        self._give_up_at = self._kill_at + _SECONDS_TO_DIE
+        self._asked: set[psutil.Process] = set()
+
+    @property
+    def count(self) -> int:
+        """How many processes there were."""
+        return len(self._asked)
+
+    def pauses(self) -> Iterator[float]:
+        """Each turn does its part, and yields the seconds to wait before the next one."""
+        pause = _FIRST_PAUSE
+        while left := self._hunt.find():
+            now = time.monotonic()
+            if now >= self._give_up_at:
+                logger.error("processes that can't be killed: %s", [one.pid for one in left])
+                return
+            self._strike(left, now)
+            yield pause if now >= self._kill_at else min(pause, self._kill_at - now)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _strike(self, processes: Iterable[psutil.Process], now: float) -> None:
+        for process in processes:
+            if now >= self._kill_at:
+                _signal(process, signal.SIGKILL)
+            # A second TERM makes some programs leave at once, without putting things in order.
+            elif process not in self._asked:
+                _signal(process, signal.SIGTERM)
+            self._asked.add(process)
+
+
+def _environment(pid: int) -> bytes:
+    """The variables between NUL bytes, empty when they can't be read."""
+    try:
+        # psutil takes 20 times as long, and this is done for every process there is.
+        return b"\0" + (_PROC / str(pid) / "environ").read_bytes() + b"\0"
+    except FileNotFoundError:
+        return b"" if _PROC.joinpath("self").exists() else _environment_by_psutil(pid)
+    except OSError:
+        return b""
+
+
+def _environment_by_psutil(pid: int) -> bytes:
+    try:
+        variables = psutil.Process(pid).environ()
+    except (psutil.Error, OSError):
+        return b""
+    return os.fsencode(
+        "\0".join(["", *(f"{name}={value}" for name, value in variables.items()), ""])
+    )
+
+
+def _descendants(roots: set[int], pids: set[int]) -> set[int]:
+    children: dict[int, set[int]] = {}
+    for pid in pids:
+        with suppress(psutil.Error):
+            children.setdefault(psutil.Process(pid).ppid(), set()).add(pid)
+    found: set[int] = set()
+    fresh = roots
+    while fresh:
+        fresh = {child for pid in fresh for child in children.get(pid, ())} - found - roots
+        found |= fresh
+    return found
+
+
+def _living(pid: int) -> psutil.Process | None:
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process
+    except psutil.Error:
+        return None
+
+
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
+    # psutil looks at the start time first, so that a pid in new hands isn't hit.
+    with suppress(psutil.Error):
+        process.send_signal(number)

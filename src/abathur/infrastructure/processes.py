@@ -1,0 +1,267 @@
+"""Starting programs and being sure of their end: the only place where agents are started.
+
+A run is over when its program has exited, whoever still holds its output open. Then everything
+that carries the run's tags is ended, so that nothing of it lives when `run` returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from enum import Enum, auto
+from pathlib import Path
+
+import psutil
+
+from abathur.domain.errors import ProcessError
+from abathur.domain.runs import Exit
+from abathur.infrastructure.environment import clean_environment
+from abathur.infrastructure.process_output import Output, Transcript
+from abathur.infrastructure.process_tags import Ending, Hunt
+from abathur.ports.processes import Launch, ProcessId, Stop
+
+DRAIN_SECONDS = 1.0
+"""For output that is still on its way after the exit, while a grandchild may hold the pipe."""
+
+# When all are dead, exit and end of output are only a matter of the event loop's next turns.
+_SETTLE_SECONDS = 5.0
+_CLOCK_TOLERANCE = 0.5
+
+
+class SystemProcesses:
+    """`ports.processes.ProcessRunner` on this machine's processes."""
+
+    async def run(
+        self,
+        launch: Launch,
+        *,
+        on_started: Callable[[ProcessId], None],
+        on_line: Callable[[str], None],
+        stop: Stop,
+    ) -> Exit:
+        if stop.is_set():
+            return Exit(code=None, stopped=True)
+        with Transcript(launch.transcript) as transcript:
+            program = _Program(launch, Output(transcript, on_line))
+            try:
+                await program.start(transcript)
+                on_started(program.id())
+                verdict = await program.wait(stop)
+            finally:
+                await _to_the_end(program.end())
+            return program.exit(verdict, transcript.stderr_tail())
+
+    def is_alive(self, process: ProcessId) -> bool:
+        try:
+            found = psutil.Process(process.pid)
+            is_same = abs(found.create_time() - process.started_at) < _CLOCK_TOLERANCE
+            return is_same and found.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+    async def reap(self, tags: Mapping[str, str], grace_seconds: float) -> int:
+        return await _end(Hunt(tags), grace_seconds)
+
+    def me(self) -> ProcessId:
+        return _identify(os.getpid())
+
+
+Helper = subprocess.Popen[bytes]
+
+
+def start_helper(module: str, *args: str, stdin: int, stdout: int) -> Helper:
+    """Start a module of ours as a program that may outlive us, in a session of its own.
+
+    It carries no tags, ours neither if an agent started us, so no hunt for them ends it.
+    """
+    # Our own path, because the clean environment has none, and `-P` against the working folder.
+    path = os.pathsep.join(filter(None, sys.path))
+    return Helper(
+        [sys.executable, "-P", "-m", module, *args],
+        stdin=stdin,
+        stdout=stdout,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        env=clean_environment((), {"PYTHONPATH": path}),
+        start_new_session=True,
+    )
+
+
+class _Verdict(Enum):
+    EXITED = auto()
+    STOPPED = auto()
+    TIMED_OUT = auto()
+
+
+class _Program:
+    """One started program with its pipes."""
+
+    def __init__(self, launch: Launch, output: Output) -> None:
+        self._launch = launch
+        self._output = output
+        self._hunt = Hunt(launch.tags)
+        self._transport: asyncio.SubprocessTransport | None = None
+        self._stdin: asyncio.WriteTransport | None = None
+
+    async def start(self, transcript: Transcript) -> None:
+        launch = self._launch
+        command = launch.command
+        env = clean_environment(command.pass_env, launch.env, command.env, launch.tags)
+        stdin, feed = os.pipe() if command.stdin else (subprocess.DEVNULL, -1)
+        try:
+            self._transport, _ = await asyncio.get_running_loop().subprocess_exec(
+                lambda: self._output,
+                *command.argv,
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=transcript.stderr,
+                cwd=launch.cwd,
+                env=env,
+                start_new_session=True,
+            )
+            self._hunt.session = self._transport.get_pid()
+        except (OSError, ValueError) as error:
+            raise ProcessError(_why_not_started(launch, error)) from error
+        finally:
+            _close(stdin)
+            if self._transport is None:
+                _close(feed)
+        if feed >= 0:
+            await self._feed(feed)
+
+    def id(self) -> ProcessId:
+        return _identify(self._hunt.session or 0)
+
+    async def wait(self, stop: Stop) -> _Verdict:
+        """Until the program exits, its output can't be taken, the time is up or `stop` is set."""
+        over = self._output.over
+        stopped = asyncio.ensure_future(_wait_for(stop))
+        try:
+            await asyncio.wait(
+                (over, stopped),
+                timeout=self._launch.timeout_seconds,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            stopped.cancel()
+        if over.done():
+            return _Verdict.EXITED
+        return _Verdict.STOPPED if stopped.done() or stop.is_set() else _Verdict.TIMED_OUT
+
+    async def end(self) -> None:
+        """Leave no process of the run alive and close the pipes."""
+        if self._output.exited.is_set():
+            await _within(DRAIN_SECONDS, self._output.drained)
+        try:
+            await _end(self._hunt, self._launch.grace_seconds)
+            if self._transport is not None:
+                await _within(_SETTLE_SECONDS, self._output.exited)
+                await _within(_SETTLE_SECONDS, self._output.drained)
+        finally:
+            self._close()
+
+    def exit(self, verdict: _Verdict, stderr_tail: str) -> Exit:
+        if self._output.failure is not None:
+            raise self._output.failure
+        return Exit(
+            code=None if self._transport is None else self._transport.get_returncode(),
+            timed_out=verdict is _Verdict.TIMED_OUT,
+            stopped=verdict is _Verdict.STOPPED,
+            stderr_tail=stderr_tail,
+        )
+
+    async def _feed(self, descriptor: int) -> None:
+        # The event loop's own stdin is a socket in Python 3.11, which can't be opened by the name
+        # /dev/stdin; a pipe can.
+        self._stdin, _ = await asyncio.get_running_loop().connect_write_pipe(
+            asyncio.BaseProtocol, os.fdopen(descriptor, "wb", buffering=0)
+        )
+        # From here on the loop writes as fast as the program reads, then closes; a program that
+        # reads nothing keeps nobody waiting.
+        self._stdin.write(self._launch.command.stdin)
+        self._stdin.close()
+
+    def _close(self) -> None:
+        self._output.flush()
+        if self._stdin is not None and self._stdin.get_write_buffer_size():
+            self._stdin.abort()
+        if self._transport is not None:
+            self._transport.close()
+
+
+async def _end(hunt: Hunt, grace_seconds: float) -> int:
+    """Cancelling cuts the grace short: everything is killed at once."""
+    ending = Ending(hunt, grace_seconds)
+    try:
+        for pause in ending.pauses():
+            await asyncio.sleep(pause)
+    except asyncio.CancelledError:
+        hunt.kill()
+        raise
+    return ending.count
+
+
+async def _to_the_end(work: Coroutine[object, object, None]) -> None:
+    """Finish the work first, however often we are cancelled meanwhile."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError as error:
+            cancelled = error
+    task.result()
+    if cancelled is not None:
+        raise cancelled
+
+
+async def _wait_for(stop: Stop) -> None:
+    await stop.wait()
+
+
+async def _within(seconds: float, event: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
+def _identify(pid: int) -> ProcessId:
+    try:
+        return ProcessId(pid, psutil.Process(pid).create_time())
+    except psutil.NoSuchProcess:
+        # It has come and gone already. No process has this start time, so it is never alive.
+        return ProcessId(pid, 0.0)
+
+
+def _close(descriptor: int) -> None:
+    if descriptor >= 0:
+        os.close(descriptor)
+
+
+def _why_not_started(launch: Launch, error: OSError | ValueError) -> str:
+    program = launch.command.argv[0]
+    if not launch.cwd.is_dir():
+        return f"can't start `{program}`: its folder {launch.cwd} doesn't exist"
+    if isinstance(error, ValueError):
+        return f"can't start `{program}`: {error} in its arguments or environment"
+    if error.errno == errno.ENOENT:
+        return f"can't start `{program}`: not found; install it, or put its folder on PATH" + (
+            _interpreter_hint(program, launch.cwd)
+        )
+    if error.errno == errno.EACCES:
+        return f"can't start `{program}`: not executable; try `chmod +x`"
+    if error.errno == errno.ENOEXEC:
+        return f"can't start `{program}`: neither a program nor a script with a `#!` line"
+    if error.errno == errno.E2BIG:
+        return f"can't start `{program}`: arguments and environment are too long; use stdin"
+    return f"can't start `{program}`: {error.strerror or error}"
+
+
+def _interpreter_hint(program: str, cwd: Path) -> str:
+    """A script whose `#!` program is missing gives the same error as a missing script."""
+    return " (the file exists: is its `#!` line right?)" if (cwd / program).is_file() else ""

@@ -1,0 +1,249 @@
+"""How a run of Claude Code ended, by its final event first.
+
+Its exit code proves nothing (0 with every tool denied), and neither does `subtype` (`success`
+together with `is_error` when the API refused). With several final events the last one counts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from abathur.domain.runs import EventKind, Exit, Outcome, OutcomeKind, RunEvent, Usage
+from abathur.infrastructure.runtimes.endings import described, interrupted
+from abathur.infrastructure.runtimes.output import last_line, one_line, structured
+
+Word = Mapping[str, Any]
+"""The data of a final event: the program's last word."""
+
+_LOGIN: Final = "log in by starting `claude` once, or set ANTHROPIC_API_KEY"
+_FAILING_REASONS: Final = frozenset(
+    {
+        "aborted_streaming",
+        "aborted_tools",
+        "api_error",
+        "blocking_limit",
+        "budget_exhausted",
+        "max_turns",
+        "model_error",
+        "prompt_too_long",
+    }
+)
+_BUSY: Final = frozenset({429, 503, 529})
+_REFUSED_LOGIN: Final = frozenset({401, 403})
+
+# Texts count only where the program gives no status. Digits around the number would be an id.
+_TOO_LONG: Final = re.compile(r"prompt is too long|context (?:window|length)", re.IGNORECASE)
+_LIMITED: Final = re.compile(
+    r"(?<!\d)429(?!\d)|rate.?limit|hit your (?:\w+ )*limit|usage limit reached|overloaded",
+    re.IGNORECASE,
+)
+_LOGGED_OUT: Final = re.compile(
+    r"not logged in|/login|invalid api key|failed to authenticate|oauth token", re.IGNORECASE
+)
+_RESET_IN_TEXT: Final = re.compile(r"limit reached\|(\d{10})(?!\d)")
+_MAX_WAIT: Final = 8 * 86_400
+
+
+def outcome(end: Exit, events: Sequence[RunEvent], epoch: float) -> Outcome:
+    finals = _finals(events)
+    usage = _usage(finals[-1]) if finals else None
+    if finals and _is_ok(finals[-1]):
+        return Outcome(
+            kind=OutcomeKind.SUCCEEDED,
+            message=_denied(finals[-1]),
+            result_data=_result_data(finals),
+            usage=usage,
+            exit_code=end.code,
+        )
+    if ended := interrupted(end, usage):
+        return ended
+    if not finals:
+        return _without_final(end, events, epoch)
+    return _failure(finals[-1], end, events, epoch)
+
+
+def _finals(events: Sequence[RunEvent]) -> list[Word]:
+    """The final events; none when the program began another round after the last one."""
+    finals: list[Word] = []
+    open_round = False
+    for event in events:
+        if event.kind is EventKind.END:
+            finals.append(event.data)
+            open_round = False
+        elif event.kind is EventKind.STARTED:
+            open_round = True
+    return [] if open_round else finals
+
+
+def _is_ok(final: Word) -> bool:
+    if final.get("subtype") != "success" or final.get("api_error_status") is not None:
+        return False
+    reason = final.get("terminal_reason")
+    if final.get("is_error") is False:
+        return not isinstance(reason, str) or reason not in _FAILING_REASONS
+    # A model's own stop sequence is called an error too, but the round was completed.
+    return reason == "completed" and final.get("stop_reason") == "stop_sequence"
+
+
+def _without_final(end: Exit, events: Sequence[RunEvent], epoch: float) -> Outcome:
+    reason = last_line(end.stderr_tail) or "ended without its final event"
+    warned = _warned(events)
+    if warned.get("api_error_status") in _BUSY:
+        return _limited(_text(warned.get("text")), end, None, _retry_after("", events, epoch))
+    return Outcome(
+        kind=OutcomeKind.FAILED,
+        message=f"{reason} ({described(end.code)})",
+        exit_code=end.code,
+    )
+
+
+def _failure(final: Word, end: Exit, events: Sequence[RunEvent], epoch: float) -> Outcome:
+    said = _said(final)
+    status = final.get("api_error_status")
+    if status is None:
+        status = _warned(events).get("api_error_status")
+    usage = _usage(final)
+    if final.get("terminal_reason") == "prompt_too_long" or _TOO_LONG.search(said):
+        message = f"the prompt is too long for the model: {said}"
+    elif status in _BUSY or (status is None and _LIMITED.search(said)):
+        return _limited(said, end, usage, _retry_after(said, events, epoch))
+    elif status in _REFUSED_LOGIN or (status is None and _LOGGED_OUT.search(said)):
+        message = f"{said}; {_LOGIN}"
+    else:
+        message = _ended_early(final) or said
+    denied = _denied(final)
+    return Outcome(
+        kind=OutcomeKind.FAILED,
+        message=one_line(f"{message}; {denied}" if denied else message, 500),
+        result_data=_result_data([final]) if _text(final.get("result")) else None,
+        usage=usage,
+        exit_code=end.code,
+    )
+
+
+def _limited(said: str, end: Exit, usage: Usage | None, wait: float | None) -> Outcome:
+    return Outcome(
+        kind=OutcomeKind.RATE_LIMITED,
+        message=said or "the provider's limit is reached",
+        usage=usage,
+        exit_code=end.code,
+        retry_after_seconds=wait,
+    )
+
+
+def _ended_early(final: Word) -> str:
+    match final.get("subtype"):
+        case "error_max_turns":
+            turns = final.get("num_turns")
+            return (
+                f"ended after {turns} turns, the most it may take; raise runtimes.claude.max_turns"
+            )
+        case "error_max_budget_usd":
+            return "used up its budget; raise runtimes.claude.max_budget_usd"
+        case _:
+            return ""
+
+
+def _said(final: Word) -> str:
+    """The program's own words about the end, in one line."""
+    errors = final.get("errors")
+    parts = [item for item in errors if isinstance(item, str)] if isinstance(errors, list) else []
+    said = _text(final.get("result")) or "; ".join(parts)
+    reason = final.get("terminal_reason") or final.get("subtype") or "unknown"
+    return one_line(said) or f"ended with an error ({one_line(str(reason))})"
+
+
+def _warned(events: Sequence[RunEvent]) -> Mapping[str, Any]:
+    """What the last event said when it was an API error, told by the program in prose."""
+    last = next((e for e in reversed(events) if e.kind in _TELLING), None)
+    if last is None or last.kind is not EventKind.WARNING or not last.data.get("error"):
+        return {}
+    return {**last.data, "text": last.text}
+
+
+_TELLING: Final = frozenset({EventKind.WARNING, EventKind.TEXT})
+
+
+def _retry_after(said: str, events: Sequence[RunEvent], epoch: float) -> float | None:
+    """Seconds until the limit is lifted, when the program told the time."""
+    times = [
+        event.data.get("resets_at")
+        for event in events
+        if event.kind is EventKind.LIMIT and event.data.get("status") == "rejected"
+    ]
+    if match := _RESET_IN_TEXT.search(said):
+        times.append(int(match[1]))
+    known = [time for time in times if isinstance(time, int | float)]
+    return min(max(known[-1] - epoch, 0.0), _MAX_WAIT) if known else None
+
+
+def _denied(final: Word) -> str:
+    denials = final.get("denials")
+    names = [str(name) for name in denials] if isinstance(denials, list) else []
+    counts = {name: names.count(name) for name in dict.fromkeys(names)}
+    told = ", ".join(f"{name} x{n}" if n > 1 else name for name, n in counts.items())
+    return f"denied: {told}; see permission_mode and allowed_tools" if told else ""
+
+
+def _result_data(finals: Sequence[Word]) -> dict[str, Any]:
+    """What the agent reports. A report may precede a last word about a background task."""
+    for final in reversed(finals):
+        output = final.get("structured_output")
+        if isinstance(output, Mapping):
+            return dict(output)
+        if found := structured(_text(final.get("result"))):
+            return found
+    return {"text": _text(finals[-1].get("result"))}
+
+
+def _usage(final: Word) -> Usage | None:
+    """The totals of the session, which are those of the run: sessions are never resumed."""
+    models = final.get("modelUsage")
+    by_model = models.values() if isinstance(models, Mapping) else ()
+    parts = [part for part in by_model if isinstance(part, Mapping)]
+    names = ("inputTokens", "outputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
+    if not parts:
+        flat = final.get("usage")
+        parts = [flat] if isinstance(flat, Mapping) else []
+        names = (
+            "input_tokens",
+            "output_tokens",
+            "cache_read_input_tokens",
+            "cache_creation_input_tokens",
+        )
+    sums = [_sum(parts, name) for name in names]
+    cost = None if any(_is_guessed(part) for part in parts) else _cost(final)
+    if cost is None and all(value is None for value in sums):
+        return None
+    return Usage(
+        input_tokens=sums[0],
+        output_tokens=sums[1],
+        cache_read_tokens=sums[2],
+        cache_write_tokens=sums[3],
+        cost_usd=cost,
+    )
+
+
+def _is_guessed(part: Mapping[str, Any]) -> bool:
+    """The price of a model that the program doesn't know."""
+    return part.get("costBasis") == "unknown" and bool(part.get("costUSD"))
+
+
+def _sum(parts: Sequence[Mapping[str, Any]], name: str) -> int | None:
+    counts = [part[name] for part in parts if _is_count(part.get(name))]
+    return int(sum(counts)) if counts else None
+
+
+def _cost(final: Word) -> float | None:
+    cost = final.get("total_cost_usd")
+    return float(cost) if _is_count(cost) and isinstance(cost, int | float) else None
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e15
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,33 @@
+"""What the end of a process tells when the program itself said nothing."""
+
+from __future__ import annotations
+
+import signal
+
+from abathur.domain.runs import Exit, Outcome, OutcomeKind, Usage
+
+
+def interrupted(end: Exit, usage: Usage | None = None) -> Outcome | None:
+    """The verdict when we ended the run, or it never began; None when the program ended itself."""
+    if end.timed_out:
+        kind, message = OutcomeKind.TIMED_OUT, "used up its time and was stopped"
+    elif end.stopped:
+        kind, message = OutcomeKind.CANCELLED, "stopped from outside"
+    elif end.code is None:
+        kind, message = OutcomeKind.FAILED, "the program never started"
+    else:
+        return None
+    return Outcome(kind=kind, message=message, usage=usage, exit_code=end.code)
+
+
+def described(code: int | None) -> str:
+    """`exit code 3`, `killed by SIGKILL`; a shell's 128+n is told as the signal that it means."""
+    if code is None:
+        return "never started"
+    number = -code if code < 0 else code - 128
+    if code < 0 or 128 < code <= 128 + 31:
+        try:
+            return f"killed by {signal.Signals(number).name}"
+        except ValueError:
+            pass
+    return f"exit code {code}"

@@ -1,0 +1,214 @@
+"""The read side of the queue, for all front doors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from abathur.domain import graph
+from abathur.domain.agents import Worker
+from abathur.domain.errors import AmbiguousIdError, InvalidInputError, NotFoundError
+from abathur.domain.explain import Explanation, Facts, explain
+from abathur.domain.landing import Landing
+from abathur.domain.priority import Position, calculated_priority
+from abathur.domain.runs import Attempt, RunEvent
+from abathur.domain.tasks import Task, TaskStatus
+from abathur.ports.stores import Edge, Stores, TaskFilter
+
+SHOWN_CANDIDATES = 5
+FULL_ID = 36
+
+
+def resolve_id(stores: Stores, text: str) -> str:
+    """The full id that an id or its unique prefix stands for.
+
+    Raises `NotFoundError`, `AmbiguousIdError`, `InvalidInputError`.
+    """
+    prefix = text.strip().lower()
+    if not prefix or any(c not in "0123456789abcdef-" for c in prefix):
+        raise InvalidInputError(
+            f"`{text}` isn't a task id; `abathur task list` shows the ids (a unique prefix will do)"
+        )
+    found = stores.tasks.by_prefix(prefix, SHOWN_CANDIDATES + 1)
+    if not found:
+        raise NotFoundError(
+            f"no task has an id that begins with `{text}`; `abathur task list` shows them all"
+        )
+    if len(found) > 1:
+        raise AmbiguousIdError(text, found[:SHOWN_CANDIDATES])
+    return found[0]
+
+
+def get_task(stores: Stores, text: str) -> Task:
+    """The task that an id or its unique prefix stands for."""
+    task = stores.tasks.get(resolve_id(stores, text))
+    assert task is not None
+    return task
+
+
+def list_tasks(stores: Stores, where: TaskFilter) -> Sequence[Task]:
+    return stores.tasks.select(where)
+
+
+def all_tasks(stores: Stores, ids: Collection[str] | None = None) -> Sequence[Task]:
+    """Every task, or those with the given ids, in order of id."""
+    if ids is not None:
+        return stores.tasks.get_many(sorted(ids))
+    found: list[Task] = []
+    while page := stores.tasks.select(
+        TaskFilter(limit=1000, after_id=found[-1].id if found else None)
+    ):
+        found.extend(page)
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDetail:
+    task: Task
+    calculated_priority: float
+    prerequisites: Sequence[Task]
+    dependents: Sequence[Task]
+    attempts: Sequence[Attempt]
+    landings: Sequence[Landing]
+
+
+def task_detail(stores: Stores, text: str, now: datetime) -> TaskDetail:
+    task = get_task(stores, text)
+    return TaskDetail(
+        task=task,
+        calculated_priority=priority_of(stores, task, now),
+        prerequisites=stores.tasks.get_many(task.prerequisites),
+        dependents=stores.graph.dependents(task.id),
+        attempts=stores.attempts.of_task(task.id),
+        landings=stores.landings.of_task(task.id),
+    )
+
+
+def priority_of(stores: Stores, task: Task, now: datetime) -> float:
+    position = Position(
+        priority=task.priority,
+        depth=task.dependency_depth,
+        blocking=stores.graph.dependent_count(task.id),
+        source=task.source,
+    )
+    return calculated_priority(position, task.deadline, task.estimated_duration_seconds, now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A task that is running, and the last sign of life of its agent."""
+
+    task: Task
+    attempt: Attempt | None
+    last_event_at: datetime | None
+    last_event: RunEvent | None
+    landing: Landing | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwarmStatus:
+    counts: Mapping[TaskStatus, int]
+    workers: Sequence[Worker]
+    running: Sequence[Running]
+    landings: Sequence[Landing]
+    """Those under way or waiting."""
+    next_due: datetime | None
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing runs, lands, is ready or will become ready by itself."""
+        busy = (TaskStatus.READY, TaskStatus.RUNNING, TaskStatus.PENDING)
+        return not any(self.counts[status] for status in busy) and not self.landings
+
+
+def swarm_status(stores: Stores) -> SwarmStatus:
+    tasks = stores.tasks.select(TaskFilter(status=TaskStatus.RUNNING, limit=1000))
+    landings = {landing.task_id: landing for landing in stores.landings.open()}
+    return SwarmStatus(
+        counts=stores.tasks.counts(),
+        workers=stores.workers.live(),
+        running=[_running(stores, task, landings.get(task.id)) for task in tasks],
+        landings=list(landings.values()),
+        next_due=stores.claims.next_due(),
+    )
+
+
+def _running(stores: Stores, task: Task, landing: Landing | None) -> Running:
+    last = stores.attempts.last_event(task.id, task.attempt_count)
+    return Running(
+        task=task,
+        attempt=stores.attempts.get(task.id, task.attempt_count),
+        last_event_at=last[0] if last else None,
+        last_event=last[1] if last else None,
+        landing=landing,
+    )
+
+
+def explain_task(
+    stores: Stores, text: str, now: datetime, is_alive: Callable[[Worker], bool | None]
+) -> tuple[Task, Explanation]:
+    """Why the task isn't moving. `is_alive` tells None for a worker on another host."""
+    task = get_task(stores, text)
+    attempt = stores.attempts.get(task.id, task.attempt_count)
+    last = stores.attempts.last_event(task.id, task.attempt_count)
+    landings = stores.landings.of_task(task.id)
+    holder = stores.workers.get(task.worker_id) if task.worker_id else None
+    alive = [worker for worker in stores.workers.live() if is_alive(worker) is not False]
+    running = stores.tasks.counts()[TaskStatus.RUNNING]
+    facts = Facts(
+        task=task,
+        now=now,
+        unmet=stores.graph.unmet(task.id),
+        worker=holder,
+        worker_alive=is_alive(holder) if holder else None,
+        attempt=attempt,
+        last_event_at=last[0] if last else None,
+        last_event_text=last[1].text if last else None,
+        landing=landings[-1] if landings else None,
+        ahead=stores.tasks.ahead(task),
+        live_workers=len(alive),
+        free_slots=max(0, sum(worker.max_agents for worker in alive) - running),
+        cancelled_by=stores.tasks.get(task.cancelled_by) if task.cancelled_by else None,
+    )
+    return task, explain(facts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionPlan:
+    """In what order unfinished tasks can run."""
+
+    tasks: Mapping[str, Task]
+    batches: Sequence[Sequence[str]]
+    """Tasks of one batch don't wait for each other; each batch waits for those before it."""
+    critical_path: Sequence[str]
+    """The chain of tasks that takes longest; with that many hands it sets the total time."""
+    critical_seconds: float
+
+
+DEFAULT_ESTIMATE_SECONDS = 600.0
+"""What a task without an estimate counts for on the critical path."""
+
+
+def execution_plan(stores: Stores, ids: Collection[str] | None = None) -> ExecutionPlan:
+    """For all unfinished tasks, or the given ones. Finished tasks are left out."""
+    tasks = {task.id: task for task in all_tasks(stores, ids) if not task.status.is_final}
+    waits_for = _graph(tasks, stores.graph.edges(tasks))
+    weights = {
+        task.id: float(task.estimated_duration_seconds or DEFAULT_ESTIMATE_SECONDS)
+        for task in tasks.values()
+    }
+    path = graph.critical_path(waits_for, weights)
+    return ExecutionPlan(
+        tasks=tasks,
+        batches=graph.batches(waits_for),
+        critical_path=path,
+        critical_seconds=sum(weights[task_id] for task_id in path),
+    )
+
+
+def _graph(tasks: Mapping[str, Task], edges: Sequence[Edge]) -> dict[str, list[str]]:
+    waits_for: dict[str, list[str]] = {task_id: [] for task_id in tasks}
+    for edge in edges:
+        waits_for[edge.dependent].append(edge.prerequisite)
+    return waits_for

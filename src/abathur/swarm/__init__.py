@@ -1,0 +1,1 @@
+"""The running swarm: loops that claim, run, watch and land, and own the lifetimes of all of it."""

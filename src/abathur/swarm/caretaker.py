@@ -1,0 +1,89 @@
+"""Clears away what is left over: places of work that somebody died before removing.
+
+Goes by what lies on the disk, so an empty queue costs it a look into one folder.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from abathur.domain import branches
+from abathur.domain.errors import AbathurError, DatabaseError
+from abathur.domain.runs import Attempt
+from abathur.domain.tasks import Task, TaskStatus
+from abathur.ports.stores import Stores
+from abathur.swarm import workspace
+from abathur.swarm.parts import Parts
+from abathur.swarm.state import State
+
+INTERVAL_SECONDS: Final = 60.0
+
+
+class Caretaker:
+    def __init__(self, parts: Parts, state: State) -> None:
+        self._parts, self._state = parts, state
+
+    async def loop(self) -> None:
+        """Runs until cancelled."""
+        while True:
+            await self._parts.clock.sleep(INTERVAL_SECONDS)
+            await self.tidy()
+
+    async def tidy(self) -> None:
+        """One round. What can't be proven to be kept elsewhere stays, with a warning."""
+        if not self._parts.worktrees.is_dir():
+            return
+        for path in sorted(self._parts.worktrees.iterdir()):
+            try:
+                await self._tidy_one(path)
+            except DatabaseError:
+                return
+            except (AbathurError, OSError) as error:
+                self._state.warn(f"{path.name} is left as it is: {error}")
+
+    async def _tidy_one(self, path: Path) -> None:
+        if path.name.startswith("verify-"):
+            await self._tidy_verification(path)
+            return
+        parsed = branches.parse_worktree_name(path.name)
+        if parsed is None:
+            return
+        found = await self._parts.db.read(_look_up, *parsed)
+        if found is None or not _is_left_over(*found):
+            return
+        await self._clear(*found)
+
+    async def _tidy_verification(self, path: Path) -> None:
+        landing_id = path.name.removeprefix("verify-")
+        landing = await self._parts.db.read(lambda stores: stores.landings.get(landing_id))
+        if landing is not None and landing.state.is_final:
+            await self._parts.repository.remove_detached_worktree(path)
+
+    async def _clear(self, task: Task, attempt: Attempt) -> None:
+        if (
+            task.status is TaskStatus.COMPLETED
+            and self._parts.settings.swarm.keep_finished_worktrees
+        ):
+            return
+        target = await workspace.target_of(self._parts, task)
+        head = attempt.head_commit
+        keepers = [ref for ref in (attempt.salvage_ref, f"refs/heads/{target}") if ref]
+        kept_by = await workspace.first_keeper(self._parts, head, keepers) if head else None
+        if kept_by is not None:
+            await workspace.remove(self._parts, attempt, kept_by=kept_by)
+        else:
+            await workspace.give_up(self._parts, attempt, f"{task.summary}\n\nLeft over.")
+
+
+def _look_up(stores: Stores, task_id: str, number: int) -> tuple[Task, Attempt] | None:
+    task, attempt = stores.tasks.get(task_id), stores.attempts.get(task_id, number)
+    return None if task is None or attempt is None else (task, attempt)
+
+
+def _is_left_over(task: Task, attempt: Attempt) -> bool:
+    """Nobody works there and no landing will: the run has ended, and the task has gone on."""
+    if attempt.ended_at is None:
+        return False
+    is_current = attempt.number == task.attempt_count
+    return not (is_current and task.status is TaskStatus.RUNNING)

@@ -1,0 +1,123 @@
+"""Free slots -> claims -> workers. Also sees when there is nothing left to do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from abathur.domain.errors import DatabaseError
+from abathur.domain.tasks import TaskStatus
+from abathur.ports.stores import Stores
+from abathur.services import claiming, reading
+from abathur.services.claiming import Claim
+from abathur.services.running import Holder
+from abathur.swarm.events import SwarmEventKind
+from abathur.swarm.parts import Parts
+from abathur.swarm.state import Run, State
+from abathur.swarm.worker import Worker
+
+MIN_WAIT_SECONDS: Final = 0.05
+
+
+class Dispatcher:
+    def __init__(
+        self, parts: Parts, state: State, *, until_idle: bool, task_limit: int | None
+    ) -> None:
+        self._parts, self._state = parts, state
+        self._until_idle, self._task_limit = until_idle, task_limit
+        self._bell = state.bell("dispatcher")
+        self._ended = 0
+
+    async def loop(self, start: Callable[[Run], asyncio.Task[None]]) -> None:
+        """Claim whenever there is room, until the swarm stops. `start` runs a claimed task."""
+        while not self._state.stopping.is_set():
+            pause = self._parts.settings.swarm.poll_seconds
+            try:
+                await self._claim(start)
+                if await self._is_over():
+                    return
+                pause = await self._pause()
+            except DatabaseError as error:
+                self._state.warn(f"claiming waits for the database: {error}")
+            await self._bell.wait(pause)
+
+    async def _claim(self, start: Callable[[Run], asyncio.Task[None]]) -> None:
+        free = await self._free_slots()
+        now = self._parts.clock.now()
+        if free <= 0 or not await self._parts.db.read(has_work, now):
+            return
+        claims = await self._parts.db.write(
+            claiming.claim,
+            worker_id=self._state.worker_id,
+            limit=free,
+            now=now,
+            lease=self._state.lease,
+        )
+        for claim in claims:
+            self._begin(claim, start)
+
+    def _begin(self, claim: Claim, start: Callable[[Run], asyncio.Task[None]]) -> None:
+        task = claim.task
+        holder = Holder(task.id, claim.attempt.number, task.fence, self._state.worker_id)
+        run = Run(task, claim.attempt, holder)
+        self._state.runs[task.id] = run
+        self._state.claimed.add(task.id)
+        self._state.tell(
+            SwarmEventKind.TASK_CLAIMED, "claimed", task=task, attempt=claim.attempt.number
+        )
+        start(run)
+
+    async def _free_slots(self) -> int:
+        free = self._parts.settings.swarm.max_agents - len(self._state.runs)
+        if self._task_limit is None:
+            return free
+        await self._settle_claimed()
+        return min(free, self._task_limit - self._ended - len(self._state.claimed))
+
+    async def _settle_claimed(self) -> None:
+        """Count the ended among the claimed, and let go those that went back to the queue.
+
+        So with a limit of N at most N tasks end, whoever lands them and however often they run.
+        """
+        open_ids = self._state.claimed - self._state.runs.keys()
+        tasks = await self._parts.db.read(lambda stores: stores.tasks.get_many(open_ids))
+        for task in tasks:
+            if task.status is not TaskStatus.RUNNING:
+                self._state.claimed.discard(task.id)
+                self._ended += task.status.is_final
+
+    async def _is_over(self) -> bool:
+        if self._task_limit is not None and self._ended >= self._task_limit:
+            self._state.begin_stop("limit")
+            return True
+        if self._until_idle and not self._state.runs and not self._state.landings:
+            status = await self._parts.db.read(reading.swarm_status)
+            if status.is_idle:
+                self._state.begin_stop("idle")
+                return True
+        return False
+
+    async def _pause(self) -> float:
+        """Until the next pending task is due, and never longer than the polling interval."""
+        poll = self._parts.settings.swarm.poll_seconds
+        due = await self._parts.db.read(lambda stores: stores.claims.next_due())
+        if due is None:
+            return poll
+        seconds = (due - self._parts.clock.now()).total_seconds()
+        return min(poll, max(MIN_WAIT_SECONDS, seconds))
+
+    async def run_worker(self, run: Run) -> None:
+        """One claimed task from start to report; frees its slot whatever happens."""
+        try:
+            await Worker(self._parts, self._state, run).run()
+        finally:
+            self._state.runs.pop(run.task.id, None)
+            self._state.ring_all()
+
+
+def has_work(stores: Stores, now: datetime) -> bool:
+    """Whether claiming is worth a write transaction."""
+    due = stores.claims.next_due()
+    return (due is not None and due <= now) or stores.claims.any_ready()

@@ -1,0 +1,52 @@
+"""What a swarm tells while it works, for logs and views.
+
+A sink is called on the swarm's own loop: it must return at once and must not raise. Events may be
+dropped by whoever shows them; the database holds the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from abathur.domain.tasks import JsonObject
+
+
+class SwarmEventKind(StrEnum):
+    SWARM_STARTED = "swarm_started"
+    SWARM_STOPPING = "swarm_stopping"
+    SWARM_STOPPED = "swarm_stopped"
+    TASK_CLAIMED = "task_claimed"
+    AGENT_STARTED = "agent_started"
+    AGENT_EVENT = "agent_event"
+    ATTEMPT_ENDED = "attempt_ended"
+    TASK_WAITS = "task_waits"
+    """Handed back for another try, now or later."""
+    TASK_TAKEN_BACK = "task_taken_back"
+    """A dead worker held it."""
+    WORK_SALVAGED = "work_salvaged"
+    LANDING_STARTED = "landing_started"
+    LANDING_REFUSED = "landing_refused"
+    TASK_COMPLETED = "task_completed"
+    TASK_FAILED = "task_failed"
+    TASK_CANCELLED = "task_cancelled"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwarmEvent:
+    kind: SwarmEventKind
+    at: datetime
+    text: str
+    """One line for a person, without the time and the id."""
+    task_id: str | None = None
+    summary: str = ""
+    """Of the task."""
+    attempt: int | None = None
+    agent_type: str = ""
+    data: JsonObject = field(default_factory=dict)
+
+
+Sink = Callable[[SwarmEvent], None]

@@ -1,0 +1,84 @@
+"""Keeps this worker's leases alive, and ends what it no longer holds."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from abathur.domain.errors import DatabaseError
+from abathur.ports.stores import Stores
+from abathur.services import claiming
+from abathur.services.claiming import Held
+from abathur.swarm.parts import Parts
+from abathur.swarm.state import State, StopReason
+
+SELF_FENCE_SHARE: Final = 0.7
+"""Of a lease that wasn't renewed: then agents are ended, so that they are gone before it is."""
+
+
+class Heartbeat:
+    def __init__(self, parts: Parts, state: State) -> None:
+        self._parts, self._state = parts, state
+        self._bell = state.bell("heartbeat")
+        self._renewed_at = parts.clock.monotonic()
+
+    async def loop(self) -> None:
+        """Runs until cancelled. Between beats a ring has the fences compared by a mere read."""
+        interval = self._parts.settings.swarm.heartbeat_seconds
+        next_beat = 0.0
+        while True:
+            if self._parts.clock.monotonic() >= next_beat:
+                await self._beat()
+                next_beat = self._parts.clock.monotonic() + interval
+            else:
+                await self._compare()
+            left = max(0.05, next_beat - self._parts.clock.monotonic())
+            await self._bell.wait(left)
+
+    async def _beat(self) -> None:
+        try:
+            held = await self._parts.db.write(
+                claiming.renew,
+                worker_id=self._state.worker_id,
+                now=self._parts.clock.now(),
+                lease=self._state.lease,
+            )
+        except DatabaseError as error:
+            self._state.warn(f"leases can't be renewed: {error}")
+            self._fence_self()
+            return
+        self._renewed_at = self._parts.clock.monotonic()
+        self._end_lost(held)
+
+    async def _compare(self) -> None:
+        if not self._state.runs and not self._state.landings:
+            return
+        try:
+            held = await self._parts.db.read(_held, self._state.worker_id)
+        except DatabaseError:
+            return  # the next beat will tell
+        self._end_lost(held)
+
+    def _end_lost(self, held: Held) -> None:
+        for task_id, run in list(self._state.runs.items()):
+            # A run that reports at this moment has given its task up by itself.
+            if held.tasks.get(task_id) != run.holder.fence:
+                run.end(StopReason.LOST)
+        for landing_id, landing_run in list(self._state.landings.items()):
+            if held.landings.get(landing_id) != landing_run.landing.fence:
+                landing_run.stop.set()
+        if held.worker is not None and held.worker.stop_requested_at is not None:
+            self._state.begin_stop("request")
+
+    def _fence_self(self) -> None:
+        silent = self._parts.clock.monotonic() - self._renewed_at
+        if silent > self._state.lease.total_seconds() * SELF_FENCE_SHARE:
+            for run in self._state.runs.values():
+                run.end(StopReason.LOST)
+
+
+def _held(stores: Stores, worker_id: str) -> Held:
+    return Held(
+        tasks={task.id: task.fence for task in stores.claims.held(worker_id)},
+        landings={landing.id: landing.fence for landing in stores.landings.held(worker_id)},
+        worker=stores.workers.get(worker_id),
+    )

@@ -1,0 +1,134 @@
+"""Takes back what dead workers held: ends their agents, keeps their work, queues their tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from abathur.domain.agents import Worker
+from abathur.domain.errors import AbathurError, DatabaseError, StaleFenceError
+from abathur.domain.runs import Attempt
+from abathur.domain.tasks import Task
+from abathur.ports.processes import ProcessId
+from abathur.ports.stores import Stores
+from abathur.services import claiming, landing, running
+from abathur.swarm import workspace
+from abathur.swarm.events import SwarmEventKind
+from abathur.swarm.parts import WORKER_TAG, Parts
+from abathur.swarm.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Orphans:
+    """Dead workers of this host, and running tasks whose lease is over."""
+
+    workers: Sequence[Worker]
+    tasks: Sequence[Task]
+
+
+class Lifeline:
+    def __init__(self, parts: Parts, state: State) -> None:
+        self._parts, self._state = parts, state
+        self._bell = state.bell("lifeline")
+
+    async def loop(self) -> None:
+        """Runs until cancelled."""
+        while True:
+            await self._parts.clock.sleep(self._parts.settings.swarm.heartbeat_seconds)
+            try:
+                await self.rescue()
+            except DatabaseError as error:
+                self._state.warn(f"looking for lost tasks waits for the database: {error}")
+
+    async def rescue(self) -> int:
+        """One round; how many tasks were taken back. What fails is tried again next time."""
+        orphans = await self._parts.db.read(find_orphans, self._parts.clock.now(), self._is_dead)
+        for worker in orphans.workers:
+            await self._reap(worker.id)
+        rescued = 0
+        for task in orphans.tasks:
+            if task.id not in self._state.runs:
+                rescued += await self._rescue(task)
+        for worker in orphans.workers:
+            await self._close(worker)
+        return rescued
+
+    def _is_dead(self, worker: Worker) -> bool:
+        """Evidence, not time: the process with that pid and start time is gone."""
+        if worker.id == self._state.worker_id or not self._is_here(worker):
+            return False
+        process = ProcessId(worker.pid, worker.pid_started_at)
+        return worker.host != self._parts.host or not self._parts.processes.is_alive(process)
+
+    def _is_here(self, worker: Worker) -> bool:
+        """On this machine, in this boot or an earlier one."""
+        return worker.host.partition(":")[0] == self._parts.host.partition(":")[0]
+
+    async def _reap(self, worker_id: str) -> None:
+        grace = self._parts.settings.swarm.grace_seconds
+        await self._parts.processes.reap({WORKER_TAG: worker_id}, grace)
+
+    async def _rescue(self, task: Task) -> bool:
+        try:
+            adopted, attempt = await self._parts.db.write(
+                claiming.adopt,
+                task.id,
+                fence=task.fence,
+                worker_id=self._state.worker_id,
+                now=self._parts.clock.now(),
+                lease=self._state.lease,
+            )
+            if task.worker_id is not None:
+                # Its worker may be alive but stuck; its agents must not go on writing.
+                await self._reap(task.worker_id)
+            if attempt is not None:
+                await self._keep(task, attempt)
+            await self._queue_again(adopted)
+        except StaleFenceError:
+            return False  # somebody else was faster
+        return True
+
+    async def _keep(self, task: Task, attempt: Attempt) -> None:
+        try:
+            message = f"{task.summary}\n\nUnfinished: its worker was gone."
+            ref = await workspace.give_up(self._parts, attempt, message)
+        except (AbathurError, OSError) as error:
+            self._state.warn(f"the worktree of a lost run is left as it is: {error}", task)
+            return
+        if ref is not None:
+            self._state.tell(
+                SwarmEventKind.WORK_SALVAGED, f"unfinished work kept at {ref}", task=task
+            )
+
+    async def _queue_again(self, task: Task) -> None:
+        back = await self._parts.db.write(
+            running.take_back,
+            task.id,
+            fence=task.fence,
+            worker_id=self._state.worker_id,
+            policy=self._parts.policy,
+            chance=self._parts.chance(),
+            now=self._parts.clock.now(),
+        )
+        self._state.tell(
+            SwarmEventKind.TASK_TAKEN_BACK, "its worker was gone; it is queued again", task=back
+        )
+
+    async def _close(self, worker: Worker) -> None:
+        """Give back its landings and say that it is gone, unless it still holds a task."""
+        await self._parts.db.write(close_worker, worker.id, self._parts.clock.now())
+        self._state.ring_all()
+
+
+def find_orphans(stores: Stores, now: datetime, is_dead: Callable[[Worker], bool]) -> Orphans:
+    dead = [worker for worker in stores.workers.live() if is_dead(worker)]
+    held = {task.id: task for worker in dead for task in stores.claims.held(worker.id)}
+    overdue = {task.id: task for task in stores.claims.expired(now)}
+    return Orphans(dead, list((held | overdue).values()))
+
+
+def close_worker(stores: Stores, worker_id: str, now: datetime) -> None:
+    landing.release_landings_of(stores, worker_id)
+    if not stores.claims.held(worker_id):
+        stores.workers.mark_stopped(worker_id, now)

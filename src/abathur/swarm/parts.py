@@ -1,0 +1,59 @@
+"""What a supervisor is built from: everything that touches the outside, behind ports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from abathur.domain.agents import AgentSpec
+from abathur.domain.retry import RetryPolicy
+from abathur.domain.settings import Settings
+from abathur.ports.clock import Clock
+from abathur.ports.processes import ProcessRunner
+from abathur.ports.repository import Repository
+from abathur.ports.runtimes import AgentRuntime
+from abathur.ports.stores import UnitOfWork
+from abathur.ports.wakeups import Wakeups
+
+WORKER_TAG = "ABATHUR_WORKER"
+RUN_TAG = "ABATHUR_RUN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    db: UnitOfWork
+    repository: Repository
+    processes: ProcessRunner
+    wakeups: Wakeups
+    clock: Clock
+    settings: Settings
+    host: str
+    folder: Path
+    """The project's `.abathur`."""
+    resolve_agent: Callable[[str], AgentSpec]
+    load_runtime: Callable[[str], AgentRuntime]
+    new_id: Callable[[], str]
+    chance: Callable[[], float]
+    """Uniform in [0, 1)."""
+    guard: Callable[[Mapping[str, str]], AbstractAsyncContextManager[object]]
+    """While it is open, processes with the tags don't outlive us, whatever kills us."""
+
+    @property
+    def worktrees(self) -> Path:
+        return self.folder / "worktrees"
+
+    @property
+    def policy(self) -> RetryPolicy:
+        retry = self.settings.retry
+        return RetryPolicy(
+            initial_seconds=retry.initial_seconds,
+            factor=retry.factor,
+            max_seconds=retry.max_seconds,
+            jitter=retry.jitter,
+        )
+
+    def run_folder(self, task_id: str, attempt: int) -> Path:
+        """Where the transcript and the logs of one attempt lie."""
+        return self.folder / "runs" / task_id / str(attempt)

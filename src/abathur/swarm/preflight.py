@@ -1,0 +1,72 @@
+"""What would make every task fail or every landing a nuisance, found before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from abathur.domain.errors import DirtyTargetError
+from abathur.domain.runs import RunSpec
+from abathur.domain.tasks import Task
+from abathur.ports.stores import Stores, TaskFilter
+from abathur.swarm import workspace
+from abathur.swarm.parts import Parts
+
+
+async def check(parts: Parts, *, allow_dirty: bool) -> None:
+    """Raises `DirtyTargetError`, `AgentUnavailableError`, `UnknownBranchError`, `ConfigError`."""
+    tasks = await parts.db.read(unfinished)
+    for agent_type in sorted({task.agent_type for task in tasks}):
+        _check_agent(parts, next(task for task in tasks if task.agent_type == agent_type))
+    targets = {await workspace.target_of(parts, task) for task in tasks}
+    if not allow_dirty:
+        # A landing cut off after moving the ref has left a tree that only looks dirty; it is
+        # brought along when that landing is finished.
+        interrupted = await parts.db.read(moving_targets)
+        for target in sorted(targets - interrupted):
+            await _check_clean(parts, target)
+
+
+def unfinished(stores: Stores) -> list[Task]:
+    tasks: list[Task] = []
+    while page := stores.tasks.select(
+        TaskFilter(limit=1000, after_id=tasks[-1].id if tasks else None)
+    ):
+        tasks.extend(page)
+    return [task for task in tasks if not task.status.is_final]
+
+
+def moving_targets(stores: Stores) -> set[str]:
+    return {landing.target for landing in stores.landings.open() if landing.merge_commit}
+
+
+def _check_agent(parts: Parts, task: Task) -> None:
+    spec = parts.resolve_agent(task.agent_type)
+    runtime = parts.load_runtime(spec.runtime)
+    runtime.command(
+        RunSpec(
+            task_id=task.id,
+            attempt=1,
+            agent_type=task.agent_type,
+            prompt=task.prompt,
+            system_prompt=spec.system_prompt,
+            model=spec.model,
+            tools=spec.tools,
+            worktree=Path(parts.repository.root),
+            scratch=parts.folder,
+            session_id=parts.new_id(),
+            input_data=task.input_data,
+            settings=spec.settings,
+        )
+    )
+
+
+async def _check_clean(parts: Parts, target: str) -> None:
+    tip = await parts.repository.resolve(f"refs/heads/{target}")
+    if tip is None:
+        return
+    for tree in await parts.repository.checkouts(target, tip):
+        if tree.is_dirty:
+            raise DirtyTargetError(
+                f"target branch `{target}` is checked out with uncommitted changes at {tree.path}; "
+                "commit or stash them, or start with --allow-dirty to leave that folder behind"
+            )

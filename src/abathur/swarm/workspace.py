@@ -1,0 +1,131 @@
+"""The place that an attempt works in: making it, and giving it up without losing what is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from abathur.domain import branches
+from abathur.domain.errors import GitError, UnknownBranchError
+from abathur.domain.landing import Landing
+from abathur.domain.runs import Attempt
+from abathur.domain.tasks import JsonObject, Task
+from abathur.services import running
+from abathur.swarm.parts import Parts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    path: Path
+    branch: str
+    target: str
+    base: str
+    """The commit of the target that the work is based on."""
+    start: str
+    """What is checked out at first: `base`, or `base` with the earlier attempt's work merged."""
+
+
+async def target_of(parts: Parts, task: Task) -> str:
+    """The branch that the task's work lands on. Raises `UnknownBranchError`."""
+    named = task.feature_branch or parts.settings.target_branch
+    target = named or await parts.repository.current_branch()
+    if target is None:
+        raise UnknownBranchError(
+            "no branch is checked out and no target is set; name one with `target_branch:` in "
+            ".abathur/config.yaml"
+        )
+    return target
+
+
+async def plan_workspace(parts: Parts, task: Task, attempt: Attempt) -> Workspace:
+    """Decide where the attempt will work. Makes nothing yet, so that it can be recorded first."""
+    target = await target_of(parts, task)
+    tip = await parts.repository.resolve(f"refs/heads/{target}")
+    if tip is None:
+        raise UnknownBranchError(
+            f"target branch `{target}` doesn't exist; make it with `git branch {target}`"
+        )
+    base, start = await _starting_point(parts, attempt.feedback, tip)
+    taken = await parts.repository.branches()
+    return Workspace(
+        path=parts.worktrees / branches.worktree_name(task.id, attempt.number),
+        branch=branches.task_branch(task.summary, attempt.started_at, taken),
+        target=target,
+        base=base,
+        start=start,
+    )
+
+
+async def _starting_point(parts: Parts, feedback: JsonObject | None, tip: str) -> tuple[str, str]:
+    """After a failed check: the very tree that failed. Otherwise the target as it is now.
+
+    After a conflict the agent starts afresh, on a clean tree: a program that isn't made for
+    conflict markers would work on broken files, and a model can still read its earlier work.
+    """
+    merged = (feedback or {}).get("merge_commit")
+    if feedback and merged and await parts.repository.resolve(merged):
+        return feedback["onto"], merged
+    return tip, tip
+
+
+async def keep_work(parts: Parts, attempt: Attempt, message: str) -> str | None:
+    """Commit what lies in the attempt's worktree and write its salvage ref; None if it's empty.
+
+    Returns the ref that keeps the work. Raises `GitError`.
+    """
+    if attempt.worktree_path is None or attempt.base_commit is None:
+        return None
+    head = await _last_commit(parts, attempt, message)
+    if head is None or await parts.repository.contains(attempt.base_commit, head):
+        return None
+    ref = await parts.repository.salvage(attempt.task_id, attempt.number, head)
+    now = parts.clock.now()
+    await parts.db.write(running.add_salvage, attempt.task_id, attempt.number, ref, head, now)
+    return ref
+
+
+async def _last_commit(parts: Parts, attempt: Attempt, message: str) -> str | None:
+    path = Path(attempt.worktree_path or "")
+    if await parts.repository.head(path) is not None:
+        return await parts.repository.commit_leftovers(path, message)
+    if attempt.branch is None:
+        return None
+    return await parts.repository.resolve(f"refs/heads/{attempt.branch}")
+
+
+async def give_up(parts: Parts, attempt: Attempt, message: str) -> str | None:
+    """Keep the work of an attempt that won't land, then remove its worktree and branch.
+
+    The salvage ref, or None when there was nothing to keep. Raises `GitError`; then everything
+    that wasn't proven to be kept is still there.
+    """
+    ref = await keep_work(parts, attempt, message)
+    await remove(parts, attempt, kept_by=ref or attempt.base_commit or "")
+    return ref
+
+
+async def remove(parts: Parts, attempt: Attempt, *, kept_by: str) -> None:
+    """Remove worktree and branch of an attempt whose work `kept_by` contains. Idempotent."""
+    if attempt.worktree_path is not None:
+        await parts.repository.remove_worktree(Path(attempt.worktree_path), kept_by=kept_by)
+    if attempt.branch is not None:
+        await parts.repository.delete_branch(attempt.branch, kept_by=kept_by)
+
+
+async def clean_after_landing(parts: Parts, landing: Landing, attempt: Attempt | None) -> None:
+    """Remove the place of work that has landed. Raises `GitError` when that can't be proven."""
+    if attempt is None or parts.settings.swarm.keep_finished_worktrees:
+        return
+    await remove(parts, attempt, kept_by=f"refs/heads/{landing.target}")
+
+
+async def first_keeper(parts: Parts, commit: str, candidates: Sequence[str]) -> str | None:
+    """The first of the refs that contains the commit."""
+    for ref in candidates:
+        try:
+            if await parts.repository.contains(ref, commit):
+                return ref
+        except GitError:
+            continue
+    return None
