@@ -199,7 +199,7 @@ def test_runtimes_know_their_names(name: str) -> None:
 
 
 def test_an_unknown_runtime_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(AgentUnavailableError, match="`clod` doesn't exist.*claude, command, fake"):
+    with pytest.raises(AgentUnavailableError, match=r"`clod` doesn't exist.*claude, command, fake"):
         load_runtime("clod")
 
 
@@ -223,56 +223,19 @@ JSON = st.recursive(
     SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=8), inner)
 )
 WORDS = st.sampled_from(
-    [
-        "system",
-        "assistant",
-        "user",
-        "result",
-        "rate_limit_event",
-        "init",
-        "api_retry",
-        "permission_denied",
-        "success",
-        "error_max_turns",
-        "text",
-        "tool_use",
-        "tool_result",
-        "rejected",
-        "end",
-        "usage",
-        "limit",
-        "started",
-        "completed",
-    ]
+    (
+        *("system", "assistant", "user", "result", "rate_limit_event", "init", "api_retry"),
+        *("permission_denied", "success", "error_max_turns", "text", "tool_use", "tool_result"),
+        *("rejected", "end", "usage", "limit", "started", "completed"),
+    )
 )
 KEYS = st.sampled_from(
-    [
-        "type",
-        "subtype",
-        "message",
-        "content",
-        "text",
-        "input",
-        "usage",
-        "modelUsage",
-        "is_error",
-        "result",
-        "errors",
-        "error",
-        "permission_denials",
-        "rate_limit_info",
-        "status",
-        "resetsAt",
-        "terminal_reason",
-        "api_error_status",
-        "total_cost_usd",
-        "mcp_servers",
-        "event",
-        "ok",
-        "retry_after_seconds",
-        "limited",
-        "origin",
-    ]
+    (
+        *("type", "subtype", "message", "content", "text", "input", "usage", "modelUsage"),
+        *("is_error", "result", "errors", "error", "permission_denials", "rate_limit_info"),
+        *("status", "resetsAt", "terminal_reason", "api_error_status", "total_cost_usd"),
+        *("mcp_servers", "event", "ok", "retry_after_seconds", "limited", "origin"),
+    )
 )
 MESSAGES = st.recursive(
     WORDS | SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner)

@@ -25,7 +25,7 @@ Make = Callable[..., Any]
 def test_a_blocked_task_names_what_it_waits_for(why: Make, make_task: Make) -> None:
     found = why(S.BLOCKED, unmet=[make_task(id="t-0", summary="Plan it", status=S.RUNNING)])
     assert found.summary == "It waits for task t-0 (Plan it), which is running."
-    assert found.next_step == "Run `abathur task explain t-0` to see what holds that one."
+    assert found.next_step == "Run `abathur why t-0` to see what holds that one."
 
 
 def test_a_blocked_task_lists_everything_that_it_waits_for(why: Make, make_task: Make) -> None:
@@ -75,6 +75,7 @@ def test_a_scheduled_task_tells_its_time(why: Make) -> None:
             OutcomeKind.RATE_LIMITED,
             "because attempt 2 ran into the provider's limit: the tests are red.",
         ),
+        (OutcomeKind.RELEASED, "because it is scheduled for then."),
         (OutcomeKind.LOST, "because attempt 2 lost its worker, and others did before it."),
     ],
 )

@@ -184,6 +184,14 @@ def test_from_its_latest_start_on_nothing_new_gets_ahead_of_a_deadline(
     assert mine <= rank(newcomer, arrival, None, None)
 
 
+def test_until_its_latest_start_the_best_of_newcomers_still_gets_ahead() -> None:
+    deadline, estimate = NOON + timedelta(hours=3), 3_600
+    latest_start = deadline - timedelta(seconds=estimate) - SLACK
+    mine = rank(WORST, NOON, deadline, estimate)
+    assert mine == rank(BEST, latest_start, None, None)
+    assert mine == rank(BEST, latest_start - timedelta(milliseconds=1), None, None) + 1
+
+
 @MANY
 @given(POSITIONS, MOMENTS, MOMENTS, ESTIMATES)
 def test_a_deadline_never_puts_a_task_back(

@@ -14,8 +14,6 @@ from abathur.domain.tasks import TaskStatus
 from abathur.services.reading import Running, SwarmStatus
 from abathur.swarm.events import SwarmEvent, SwarmEventKind
 
-SHORT_ID: Final = 13
-"""As much of an id as people are shown: time and a bit of chance."""
 KEPT_LANDINGS: Final = 5
 KEPT_WARNINGS: Final = 4
 LONGEST: Final = 300

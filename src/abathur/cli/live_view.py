@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
-from abathur.cli.live_board import SHORT_ID, Board, Note, Picture, Row, elapsed, harmless
+from abathur.cli import output
+from abathur.cli.live_board import Board, Note, Picture, Row, elapsed, harmless
 from abathur.cli.output import status_colour
+from abathur.cli.text import SHORT_ID, short
 from abathur.domain.tasks import TaskStatus
 from abathur.services.reading import SwarmStatus
-from abathur.swarm.events import SwarmEvent
+from abathur.swarm.events import SwarmEvent, SwarmEventKind
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -25,6 +27,7 @@ REFRESHES_PER_SECOND: Final = 4
 MAX_WAITING_LINES: Final = 10_000
 SECONDS_TO_FINISH: Final = 5.0
 """For a reader of our lines that is slow; one that has stopped reading doesn't keep us."""
+WHAT_WIDTH: Final = 15
 FIXED_LINES: Final = 3
 """Header, its blank line, and the last line that a terminal needs to stay where it is."""
 
@@ -40,6 +43,10 @@ SHOWN_FIRST: Final = (
 
 
 class View(Protocol):
+    def __enter__(self) -> View: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
     @property
     def lost(self) -> int:
         """Events that couldn't be shown."""
@@ -56,24 +63,26 @@ class View(Protocol):
     def put_right(self, status: SwarmStatus) -> None: ...
 
 
-@contextmanager
-def open_view(
-    console: Console | None, write: Callable[[str], None], now: Callable[[], datetime]
-) -> Iterator[View]:
-    """A live picture on the console, or lines handed to `write` when there is none."""
-    if console is None:
-        with PlainView(write, now) as plain:
-            yield plain
-    else:
-        with LiveView(console, now) as live:
-            yield live
+def terminal() -> Console | None:
+    """Rich's terminal when stdout is one that a picture can be drawn on again and again."""
+    can_redraw = os.environ.get("TERM", "dumb") != "dumb" and output.has_unicode()
+    if not (output.is_terminal() and can_redraw):
+        return None
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+def make_view(console: Console | None, now: Callable[[], datetime]) -> View:
+    """A live picture on the console, or lines on stdout when there is none; to be entered."""
+    return PlainView(output.write, output.say) if console is None else LiveView(console, now)
 
 
 class PlainView:
     """A thread of its own writes the lines, so that a full pipe doesn't hold up the swarm."""
 
-    def __init__(self, write: Callable[[str], None], now: Callable[[], datetime]) -> None:
-        self._write, self._now = write, now
+    def __init__(self, write: Callable[[str], None], say: Callable[[str], None]) -> None:
+        self._write, self._say = write, say
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._keep_writing, daemon=True)
         self.lost = 0
@@ -93,7 +102,7 @@ class PlainView:
             self.lost += 1
 
     def say(self, text: str) -> None:
-        self._put(f"{self._now().astimezone():%H:%M:%S}  {'-':{SHORT_ID}}  swarm  {harmless(text)}")
+        self._say(harmless(text))
 
     def put_right(self, status: SwarmStatus) -> None:
         pass
@@ -159,15 +168,21 @@ class LiveView:
 
 
 def plain_line(event: SwarmEvent) -> str:
-    """`HH:MM:SS  ID  what  text  (summary)`, in local time."""
-    kind = event.kind.replace("_", " ")
+    """`HH:MM:SS  ID  what happened  its text  (task's summary)`, in local time."""
+    what = event.kind.replace("_", " ")
     text, summary = harmless(event.text), harmless(event.summary)
-    shown = text if not summary or summary == text else f"{text}  ({summary})"
-    return f"{event.at.astimezone():%H:%M:%S}  {_short(event.task_id):{SHORT_ID}}  {kind}  {shown}"
+    if event.kind is SwarmEventKind.AGENT_EVENT:
+        what = f"agent {event.data.get('kind', 'event')}".replace("_", " ")
+        summary = ""
+    elif what.endswith(text):
+        text, summary = summary, ""
+    shown = f"{text}  ({summary})" if summary else text
+    head = f"{event.at.astimezone():%H:%M:%S}  {_short(event.task_id):{SHORT_ID}}"
+    return f"{head}  {harmless(what):{WHAT_WIDTH}}  {shown}".rstrip()
 
 
 def _short(task_id: str | None) -> str:
-    return task_id[:SHORT_ID] if task_id else "-"
+    return short(task_id) if task_id else "-"
 
 
 def drawing(picture: Picture, now: datetime, height: int) -> Group:

@@ -15,6 +15,7 @@ from abathur.cli.context import App
 from abathur.cli.exit_codes import OK
 from abathur.cli.lazy import Commands, LazyGroup
 from abathur.cli.output import flush
+from abathur.domain.errors import InvalidInputError
 
 NAME: Final = "abathur"
 
@@ -71,6 +72,7 @@ def main(args: Sequence[str] | None = None) -> None:
 def call(args: list[str]) -> int:
     """Run one command line and return its exit code."""
     try:
+        _check_text(args)
         code = cli.main(args, prog_name=NAME, standalone_mode=False)
         flush()
     except click.exceptions.Exit as stop:
@@ -78,3 +80,14 @@ def call(args: list[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:
         return failures.report(error, args)
     return code if isinstance(code, int) else OK
+
+
+def _check_text(args: Sequence[str]) -> None:
+    """What isn't UTF-8 arrives as half characters, which no database takes."""
+    for place, arg in enumerate(args, 1):
+        try:
+            arg.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidInputError(
+                f"argument {place} ({arg!r}) isn't UTF-8 text; convert it first"
+            ) from error

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 ELLIPSIS: Final = "…"
+SHORT_ID: Final = 13
 TAB: Final = "    "
 REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 
@@ -104,3 +105,8 @@ def iso(time: datetime) -> str:
 def local(time: datetime) -> str:
     """For a person: in the zone of the machine, to the second."""
     return f"{time.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def short(task_id: str) -> str:
+    """As much of an id as people need: ids made in one process differ within it."""
+    return task_id[:SHORT_ID]

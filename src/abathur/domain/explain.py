@@ -44,7 +44,7 @@ def _blocked(facts: Facts) -> Explanation:
             "It is marked as blocked although all of its prerequisites are completed.",
             (f"it counts {count(facts.task.unmet_count, 'unmet prerequisite')}",),
             None,
-            "This is a fault of the database: run `abathur doctor`.",
+            "This is a fault of the database: run `abathur db check`.",
         )
     first = facts.unmet[0]
     others = f", and for {count(len(facts.unmet) - 1, 'other task')}" if facts.unmet[1:] else ""
@@ -52,7 +52,7 @@ def _blocked(facts: Facts) -> Explanation:
         f"It waits for {_name(first)}, which is {first.status}{others}.",
         _unmet_details(facts),
         None,
-        f"Run `abathur task explain {first.id}` to see what holds that one.",
+        f"Run `abathur why {first.id}` to see what holds that one.",
     )
 
 

@@ -88,13 +88,12 @@ def static_score(position: Position) -> float:
     base = min(100.0, POINTS_PER_PRIORITY * position.priority)
     depth = min(100.0, POINTS_PER_DEPTH * position.depth)
     blocking = min(100.0, POINTS_PER_BLOCKING_DECADE * math.log10(position.blocking + 1))
-    score = (
+    return (
         BASE_WEIGHT * base
         + DEPTH_WEIGHT * depth
         + BLOCKING_WEIGHT * blocking
         + SOURCE_WEIGHT * SOURCE_POINTS[position.source]
     )
-    return min(MAX_STATIC, score)
 
 
 def calculated_priority(

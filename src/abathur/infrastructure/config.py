@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 from abathur.domain.errors import ConfigError
 from abathur.domain.settings import RetrySettings, Settings, SwarmSettings
 from abathur.domain.specs import merged
-from abathur.infrastructure import config_keys, paths
+from abathur.infrastructure import config_keys, config_older, paths
 from abathur.infrastructure.config_keys import FREE_SECTIONS, KEYS, SECTIONS, Key, NotAccepted
 
 DEFAULT_LOG_LEVEL: Final = "INFO"
@@ -31,7 +31,7 @@ _BY_NAME: Final[Mapping[str, Key]] = {
     **{key.setting: key for key in KEYS},
 }
 _VARIABLES: Final[Mapping[str, str]] = {
-    **config_keys.OLDER_VARIABLES,
+    **config_older.VARIABLES,
     **{key.variable: key.name for key in KEYS if key.variable},
 }
 
@@ -182,17 +182,17 @@ def _read_section(draft: _Draft, layer: _Layer, name: str, value: object) -> Non
         return
     if not isinstance(value, Mapping):
         raise layer.error((name,), "a section with keys of its own is expected")
-    older = config_keys.OLDER_NAMES
+    older = config_older.NAMES
     for key in sorted(value, key=lambda key: f"{name}.{key}" not in older):
         _read_key(draft, layer, (name, str(key)), value[key])
 
 
 def _read_key(draft: _Draft, layer: _Layer, path: tuple[str, ...], value: object) -> None:
     dotted = ".".join(path)
-    key = _BY_NAME.get(config_keys.OLDER_NAMES.get(dotted, dotted))
+    key = _BY_NAME.get(config_older.NAMES.get(dotted, dotted))
     if key is not None:
         _set(draft, layer, path, key, value)
-    elif config_keys.OLDER_WITHOUT_EFFECT & {dotted, path[0]}:
+    elif config_older.WITHOUT_EFFECT & {dotted, path[0]}:
         draft.notes.append(f"{layer.name}: `{dotted}` is of an older version and has no effect")
     else:
         raise layer.error(path, _unknown(dotted))
@@ -205,6 +205,8 @@ def _read_free(draft: _Draft, layer: _Layer, name: str, value: object) -> None:
         path = (name, key)
         if section is None:
             draft.sections[name].pop(key, None)
+            for known in [known for known in draft.sources if known.startswith(f"{name}.{key}.")]:
+                del draft.sources[known]
             continue
         fresh = _accepted(layer, path, config_keys.section, section)
         present = draft.sections[name].get(key, {})

@@ -281,28 +281,3 @@ FREE_SECTIONS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
     },
     "agents": {"reviewer": ("runtime: claude", "model: opus")},
 }
-
-
-# --- keys of the older version ------------------------------------------------------------
-
-OLDER_NAMES: Final = {
-    "swarm.max_concurrent_agents": "swarm.max_agents",
-    "queue.retry_backoff_initial": "retry.initial",
-    "queue.retry_backoff_max": "retry.max",
-}
-OLDER_VARIABLES: Final = {"ABATHUR_MAX_CONCURRENT_AGENTS": "swarm.max_agents"}
-
-OLDER_WITHOUT_EFFECT: Final = frozenset(
-    {
-        "version",
-        "template_repos",
-        "queue",
-        "loop",
-        "resources",
-        "monitoring",
-        "auth",
-        "swarm.agent_spawn_timeout",
-        "swarm.agent_idle_timeout",
-        "swarm.hierarchical_depth_limit",
-    }
-)

@@ -13,7 +13,7 @@ from abathur.domain.tasks import TaskSource
 from abathur.infrastructure.planfile_nodes import Nodes, described, kind, line
 
 UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_DURATION: Final = re.compile(r"(?:\d{1,9}[smhdw])+|\d{1,12}", re.ASCII)
+_DURATION: Final = re.compile(r"(?:\d{1,9}[smhdw]\s*)+|\d{1,12}", re.ASCII)
 _INTEGER: Final = re.compile(r"[-+]?\d{1,18}", re.ASCII)
 
 
@@ -70,6 +70,7 @@ class Values:
             return None
 
     def _parsed_time(self, text: str) -> datetime:
+        text = text.strip()
         if text.startswith("+"):
             seconds = _seconds(text[1:])
             if seconds is None:
@@ -90,11 +91,13 @@ def _shown(node: Node) -> str:
     if not isinstance(node, ScalarNode):
         return described(node)
     text = node.value if len(node.value) <= 40 else node.value[:39] + "…"
-    return f"`{text}`" if text.isprintable() else described(node)
+    if not text.isprintable():
+        return described(node)
+    return f"the text `{text}`" if kind(node) == "str" else f"`{text}`"
 
 
 def _seconds(text: str) -> int | None:
-    text = text.strip()
+    text = text.strip().lower()
     if not _DURATION.fullmatch(text):
         return None
     parts = re.findall(r"(\d+)([smhdw]?)", text)

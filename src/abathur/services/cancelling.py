@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from abathur.domain.audit import Action
 from abathur.domain.errors import IllegalTransitionError, NotFoundError
@@ -15,6 +16,8 @@ from abathur.ports.stores import Stores
 from abathur.services import trail
 from abathur.services.finishing import cancel_dependents
 from abathur.services.submitting import waiting_status
+
+ENDED_BADLY: Final = frozenset({TaskStatus.FAILED, TaskStatus.CANCELLED})
 
 
 def cancel(
@@ -69,6 +72,10 @@ def retry(stores: Stores, task_id: str, *, now: datetime, actor: str) -> Sequenc
     waits for a prerequisite that is failed or cancelled itself.
     """
     task = _existing(stores, task_id)
+    if task.status not in ENDED_BADLY:
+        raise IllegalTransitionError(
+            f"task {task_id} is {task.status}; only a failed or cancelled one can be retried"
+        )
     _check_prerequisites(stores, task)
     revived = [_revive(stores, task, actor, now)]
     waiting = sorted(stores.graph.cancelled_by(task_id), key=lambda t: t.dependency_depth)
@@ -79,8 +86,7 @@ def retry(stores: Stores, task_id: str, *, now: datetime, actor: str) -> Sequenc
 
 
 def _dead_ends(stores: Stores, task: Task) -> Sequence[Task]:
-    ended = {TaskStatus.FAILED, TaskStatus.CANCELLED}
-    return [other for other in stores.graph.unmet(task.id) if other.status in ended]
+    return [other for other in stores.graph.unmet(task.id) if other.status in ENDED_BADLY]
 
 
 def _check_prerequisites(stores: Stores, task: Task) -> None:

@@ -219,7 +219,11 @@ def test_a_report_survives_a_last_word_about_a_background_task() -> None:
         ({"is_error": True, "terminal_reason": "x", "result": "id 14291"}, OutcomeKind.FAILED),
         ({"is_error": True, "terminal_reason": "x", "result": "(429)"}, OutcomeKind.RATE_LIMITED),
         (
-            {"is_error": True, "terminal_reason": "x", "result": "You’ve hit your session limit"},
+            {
+                "is_error": True,
+                "terminal_reason": "x",
+                "result": "You\u2019ve hit your session limit",
+            },
             OutcomeKind.RATE_LIMITED,
         ),
     ],

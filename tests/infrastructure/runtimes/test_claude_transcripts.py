@@ -75,13 +75,12 @@ def test_an_edit_is_told_step_by_step() -> None:
 
 
 def test_usage_is_that_of_the_final_event() -> None:
-    usage = judged("edit", Exit(code=0)).usage
-    assert usage == Usage(
+    assert judged("edit", Exit(code=0)).usage == Usage(
         input_tokens=3000,
         output_tokens=150,
         cache_read_tokens=21,
         cache_write_tokens=9,
-        cost_usd=pytest.approx(0.0150492),
+        cost_usd=0.015049200000000002,
     )
 
 

@@ -107,10 +107,10 @@ def statements(migration: Migration, schema: SchemaConnection) -> Iterator[str]:
 
 
 def _acceptable(statement: str, migration: Migration) -> str:
-    words = COMMENT.sub("", statement).split(maxsplit=1)
-    if words and words[0].strip(";").upper() in NOT_IN_A_STEP:
+    word = COMMENT.sub("", statement).replace(";", " ").split(maxsplit=1)[0].upper()
+    if word in NOT_IN_A_STEP:
         raise MigrationError(
-            f"migration {migration.title}: {words[0]} can't be part of a transaction's inside"
+            f"migration {migration.title}: {word} can't stand in a migration; each is a transaction"
         )
     return statement
 

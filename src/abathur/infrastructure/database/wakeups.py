@@ -11,7 +11,6 @@ import itertools
 import os
 import socket
 import stat
-import tempfile
 import time
 from contextlib import suppress
 from hashlib import sha256
@@ -105,10 +104,10 @@ class SqliteWakeups:
         self._engine = engine
         self._loop = asyncio.get_running_loop()
         self._hint = asyncio.Event()
-        self._mailboxes = mailboxes
-        self._box = mailboxes.open() if mailboxes else None
         self._seen = engine.data_version()
         self._stop = engine.on_commit(self._committed)
+        self._mailboxes = mailboxes
+        self._box = mailboxes.open() if mailboxes else None
         if self._box is not None:
             self._loop.add_reader(self._box, self._drain)
 
@@ -172,6 +171,9 @@ def _folder(database: Path) -> Path:
     name = f"{'9' * 10}-{'9' * 6}.sock"
     if len(os.fsencode(beside / name)) <= LONGEST_ADDRESS:
         return beside
+    # Seldom needed, and slow to import.
+    import tempfile
+
     digest = sha256(os.fsencode(database.parent)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"abathur-{digest}"
 

@@ -10,11 +10,11 @@ from abathur.domain.errors import GitError
 from abathur.infrastructure.git.commands import Git
 from abathur.infrastructure.git.place import Placed
 from abathur.infrastructure.git.revisions import HEADS, require_hash
-from abathur.infrastructure.git.status import is_unfinished
+from abathur.infrastructure.git.status import has_unstaged_changes, is_unfinished
 from abathur.infrastructure.git.worktree_list import linked_record, working_trees
 from abathur.ports.repository import CheckedOut
 
-_DIFF = ("diff", "--quiet", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty")
+_INDEX_DIFFERS = ("diff-index", "--cached", "--quiet", "--ignore-submodules=dirty")
 
 # Said before git touches the first file, when a person is at work at the same moment.
 _REFUSALS = ("would be overwritten", "would be removed", "not uptodate", ".lock': File exists")
@@ -51,10 +51,9 @@ class Checkouts(Placed):
         if (git_dir / "index.lock").exists() or is_unfinished(git_dir):
             return True
         git = self._git.at(path)
-        for extra in ((), ("--cached",)):
-            if (await git.run(*_DIFF, *extra, at, "--", codes=(0, 1))).code:
-                return True
-        return False
+        if (await git.run(*_INDEX_DIFFERS, at, "--", codes=(0, 1))).code:
+            return True
+        return await has_unstaged_changes(git)
 
     def _git_dir(self, path: Path) -> Path:
         if path.resolve() == self._root.resolve():

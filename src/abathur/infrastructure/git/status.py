@@ -51,6 +51,20 @@ async def status_of(git: Git) -> Status:
     )
 
 
+async def has_unstaged_changes(git: Git) -> bool:
+    """Whether tracked files differ from the index. Other than `git diff` it never writes that."""
+    result = await git.run(
+        "status",
+        "--porcelain=v2",
+        "-z",
+        "--no-renames",
+        "--untracked-files=no",
+        "--ignore-submodules=dirty",
+    )
+    # `1 XY ...` has the working tree's state at Y; all that is unmerged has one, too.
+    return any(not field.startswith(b"1 ") or field[3:4] != b"." for field in result.fields)
+
+
 def is_unfinished(git_dir: Path) -> bool:
     return any((git_dir / name).exists() for name in _UNFINISHED)
 

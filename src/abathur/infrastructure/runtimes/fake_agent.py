@@ -1,7 +1,7 @@
 """The program behind the `fake` runtime. Standard library only; started by its path, not imported.
 
-It reads one JSON document from stdin (`prompt`, `attempt`, `worktree`, `steps`), does the steps
-in order and tells what it does, one JSON event a line. A step is a mapping with one key:
+It reads one JSON document from stdin, does its `steps` in order and tells what it does, one JSON
+event a line. A step is a mapping with one key:
 
     say: TEXT                         a text event
     write: {path, text}               also `append` (same fields)
@@ -87,9 +87,6 @@ def signal_named(name: Any) -> signal.Signals:
         raise StepError(f"`{name}` isn't the name of a signal") from None
 
 
-# --- steps --------------------------------------------------------------------------------
-
-
 def say(text: Any) -> None:
     emit("text", str(text))
 
@@ -142,20 +139,14 @@ def commit(message: Any) -> None:
 def run(command: Any, env: dict[str, str] | None = None) -> None:
     argv = ["sh", "-c", command] if isinstance(command, str) else [str(item) for item in command]
     emit("tool", "run " + " ".join(argv))
-    done = subprocess.run(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env=env,
-        check=False,
-    )
-    for line in done.stdout.splitlines():
+    with subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env
+    ) as done:
+        lines = done.communicate()[0].decode(errors="replace").splitlines()
+    for line in lines:
         say(line)
     if done.returncode:
-        last = (done.stdout.strip().splitlines() or ["no output"])[-1]
+        last = next((line for line in reversed(lines) if line.strip()), "no output")
         raise StepError(f"`{' '.join(argv)}` ended with {done.returncode}: {last}")
 
 
@@ -266,9 +257,6 @@ STEPS: dict[str, Callable[[Any], None]] = {
     "die": die,
     "result": set_result,
 }
-
-
-# --- the run ------------------------------------------------------------------------------
 
 
 def finish(code: int, text: str, **data: Any) -> NoReturn:

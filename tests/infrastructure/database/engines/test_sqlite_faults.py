@@ -52,7 +52,12 @@ async def test_only_the_writes_that_found_space_are_told_success(
     engine = open_notes(tmp_path / "notes.db", prepare=limited)
     await engine.write(add, "before")
     began, go_on = threading.Event(), threading.Event()
-    holding = engine.write(lambda _: (began.set(), go_on.wait(30)))
+
+    def hold(session: Session) -> None:
+        began.set()
+        go_on.wait(30)
+
+    holding = engine.write(hold)
     await asyncio.to_thread(began.wait, 30)
     writes = [engine.write(add, f"{n}" + "x" * (n % 8) * 8000) for n in range(64)]
     go_on.set()
@@ -119,14 +124,20 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
+async def attempt(engine: Engine, text: str) -> str | None:
+    try:
+        return await engine.write(add, text)
+    except DatabaseFullError:
+        return None
+
+
 async def test_a_full_disk_loses_nothing(open_notes: OpenNotes, small_disk: Path) -> None:
     engine = open_notes(small_disk / "notes.db")
     told: list[str] = []
     filler = small_disk / "filler"
     filler.write_bytes(b"x" * 500_000)
-    with pytest.raises(DatabaseFullError):
-        for number in range(100):
-            told.append(await engine.write(add, f"{number}" + "x" * 50_000))
+    while (result := await attempt(engine, f"{len(told)}" + "x" * 50_000)) is not None:
+        told.append(result)
     assert told
     assert await engine.read(texts) == told
     filler.unlink()
@@ -178,11 +189,8 @@ async def test_a_truncated_file_is_called_damaged(tmp_path: Path) -> None:
     await make(path)
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size // 2 // 4096 * 4096)
-    db = Database(path)
     with pytest.raises(DatabaseCorruptError, match="backup"):
-        async with db:
-            assert await db.check() == []
-            await db.info()
+        await make(path)
 
 
 async def test_damage_inside_is_found_by_the_check(tmp_path: Path) -> None:
@@ -227,9 +235,11 @@ async def test_another_programs_lock_makes_it_busy(open_notes: OpenNotes, tmp_pa
     """One that knows nothing of turns, as a shell in which somebody said BEGIN."""
     path = tmp_path / "notes.db"
     engine = open_notes(path, busy_timeout=0.2)
-    with transaction_of_another(path):
-        with pytest.raises(DatabaseBusyError, match="another process"):
-            await engine.write(add, "in vain")
+    with (
+        transaction_of_another(path),
+        pytest.raises(DatabaseBusyError, match="another process"),
+    ):
+        await engine.write(add, "in vain")
     await engine.write(add, "free again")
     assert await engine.read(texts) == ["free again"]
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from abathur.infrastructure.database.engines.sqlite_engine import SqliteEngine
 
 Engine = SqliteEngine[Session]
 OpenNotes = Callable[..., Engine]
+Writes = list[asyncio.Future[Any]]
 
 
 def add(session: Session, text: str) -> str:
@@ -72,7 +74,7 @@ async def test_a_raising_use_case_undoes_only_itself(engine: Engine) -> None:
         raise ValueError("no")
 
     async with held_up(engine):
-        writes = [engine.write(add, "a"), engine.write(fail), engine.write(add, "b")]
+        writes: Writes = [engine.write(add, "a"), engine.write(fail), engine.write(add, "b")]
     results = await asyncio.gather(*writes, return_exceptions=True)
     assert results[::2] == ["a", "b"]
     assert isinstance(results[1], ValueError)
@@ -96,7 +98,7 @@ async def test_who_breaks_the_commit_of_a_batch_is_the_only_one_to_fail(engine: 
         session.execute("add_child", text="orphan", parent=999)
 
     async with held_up(engine):
-        writes = [engine.write(add, "a"), engine.write(orphan), engine.write(add, "b")]
+        writes: Writes = [engine.write(add, "a"), engine.write(orphan), engine.write(add, "b")]
     results = await asyncio.gather(*writes, return_exceptions=True)
     assert results[::2] == ["a", "b"]
     assert isinstance(results[1], IntegrityViolation)
@@ -121,7 +123,7 @@ async def test_stop_iteration_reaches_the_caller_and_nobody_else(engine: Engine)
         raise StopIteration
 
     async with held_up(engine):
-        writes = [engine.write(stop), engine.write(add, "a")]
+        writes: Writes = [engine.write(stop), engine.write(add, "a")]
     results = await asyncio.gather(*writes, return_exceptions=True)
     assert isinstance(results[0], RuntimeError)
     assert results[1] == "a"

@@ -17,7 +17,7 @@ C = TypeVar("C")
 class Job(Generic[C, T]):
     """A function of something that only a thread has, and the future that waits for it."""
 
-    __slots__ = ("_args", "_kwargs", "_loop", "_work", "error", "future", "result")
+    __slots__ = ("_args", "_kwargs", "_work", "error", "future", "loop", "result")
 
     def __init__(
         self, work: Callable[Concatenate[C, P], T], /, *args: P.args, **kwargs: P.kwargs
@@ -25,14 +25,10 @@ class Job(Generic[C, T]):
         self._work: Callable[..., T] = work
         self._args = args
         self._kwargs = kwargs
-        self._loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[T] = self._loop.create_future()
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[T] = self.loop.create_future()
         self.result: T | None = None
         self.error: BaseException | None = None
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        return self._loop
 
     def run(self, subject: C) -> None:
         """Keeps what comes out, also an exception. May be run again."""

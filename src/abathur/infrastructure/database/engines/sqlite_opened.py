@@ -62,6 +62,9 @@ class Opened(Generic[C]):
             # A connection in memory is the writer's at other times.
             self.connection.execute("PRAGMA query_only = ON")
             try:
-                yield
+                # While the switch is on, it tells a use case that writes from a file that can't
+                # be written.
+                with translated(self.where, self.connection):
+                    yield
             finally:
                 self.connection.execute("PRAGMA query_only = OFF")

@@ -152,11 +152,13 @@ class Writer(Generic[C]):
             taken = self._turns.take(TURN_AT_CLOSE)
             if taken:
                 checkpoint_on_close(self._opened.connection)
-            self._opened.connection.close()
-        except (DatabaseError, DriverError):
+        except DatabaseError:
             # All that was acknowledged is in the log; the next one to open empties it.
             log.debug("Closing %s left its log behind", self._where, exc_info=True)
-        finally:
-            if taken:
-                self._turns.leave()
-            self._turns.close()
+        try:
+            self._opened.connection.close()
+        except DriverError:
+            log.debug("Closing %s failed", self._where, exc_info=True)
+        if taken:
+            self._turns.leave()
+        self._turns.close()

@@ -29,7 +29,8 @@ class SqlClaims:
         return {row["id"]: row["fence"] for row in rows}
 
     def held(self, worker_id: str) -> Sequence[Task]:
-        return [task_of(row) for row in self._session.fetch("tasks_held", worker_id=worker_id)]
+        rows = self._session.fetch("tasks_held", worker_id=worker_id)
+        return sorted((task_of(row) for row in rows), key=lambda t: t.id)
 
     def expired(self, now: datetime) -> Sequence[Task]:
         return [task_of(row) for row in self._session.fetch("tasks_expired", now=now)]

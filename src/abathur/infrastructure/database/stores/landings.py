@@ -44,9 +44,8 @@ class SqlLandings:
         return {row["id"]: row["fence"] for row in rows}
 
     def held(self, worker_id: str) -> Sequence[Landing]:
-        return [
-            landing_of(row) for row in self._session.fetch("landings_held", worker_id=worker_id)
-        ]
+        rows = self._session.fetch("landings_held", worker_id=worker_id)
+        return sorted((landing_of(row) for row in rows), key=lambda landing: landing.id)
 
     def save(self, landing: Landing, fence: int) -> None:
         row = {name: value for name, value in landing_row(landing).items() if name not in IMMUTABLE}

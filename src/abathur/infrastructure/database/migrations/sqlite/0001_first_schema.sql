@@ -77,10 +77,11 @@ CREATE TABLE tasks (
 );
 
 -- Each index holds only the rows that one hot question asks for, so that its cost doesn't grow
--- with the number of finished tasks.
-CREATE INDEX tasks_ready ON tasks (rank, id) WHERE status = 'ready';
-CREATE INDEX tasks_due ON tasks (not_before) WHERE status = 'pending';
-CREATE INDEX tasks_leased ON tasks (worker_id, lease_until)
+-- with the number of finished tasks. The status is a column of them too, or else SQLite would
+-- prefer tasks_by_status and sort.
+CREATE INDEX tasks_ready ON tasks (status, rank, id) WHERE status = 'ready';
+CREATE INDEX tasks_due ON tasks (status, not_before) WHERE status = 'pending';
+CREATE INDEX tasks_leased ON tasks (status, worker_id, lease_until)
   WHERE status = 'running' AND worker_id IS NOT NULL;
 CREATE INDEX tasks_by_status ON tasks (status, id);
 CREATE INDEX tasks_by_parent ON tasks (parent_task_id) WHERE parent_task_id IS NOT NULL;

@@ -76,8 +76,9 @@ UPDATE tasks SET lease_until = max(lease_until, :lease_until)
 WHERE worker_id = :worker_id AND status = 'running'
 RETURNING id, fence;
 
+-- Sorted by the store: an order asked for here would choose another index.
 -- name: tasks_held
-SELECT * FROM tasks WHERE worker_id = :worker_id AND status = 'running' ORDER BY id;
+SELECT * FROM tasks WHERE worker_id = :worker_id AND status = 'running';
 
 -- name: tasks_expired
 SELECT * FROM tasks

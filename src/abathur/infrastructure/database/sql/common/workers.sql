@@ -14,7 +14,7 @@ SELECT * FROM workers WHERE id = :id;
 SELECT * FROM workers WHERE stopped_at IS NULL ORDER BY started_at, id;
 
 -- name: workers_beat
-UPDATE workers SET heartbeat_at = :now, lease_until = :lease_until
+UPDATE workers SET heartbeat_at = :now, lease_until = max(lease_until, :lease_until)
 WHERE id = :id
 RETURNING *;
 

@@ -1,0 +1,79 @@
+"""`abathur audit`: the trail of all changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from abathur.cli import context, output, shapes
+from abathur.cli.context import json_option
+from abathur.cli.output import Column
+from abathur.cli.task.ids import id_argument
+from abathur.cli.text import local, short
+from abathur.domain.audit import Action
+
+if TYPE_CHECKING:
+    from abathur.domain.audit import AuditEntry
+    from abathur.ports.stores import Stores
+
+EVERYTHING = 2**62
+
+COLUMNS = (
+    Column(title="TIME", most=19),
+    Column(title="TASK", most=13),
+    Column(title="ACTION", most=17),
+    Column(title="ACTOR", most=14),
+    Column(title="CHANGE", flexible=True),
+)
+
+
+@click.command()
+@id_argument("task_id", required=False, metavar="[ID]")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help="At most so many, the newest ones.  [default: 50, for one task all]",
+)
+@json_option
+def audit(task_id: str | None, limit: int | None, as_json: bool) -> None:
+    """Show the trail of all changes of tasks (or of one), oldest first."""
+    entries = context.read(_entries, task_id, limit)
+    if as_json:
+        output.write_json([shapes.audit_entry(entry) for entry in entries])
+    elif entries:
+        output.write_table(COLUMNS, [_row(entry) for entry in entries])
+    else:
+        output.say("Nothing has happened yet; `abathur task submit PROMPT` makes a task.")
+
+
+def _entries(stores: Stores, text: str | None, limit: int | None) -> Sequence[AuditEntry]:
+    from abathur.services.reading import resolve_id
+
+    if text is None:
+        return stores.audit.recent(limit or 50)
+    found = stores.audit.of_task(resolve_id(stores, text), EVERYTHING)
+    return found[-limit:] if limit else found
+
+
+def _row(entry: AuditEntry) -> list[str]:
+    return [
+        local(entry.timestamp),
+        short(entry.task_id),
+        entry.action_type.value.removeprefix("task_"),
+        entry.actor,
+        _change(entry),
+    ]
+
+
+def _change(entry: AuditEntry) -> str:
+    """What tells most comes first: the change of status."""
+    told = dict(entry.action_data)
+    status = told.pop("status", None)
+    parts = [" -> ".join(map(str, status)) if isinstance(status, list) else str(status or "")]
+    if entry.action_type is Action.TASK_SUBMITTED:  # it tells the whole task
+        parts.append(str(told.get("summary", "")))
+    else:
+        parts += [f"{name}={value}" for name, value in told.items()]
+    return ", ".join(part for part in parts if part)

@@ -1,0 +1,232 @@
+"""`abathur plan`: whole backlogs, queued from a file, and the order in which they will run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from abathur import bootstrap
+from abathur.bootstrap import Project
+from abathur.cli import output
+from abathur.cli.context import json_option, now, project, read, run
+from abathur.cli.target import resolve_target
+from abathur.cli.text import clean
+from abathur.domain.errors import InvalidInputError, PlanError
+
+if TYPE_CHECKING:
+    from abathur.cli.plan_view import Item
+    from abathur.domain.plans import Plan, PlannedTask
+    from abathur.ports.stores import Stores
+    from abathur.services.planning import Applied
+    from abathur.services.reading import ExecutionPlan
+
+STDIN = "-"
+
+
+@click.group()
+def plan() -> None:
+    """Queue a whole backlog from a file, and see in what order it will run."""
+
+
+@plan.command()
+@click.argument("file")
+@click.option("--target", metavar="BRANCH", help="Where the work of tasks without a target lands.")
+@click.option("--dry-run", is_flag=True, help="Check everything and show the order; queue nothing.")
+@json_option
+def apply(file: str, target: str | None, dry_run: bool, as_json: bool) -> None:
+    """Queue the tasks of FILE (YAML or JSON, `-` for standard input).
+
+    All of them or none: every problem is told with its line. Applied again, it queues only what
+    isn't there yet.
+
+    \b
+    plan: parser               # default: the file's name
+    target: main               # default: the branch that is checked out
+    defaults: {priority: 6}
+    tasks:
+      grammar:
+        prompt: Write the grammar into grammar.txt.
+        estimate: 10m
+      parser:
+        prompt: Write a parser for grammar.txt.
+        needs: [grammar]
+    """
+    content = _content(file)
+    found = project()
+    backlog = bootstrap.read_plan(file, content, now())
+    applied = run(_apply, found, backlog, target, dry_run)
+    if as_json:
+        output.write_json(_plain(backlog, applied, dry_run))
+    elif dry_run:
+        output.write_lines([*_order(backlog, applied), "", _told(backlog, applied, dry_run)])
+    else:
+        _write_table(applied)
+        output.write(_told(backlog, applied, dry_run))
+
+
+def _content(file: str) -> bytes:
+    try:
+        if file == STDIN:
+            return sys.stdin.buffer.read()
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise InvalidInputError(f"{file}: can't be read: {error.strerror}") from error
+
+
+class _OnlyTried(Exception):
+    """Leaves a transaction, so that nothing of it stays."""
+
+    def __init__(self, applied: Applied) -> None:
+        self.applied = applied
+
+
+async def _apply(found: Project, backlog: Plan, target: str | None, dry_run: bool) -> Applied:
+    backlog = await _with_targets(found, backlog, target)
+    async with bootstrap.open_database(found) as db:
+        try:
+            return await db.write(_queue, backlog, dry_run)
+        except _OnlyTried as tried:
+            return tried.applied
+
+
+def _queue(stores: Stores, backlog: Plan, dry_run: bool) -> Applied:
+    from abathur.services.planning import apply_plan
+
+    applied = apply_plan(
+        stores, backlog, new_id=bootstrap.new_id, now=now(), actor=bootstrap.actor()
+    )
+    if dry_run:
+        raise _OnlyTried(applied)
+    return applied
+
+
+async def _with_targets(found: Project, backlog: Plan, target: str | None) -> Plan:
+    """Each task with a target that exists: its own, or the one that goes for all others."""
+    tasks = backlog.tasks.values()
+    if all(task.new.feature_branch for task in tasks):
+        default = None
+    else:
+        default = await resolve_target(found, target)
+    there = await (await bootstrap.open_repository(found.root)).branches()
+    problems = [
+        f"{backlog.file}:{task.line}: target: there is no branch `{task.new.feature_branch}` "
+        f"for task `{task.name}`; make it with `git branch {task.new.feature_branch}`"
+        for task in tasks
+        if (task.new.feature_branch or default) not in there
+    ]
+    if problems:
+        raise PlanError(problems)
+    return replace(backlog, tasks={task.name: _landing_on(task, default) for task in tasks})
+
+
+def _landing_on(task: PlannedTask, default: str | None) -> PlannedTask:
+    if task.new.feature_branch is not None:
+        return task
+    return replace(task, new=replace(task.new, feature_branch=default))
+
+
+def _plain(backlog: Plan, applied: Applied, dry_run: bool) -> dict[str, Any]:
+    from abathur.cli import shapes
+
+    batches, path, seconds = _schedule(backlog)
+    return {
+        "plan": backlog.name,
+        "dry_run": dry_run,
+        "created": applied.created,
+        "unchanged": len(applied.submitted) - applied.created,
+        "tasks": [{"name": name} | shapes.submitted(one) for name, one in applied.submitted],
+        "batches": batches,
+        "critical_path": path,
+        "critical_seconds": seconds,
+    }
+
+
+def _write_table(applied: Applied) -> None:
+    shape = [
+        output.Column(title="NAME", flexible=True),
+        output.Column(title="ID"),
+        output.Column(title="STATUS"),
+    ]
+    rows = [
+        [name, one.task.id, "created" if one.created else "unchanged"]
+        for name, one in applied.submitted
+    ]
+    output.write_table(shape, rows)
+
+
+def _told(backlog: Plan, applied: Applied, dry_run: bool) -> str:
+    name = clean(backlog.name)
+    old = len(applied.submitted) - applied.created
+    if not applied.created:
+        return f"plan {name}: all {old} tasks are queued already; nothing was changed"
+    would = "would be queued" if dry_run else "queued"
+    unchanged = f", {old} were there already" if old else ""
+    return f"plan {name}: {applied.created} {would}{unchanged}"
+
+
+def _schedule(backlog: Plan) -> tuple[list[list[str]], list[str], float]:
+    """Batches, critical path and its seconds, by the names of the file."""
+    from abathur.domain import graph
+    from abathur.services.reading import DEFAULT_ESTIMATE_SECONDS
+
+    needs = {task.name: list(task.needs) for task in backlog.tasks.values()}
+    weights = {
+        task.name: float(task.new.estimated_duration_seconds or DEFAULT_ESTIMATE_SECONDS)
+        for task in backlog.tasks.values()
+    }
+    path = graph.critical_path(needs, weights)
+    return graph.batches(needs), path, sum(weights[name] for name in path)
+
+
+def _order(backlog: Plan, applied: Applied) -> list[str]:
+    from abathur.cli.plan_view import drawing
+
+    created = {name: one.created for name, one in applied.submitted}
+    batches, path, seconds = _schedule(backlog)
+    items = [[_item(backlog, name, created[name]) for name in batch] for batch in batches]
+    return drawing(items, path, seconds, output.width())
+
+
+def _item(backlog: Plan, name: str, is_new: bool) -> Item:
+    from abathur.cli.plan_view import Item
+
+    task = backlog.tasks[name]
+    return Item(
+        key=name,
+        label=name,
+        status="new" if is_new else "unchanged",
+        seconds=task.new.estimated_duration_seconds,
+        summary=task.new.summary,
+        needs=task.needs,
+    )
+
+
+@plan.command()
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+@json_option
+def show(ids: Sequence[str], as_json: bool) -> None:
+    """Show in what order unfinished tasks can run: all of them, or the given ones.
+
+    Tasks of one batch don't wait for each other. The critical path, marked with `*`, is the chain
+    that takes longest.
+    """
+    found = read(_execution_plan, ids)
+    if as_json:
+        from abathur.cli import shapes
+
+        output.write_json(shapes.schedule(found))
+    else:
+        from abathur.cli.plan_view import execution_lines
+
+        output.write_lines(execution_lines(found, output.width()))
+
+
+def _execution_plan(stores: Stores, ids: Sequence[str]) -> ExecutionPlan:
+    from abathur.services.reading import execution_plan, resolve_id
+
+    return execution_plan(stores, {resolve_id(stores, text) for text in ids} if ids else None)

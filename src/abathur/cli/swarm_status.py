@@ -1,0 +1,166 @@
+"""`abathur swarm status`: who works, on what, and what is waiting to land."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from abathur import bootstrap
+from abathur.bootstrap import Project
+from abathur.cli import output
+from abathur.cli.context import json_option, now, project, read, run
+from abathur.cli.exit_codes import OK
+from abathur.cli.live_board import elapsed, row_of
+from abathur.cli.live_view import SHOWN_FIRST, LiveView, counts_line, terminal
+from abathur.cli.output import Column, status_colour
+from abathur.cli.text import age, clean, iso, local, short
+from abathur.services.reading import swarm_status
+
+if TYPE_CHECKING:
+    from abathur.domain.agents import Worker
+    from abathur.ports.stores import UnitOfWork
+    from abathur.services.reading import Running, SwarmStatus
+
+SECONDS_BETWEEN_LOOKS = 1.0
+ALIVE = {True: "alive", False: "dead", None: "elsewhere"}
+
+WORKERS = (
+    Column(title="WORKER", most=13),
+    Column(title="STATE"),
+    Column(title="PROCESS", right=True),
+    Column(title="AGENTS", right=True),
+    Column(title="SINCE", right=True),
+    Column(title="HOST", flexible=True),
+)
+RUNNING = (
+    Column(title="TASK", most=13),
+    Column(title="AGENT", most=12),
+    Column(title="TIME", right=True),
+    Column(title="SUMMARY", most=26),
+    Column(title="LAST", flexible=True),
+)
+LANDINGS = (
+    Column(title="LANDING", most=13),
+    Column(title="STATE", colour=status_colour),
+    Column(title="WAITS", right=True),
+    Column(title="TARGET", flexible=True),
+)
+
+
+@click.command()
+@click.option("--watch", is_flag=True, help="Show it again and again, until Ctrl-C.")
+@json_option
+def status(watch: bool, as_json: bool) -> int:
+    """Show the workers, what their agents do, and what is waiting to land."""
+    if not watch:
+        _show(read(swarm_status), as_json)
+        return OK
+    # Ctrl-C is the way to end it.
+    with suppress(KeyboardInterrupt):
+        run(_watch, project(), as_json)
+    return OK
+
+
+def _show(found: SwarmStatus, as_json: bool, *, line: bool = False) -> None:
+    if as_json:
+        output.write_json(_plain(found), line=line)
+    else:
+        output.write_lines(list(_lines(found)))
+
+
+async def _watch(found: Project, as_json: bool) -> None:
+    async with bootstrap.open_database(found) as db:
+        console = None if as_json else terminal()
+        if console is None:
+            await _repeat(db, lambda now_there: _show(now_there, as_json, line=True))
+        with LiveView(console, now) as view:
+            await _repeat(db, view.put_right)
+
+
+async def _repeat(db: UnitOfWork, show: Callable[[SwarmStatus], None]) -> NoReturn:
+    while True:
+        show(await db.read(swarm_status))
+        await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _lines(found: SwarmStatus) -> Iterator[str]:
+    yield counts_line(found.counts)
+    sections = (
+        (WORKERS, [_worker(one, found) for one in found.workers]),
+        (RUNNING, [_running(one) for one in found.running]),
+        (LANDINGS, _landings(found)),
+    )
+    for shape, rows in sections:
+        if rows:
+            yield ""
+            yield from output.table(shape, rows, output.width())
+    if not found.workers:
+        yield "no swarm is running; `abathur swarm start` starts one"
+    if found.next_due is not None:
+        yield f"the next pending task becomes ready at {local(found.next_due)}"
+
+
+def _worker(worker: Worker, found: SwarmStatus) -> list[str]:
+    busy = sum(one.task.worker_id == worker.id for one in found.running)
+    state = ALIVE[bootstrap.worker_is_alive(worker)]
+    if worker.stop_requested_at is not None and state != "dead":
+        state = "stopping"
+    agents = f"{busy}/{worker.max_agents}"
+    since = age(worker.started_at, now())
+    return [short(worker.id), state, str(worker.pid), agents, since, worker.host]
+
+
+def _running(running: Running) -> list[str]:
+    row = row_of(running)
+    time = elapsed(row.since, now())
+    return [short(row.task_id), row.agent_type, time, row.summary, row.last or "-"]
+
+
+def _landings(found: SwarmStatus) -> list[list[str]]:
+    return [
+        [short(one.task_id), one.state, age(one.requested_at, now()), clean(one.target)]
+        for one in found.landings
+    ]
+
+
+def _plain(found: SwarmStatus) -> dict[str, Any]:
+    from abathur.cli import shapes
+
+    return {
+        "idle": found.is_idle,
+        "counts": {status: found.counts.get(status, 0) for status in SHOWN_FIRST},
+        "next_due": iso(found.next_due) if found.next_due else None,
+        "workers": [_plain_worker(worker) for worker in found.workers],
+        "running": [_plain_running(one) for one in found.running],
+        "landings": [shapes.landing(one) for one in found.landings],
+    }
+
+
+def _plain_worker(worker: Worker) -> dict[str, Any]:
+    return {
+        "id": worker.id,
+        "host": worker.host,
+        "pid": worker.pid,
+        "alive": bootstrap.worker_is_alive(worker),
+        "max_agents": worker.max_agents,
+        "started_at": iso(worker.started_at),
+        "heartbeat_at": iso(worker.heartbeat_at),
+        "lease_until": iso(worker.lease_until),
+        "stop_requested_at": iso(worker.stop_requested_at) if worker.stop_requested_at else None,
+    }
+
+
+def _plain_running(running: Running) -> dict[str, Any]:
+    from abathur.cli import shapes
+
+    event = running.last_event
+    return {
+        "task": shapes.task(running.task),
+        "attempt": shapes.attempt(running.attempt) if running.attempt else None,
+        "last_event": {"kind": event.kind, "text": event.text} if event else None,
+        "last_event_at": iso(running.last_event_at) if running.last_event_at else None,
+    }

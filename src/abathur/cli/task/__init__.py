@@ -1,0 +1,1 @@
+"""`abathur task`: one module for each command."""

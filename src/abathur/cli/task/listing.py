@@ -1,0 +1,128 @@
+"""`abathur task list`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from abathur.cli import context, output, shapes
+from abathur.cli.context import json_option
+from abathur.cli.output import Column, status_colour
+from abathur.cli.task.ids import complete
+from abathur.cli.text import age, short
+from abathur.domain.tasks import TaskSource, TaskStatus
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from abathur.domain.tasks import Task
+    from abathur.ports.stores import Stores, TaskFilter
+
+PAGE = 1000
+
+COLUMNS = (
+    Column(title="ID", most=13),
+    Column(title="STATUS", colour=status_colour),
+    Column(title="PRI", right=True),
+    Column(title="AGENT", most=16),
+    Column(title="SUMMARY", flexible=True),
+    Column(title="AGE", right=True),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """The filters as they were typed. None doesn't ask."""
+
+    status: str | None
+    exclude_status: str | None
+    agent_type: str | None
+    source: str | None
+    target: str | None
+    search: str | None
+    parent: str | None
+    limit: int | None
+
+
+_STATUSES = click.Choice([status.value for status in TaskStatus])
+
+
+@click.command("list")
+@click.option("--status", type=_STATUSES, help="Only tasks with this status.")
+@click.option("--exclude-status", type=_STATUSES, help="Only tasks with another status.")
+@click.option("--agent-type", metavar="NAME", help="Only tasks for this kind of agent.")
+@click.option("--source", type=click.Choice([source.value for source in TaskSource]))
+@click.option("--target", metavar="BRANCH", help="Only tasks that land on this branch.")
+@click.option("--search", metavar="TEXT", help="Only tasks with this in summary or prompt.")
+@click.option("--parent", metavar="ID", shell_complete=complete, help="Only parts of this task.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many, the newest ones.")
+@click.option("--tree", is_flag=True, help="Show each task below the one that it waits for last.")
+@json_option
+def list_(as_json: bool, tree: bool, **typed: Any) -> None:
+    """List tasks, oldest first."""
+    wanted = Wanted(**typed)
+    tasks = context.read(_find, wanted)
+    if as_json:
+        output.write_json([shapes.task(task) for task in tasks])
+    elif tasks:
+        output.write_table(COLUMNS, _rows(tasks, tree, context.now()))
+    else:
+        output.say(_nothing(wanted))
+
+
+def _nothing(wanted: Wanted) -> str:
+    if any(value is not None for value in astuple(wanted)):
+        return "No task fits; leave out a filter to see more."
+    return "No tasks yet; `abathur task submit PROMPT` makes one."
+
+
+def _rows(tasks: Sequence[Task], tree: bool, now: datetime) -> list[list[str]]:
+    if not tree:
+        return [_row(task, "", now) for task in tasks]
+    from abathur.cli.task.tree import as_tree
+
+    return [_row(task, branch, now) for branch, task in as_tree(tasks, output.has_unicode())]
+
+
+def _row(task: Task, branch: str, now: datetime) -> list[str]:
+    return [
+        short(task.id),
+        task.status.value,
+        str(task.priority),
+        task.agent_type,
+        branch + task.summary,
+        age(task.submitted_at, now),
+    ]
+
+
+def _find(stores: Stores, wanted: Wanted) -> Sequence[Task]:
+    from abathur.ports.stores import TaskFilter
+    from abathur.services.reading import resolve_id
+
+    where = TaskFilter(
+        status=TaskStatus(wanted.status) if wanted.status else None,
+        exclude_status=TaskStatus(wanted.exclude_status) if wanted.exclude_status else None,
+        agent_type=wanted.agent_type,
+        source=TaskSource(wanted.source) if wanted.source else None,
+        feature_branch=wanted.target,
+        parent_task_id=resolve_id(stores, wanted.parent) if wanted.parent else None,
+        text=wanted.search,
+        limit=PAGE,
+    )
+    found = _all_pages(stores, where)
+    return found[-wanted.limit :] if wanted.limit else found
+
+
+def _all_pages(stores: Stores, where: TaskFilter) -> Sequence[Task]:
+    from abathur.services.reading import list_tasks
+
+    found: list[Task] = []
+    while page := list_tasks(stores, where):
+        found.extend(page)
+        if len(page) < where.limit:
+            break
+        where = replace(where, after_id=page[-1].id)
+    return found

@@ -1,0 +1,126 @@
+"""`abathur task show`: all about one task, for reading."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from abathur.cli import context, output, shapes
+from abathur.cli.context import json_option
+from abathur.cli.output import paint, status_colour
+from abathur.cli.task.ids import id_argument
+from abathur.cli.text import age, clean, clean_block, length, local, pad, short
+
+if TYPE_CHECKING:
+    from abathur.domain.landing import Landing
+    from abathur.domain.runs import Attempt
+    from abathur.domain.tasks import Task
+    from abathur.services.reading import TaskDetail
+
+LABEL = 14
+
+
+@click.command()
+@id_argument()
+@json_option
+def show(task_id: str, as_json: bool) -> None:
+    """Show all about one task: what it is, what it waits for, its attempts and landings."""
+    from abathur.services.reading import task_detail
+
+    now = context.now()
+    found = context.read(task_detail, task_id, now)
+    if as_json:
+        output.write_json(shapes.detail(found))
+    else:
+        output.write_lines(list(_lines(found, now)))
+
+
+def _lines(found: TaskDetail, now: datetime) -> Iterator[str]:
+    task = found.task
+    yield paint(clean(task.summary), "bold")
+    for name, value in _facts(found, now):
+        if value:
+            colour = status_colour(task.status.value) if name == "status" else None
+            yield paint(pad(name, LABEL), "dim") + paint(clean(value), colour)
+    yield from _block("prompt", clean_block(task.prompt.strip("\n")))
+    for title, data in (("input", task.input_data), ("result", task.result_data)):
+        if data:
+            yield from _block(title, _pretty(data))
+    yield from _block("waits for", [_line(other) for other in found.prerequisites])
+    yield from _block("waited for by", [_line(other) for other in found.dependents])
+    yield from _block("attempts", [_attempt(one, now) for one in found.attempts])
+    yield from _block("landings", [_landing(one) for one in found.landings])
+
+
+def _block(title: str, lines: Sequence[str]) -> Iterator[str]:
+    if lines:
+        yield ""
+        yield paint(title, "dim")
+        yield from (f"  {line}" for line in lines)
+
+
+def _facts(found: TaskDetail, now: datetime) -> Iterator[tuple[str, str]]:
+    task = found.task
+    yield "id", task.id
+    yield "status", task.status.value
+    yield "error", task.error_message or ""
+    yield "target", task.feature_branch or ""
+    yield "agent type", task.agent_type
+    yield "priority", f"{task.priority} (at present {found.calculated_priority:.2f})"
+    yield "source", task.source.value
+    yield "submitted", f"{_when(task.submitted_at, now)} by {task.created_by or 'unknown'}"
+    yield "not before", _when(task.not_before, now)
+    yield "deadline", _when(task.deadline, now)
+    yield "started", _when(task.started_at, now)
+    yield "ended", _when(task.completed_at, now)
+    yield "estimate", length(task.estimated_duration_seconds).strip("-")
+    yield "timeout", length(task.max_execution_timeout_seconds)
+    yield "retries", f"{task.retry_count} of {task.max_retries} spent"
+    yield "parent", task.parent_task_id or ""
+    yield "branch", task.task_branch or ""
+    yield "worktree", task.worktree_path or ""
+    yield "cancelled by", task.cancelled_by or ""
+    yield "key", task.idempotency_key or ""
+
+
+def _when(time: datetime | None, now: datetime) -> str:
+    if time is None:
+        return ""
+    distance = f"{age(time, now)} ago" if time <= now else f"in {age(now, time)}"
+    return f"{local(time)} ({distance})"
+
+
+def _pretty(data: Any) -> list[str]:
+    text = json.dumps(data, indent=2, ensure_ascii=not output.has_unicode(), default=output.plain)
+    return clean_block(text)
+
+
+def _line(task: Task) -> str:
+    status = paint(pad(task.status.value, 9), status_colour(task.status.value))
+    return f"{short(task.id)}  {status}  {clean(task.summary)}"
+
+
+def _attempt(attempt: Attempt, now: datetime) -> str:
+    ended = attempt.ended_at or now
+    took = length((ended - attempt.started_at).total_seconds())
+    outcome = attempt.outcome.value if attempt.outcome else "running"
+    parts = [f"{attempt.number}  {outcome}", f"after {took}" if attempt.ended_at else f"for {took}"]
+    runtime = f"runtime {attempt.runtime}" if attempt.runtime else ""
+    cost = attempt.usage.cost_usd if attempt.usage else None
+    parts += [runtime, "" if cost is None else f"${cost:.2f}"]
+    parts += [f"kept as {attempt.salvage_ref}" if attempt.salvage_ref else ""]
+    message = f": {attempt.error_message}" if attempt.error_message else ""
+    return clean(", ".join(part for part in parts if part) + message)
+
+
+def _landing(landing: Landing) -> str:
+    merge = f" by merge {landing.merge_commit[:12]}" if landing.merge_commit else ""
+    detail = f": {landing.detail}" if landing.detail else ""
+    return clean(
+        f"attempt {landing.attempt}  {landing.state.value}, work {landing.work_commit[:12]} "
+        f"on {landing.target}{merge}{detail}"
+    )

@@ -1,0 +1,78 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from abathur.cli.times import parse_duration, parse_time
+from abathur.domain.errors import InvalidInputError
+
+NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 90),
+        ("90s", 90),
+        ("10m", 600),
+        ("1h", 3600),
+        ("1h30m", 5400),
+        ("1h 30m", 5400),
+        (" 2D ", 172_800),
+        ("1w", 604_800),
+        ("0", 0),
+    ],
+)
+def test_durations_as_people_write_them(text: str, seconds: int) -> None:
+    assert parse_duration(text, "estimate") == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-5", "1.5h", "h", "10 minutes", "٣m", "²", "1h,2m"])
+def test_what_is_no_duration_is_named(text: str) -> None:
+    with pytest.raises(InvalidInputError, match="^estimate: `.*` isn't a duration; write"):
+        parse_duration(text, "estimate")
+
+
+@given(st.text())
+def test_any_text_is_a_duration_or_invalid_input(text: str) -> None:
+    try:
+        assert parse_duration(text, "x") >= 0
+    except InvalidInputError:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("2030-01-31T18:00:00Z", datetime(2030, 1, 31, 18, tzinfo=UTC)),
+        ("2030-01-31T18:00Z", datetime(2030, 1, 31, 18, tzinfo=UTC)),
+        ("2030-01-31T18:00:00+02:00", datetime(2030, 1, 31, 16, tzinfo=UTC)),
+        ("2030-01-31 18:00:00.25-01:00", datetime(2030, 1, 31, 19, 0, 0, 250_000, tzinfo=UTC)),
+        ("+2h", NOW + timedelta(hours=2)),
+        ("+3d", NOW + timedelta(days=3)),
+        ("+90", NOW + timedelta(seconds=90)),
+    ],
+)
+def test_times_are_iso_with_a_zone_or_relative(text: str, time: datetime) -> None:
+    found = parse_time(text, "deadline", NOW)
+    assert found == time
+    assert found.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("tomorrow", "isn't a time"),
+        ("2030-02-30T00:00Z", "isn't a time"),
+        ("2030-01-31", "has no time zone"),
+        ("2030-01-31T18:00:00", "has no time zone"),
+        ("0001-01-01T00:00:00+10:00", "isn't a time"),
+        ("+999999999w", "isn't a time"),
+        ("+soon", "isn't a duration"),
+        ("", "isn't a time"),
+    ],
+)
+def test_bad_times_are_named(text: str, problem: str) -> None:
+    with pytest.raises(InvalidInputError, match=f"^deadline: `.*` {problem}"):
+        parse_time(text, "deadline", NOW)

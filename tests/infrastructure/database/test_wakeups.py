@@ -1,0 +1,168 @@
+"""Word of commits, within a process and between processes."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from abathur.domain.audit import Action, AuditEntry
+from abathur.domain.errors import DatabaseClosedError
+from abathur.infrastructure.database import Database
+from abathur.infrastructure.database.wakeups import Mailboxes
+from abathur.ports.stores import Stores
+
+StartChild = Callable[..., "subprocess.Popen[str]"]
+
+LONG = 30.0
+POLL = 1.0
+
+
+def add(stores: Stores) -> None:
+    stores.audit.append(
+        AuditEntry(
+            timestamp=datetime(2030, 1, 1, tzinfo=UTC),
+            task_id="t",
+            action_type=Action.TASK_SUBMITTED,
+            actor="test",
+        )
+    )
+
+
+@pytest.mark.parametrize("where", ["file", "memory"])
+async def test_a_commit_of_this_process_wakes_at_once(tmp_path: Path, where: str) -> None:
+    async with (
+        Database(tmp_path / "queue.db" if where == "file" else ":memory:") as db,
+        db.wakeups() as wakeups,
+    ):
+        waiting = asyncio.create_task(wakeups.wait(LONG))
+        await asyncio.sleep(0)
+        start = time.monotonic()
+        await db.write(add)
+        assert await waiting
+        assert time.monotonic() - start < POLL / 2
+        assert not await wakeups.wait(0)
+
+
+async def test_a_commit_between_two_waits_is_reported_once(tmp_path: Path) -> None:
+    async with Database(tmp_path / "queue.db") as db, db.wakeups() as wakeups:
+        assert not await wakeups.wait(0)
+        await db.write(add)
+        await db.write(add)
+        assert await wakeups.wait(0)
+        assert not await wakeups.wait(0)
+
+
+async def test_everyone_who_waits_is_woken(tmp_path: Path) -> None:
+    async with (
+        Database(tmp_path / "queue.db") as db,
+        db.wakeups() as first,
+        db.wakeups() as second,
+    ):
+        waiting = [asyncio.create_task(each.wait(LONG)) for each in (first, second)]
+        await asyncio.sleep(0)
+        await db.write(add)
+        assert await asyncio.gather(*waiting) == [True, True]
+
+
+async def test_a_commit_of_another_process_wakes_sooner_than_polling(
+    tmp_path: Path, start_child: StartChild
+) -> None:
+    async with Database(tmp_path / "queue.db") as db:
+        waits = []
+        for _ in range(3):
+            child = start_child("wait-for-commit", tmp_path / "queue.db")
+            assert child.stdout is not None
+            assert await asyncio.to_thread(child.stdout.readline) == "ready\n"
+            # Well between two polls of the other.
+            await db.write(add)
+            woken, seconds = (await asyncio.to_thread(child.stdout.readline)).split()
+            assert woken == "True"
+            waits.append(float(seconds))
+    assert min(waits) < POLL / 2
+
+
+async def test_polling_finds_what_was_not_told(tmp_path: Path) -> None:
+    async with (
+        Database(tmp_path / "queue.db") as db,
+        Database(tmp_path / "queue.db") as other,
+        db.wakeups() as wakeups,
+    ):
+        for box in (tmp_path / "wake").iterdir():
+            box.unlink()
+        waiting = asyncio.create_task(wakeups.wait(LONG))
+        await asyncio.sleep(0)
+        await other.write(add)
+        assert await waiting
+
+
+async def test_sockets_of_the_dead_are_removed_and_of_the_living_kept(tmp_path: Path) -> None:
+    async with Database(tmp_path / "queue.db") as db, db.wakeups():
+        folder = tmp_path / "wake"
+        dead = folder / "1-1.sock"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as box:
+            box.bind(str(dead))
+        async with Database(tmp_path / "queue.db") as other:
+            await other.write(add)
+        assert [box.name.split("-")[0] for box in folder.iterdir()] == [str(os.getpid())]
+    assert list(folder.iterdir()) == []
+
+
+async def test_a_mailbox_that_is_full_holds_nobody_up(tmp_path: Path) -> None:
+    async with Database(tmp_path / "queue.db") as db:
+        boxes = Mailboxes(tmp_path / "queue.db")
+        unread = boxes.open()
+        assert unread is not None
+        for _ in range(600):
+            await db.write(add)
+        boxes.remove(unread)
+
+
+@pytest.fixture
+def own_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with tempfile.TemporaryDirectory() as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield
+
+
+@pytest.mark.usefixtures("own_temporary_folder")
+async def test_a_long_path_has_its_sockets_elsewhere(tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 30)
+    async with (
+        Database(folder / "queue.db") as db,
+        Database(folder / "queue.db") as other,
+        db.wakeups() as wakeups,
+    ):
+        assert not (folder / "wake").exists()
+        waiting = asyncio.create_task(wakeups.wait(LONG))
+        await asyncio.sleep(0)
+        start = time.monotonic()
+        await other.write(add)
+        assert await waiting
+        assert time.monotonic() - start < POLL / 2
+
+
+async def test_waiting_on_a_closed_database_is_an_error(tmp_path: Path) -> None:
+    db = Database(tmp_path / "queue.db")
+    with pytest.raises(DatabaseClosedError):
+        db.wakeups()
+    await db.initialize()
+    wakeups = db.wakeups()
+    await db.close()
+    with pytest.raises(DatabaseClosedError):
+        await wakeups.wait(LONG)
+    wakeups.close()
+
+
+async def test_waiting_costs_next_to_nothing(tmp_path: Path) -> None:
+    async with Database(tmp_path / "queue.db") as db, db.wakeups() as wakeups:
+        await wakeups.wait(0)
+        before = time.process_time()
+        assert not await wakeups.wait(2.0)
+        assert time.process_time() - before < 0.02

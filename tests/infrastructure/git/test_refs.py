@@ -1,0 +1,142 @@
+"""Branches move by compare-and-swap, and what is salvaged stays."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from abathur.domain.errors import GitError, RefMovedError, UnknownBranchError
+from abathur.infrastructure.git.repository import GitRepository
+
+if TYPE_CHECKING:
+    from tests.infrastructure.git.conftest import Outside
+
+
+async def test_a_name_means_the_branch_first(git: Outside, repository: GitRepository) -> None:
+    start = git.head()
+    git("tag", "release")
+    git("checkout", "--quiet", "-b", "release")
+    newer = git.commit({"new": "text"})
+    assert await repository.resolve("release") == newer
+    assert await repository.resolve("refs/tags/release") == start
+    assert await repository.resolve("main") == await repository.resolve(start) == start
+    assert await repository.resolve("HEAD~1") == start
+
+
+@pytest.mark.parametrize(
+    "name", ["none", "", "-x", "--all", "main\nmain", "a\0b", "main main", "0" * 40, "main^{tree}"]
+)
+async def test_what_is_no_commit_resolves_to_none(repository: GitRepository, name: str) -> None:
+    assert await repository.resolve(name) is None
+
+
+async def test_branches_are_named_in_full(git: Outside, repository: GitRepository) -> None:
+    git("branch", "abathur/ünï/1")
+    git("tag", "main")
+    assert await repository.branches() == {"main", "abathur/ünï/1"}
+    assert await repository.current_branch() == "main"
+    git("checkout", "--quiet", "--detach")
+    assert await repository.current_branch() is None
+
+
+async def test_contains(git: Outside, repository: GitRepository) -> None:
+    start = git.head()
+    newer = git.commit({"new": "text"})
+    git("branch", "old", start)
+    assert await repository.contains("main", start)
+    assert await repository.contains("main", newer)
+    assert not await repository.contains("old", newer)
+    with pytest.raises(UnknownBranchError, match="no branch or commit `gone`"):
+        await repository.contains("gone", start)
+    with pytest.raises(GitError):
+        await repository.contains("main", "1" * 40)
+
+
+async def test_moving_a_branch_needs_its_old_place(git: Outside, repository: GitRepository) -> None:
+    old = git.head()
+    new = git("commit-tree", "-m", "New", "-p", old, "HEAD^{tree}")
+    await repository.move_branch("main", old, new, "the reason")
+    assert git.head() == new
+    assert "the reason" in git("reflog", "-1", "main")
+    with pytest.raises(RefMovedError, match=f"is at {new[:12]}, not at {old[:12]}"):
+        await repository.move_branch("main", old, new, "again")
+    with pytest.raises(RefMovedError, match="is gone"):
+        await repository.move_branch("none", old, new, "again")
+    with pytest.raises(GitError, match="isn't a full commit hash"):
+        await repository.move_branch("main", "", old, "again")
+    assert git.head() == new
+
+
+async def test_moving_to_what_does_not_exist_is_another_error(
+    git: Outside, repository: GitRepository
+) -> None:
+    with pytest.raises(GitError) as caught:
+        await repository.move_branch("main", git.head(), "1" * 40, "test")
+    assert not isinstance(caught.value, RefMovedError)
+
+
+async def test_of_many_that_move_a_branch_at_once_one_wins(
+    git: Outside, repository: GitRepository
+) -> None:
+    old = git.head()
+    new = [git("commit-tree", "-m", str(n), "-p", old, "HEAD^{tree}") for n in range(8)]
+    results = await asyncio.gather(
+        *(repository.move_branch("main", old, one, "race") for one in new), return_exceptions=True
+    )
+    assert results.count(None) == 1
+    assert sum(isinstance(result, RefMovedError) for result in results) == 7
+    assert git.head() == new[results.index(None)]
+
+
+async def test_salvage_survives_its_branch_and_gc(
+    git: Outside, repository: GitRepository, tmp_path: Path
+) -> None:
+    await repository.add_worktree(tmp_path / "work", "work", "main")
+    head = git.commit({"precious": "text"}, at=tmp_path / "work")
+    ref = await repository.salvage("task-1", 2, head)
+    assert ref == "refs/abathur/salvage/task-1/2"
+    await repository.remove_worktree(tmp_path / "work", kept_by=ref)
+    await repository.delete_branch("work", kept_by=ref)
+    git("reflog", "expire", "--expire=now", "--all")
+    git("gc", "--quiet", "--prune=now")
+    assert git("show", f"{ref}:precious") == "text"
+    assert await repository.salvage_refs() == [(ref, head)]
+    assert await repository.branches() == {"main"}
+
+
+async def test_salvage_only_ever_adds(git: Outside, repository: GitRepository) -> None:
+    first = git.commit({"a": "1"})
+    second = git.commit({"a": "2"})
+    other = git("commit-tree", "-m", "Other", "HEAD^{tree}")
+    for commit in (first, first, second):
+        ref = await repository.salvage("task", 1, commit)
+        assert await repository.resolve(ref) == commit
+    for commit in (first, other):
+        with pytest.raises(GitError, match="keeps another commit"):
+            await repository.salvage("task", 1, commit)
+    assert await repository.resolve(ref) == second
+    with pytest.raises(GitError):
+        await repository.salvage("no..good", 1, first)
+
+
+async def test_a_branch_is_deleted_only_when_something_else_keeps_it(
+    git: Outside, repository: GitRepository, tmp_path: Path
+) -> None:
+    git("branch", "kept")
+    git("checkout", "--quiet", "-b", "unkept")
+    git.commit({"new": "text"})
+    git("checkout", "--quiet", "main")
+    await repository.delete_branch("kept", kept_by="main")
+    await repository.delete_branch("kept", kept_by="main")
+    for keeper in ("main", "unkept", "refs/heads/unkept"):
+        with pytest.raises(GitError, match="doesn't keep its tip"):
+            await repository.delete_branch("unkept", kept_by=keeper)
+    with pytest.raises(UnknownBranchError):
+        await repository.delete_branch("unkept", kept_by="gone")
+    await repository.add_worktree(tmp_path / "work", "work", "main")
+    with pytest.raises(GitError, match="checked out in"):
+        await repository.delete_branch("work", kept_by="main")
+    assert await repository.branches() == {"main", "unkept", "work"}
