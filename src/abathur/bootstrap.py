@@ -140,7 +140,7 @@ async def build_supervisor(project: Project, db: Database, sink: Sink) -> Superv
         db=db,
         repository=await open_repository(project.root),
         processes=SystemProcesses(),
-        wakeups=db.wakeups(),
+        open_wakeups=db.wakeups,
         clock=SystemClock(),
         settings=settings,
         host=hosts.host_name(),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from abathur.cli import output
@@ -36,6 +36,7 @@ def test_wide_characters_are_aligned_too() -> None:
     ]
 
 
+@settings(max_examples=50)
 @given(st.lists(st.lists(st.text(), min_size=6, max_size=6), max_size=5))
 def test_a_table_never_exceeds_its_room(rows: list[list[str]]) -> None:
     for line in table(COLUMNS, rows, 80):
@@ -81,8 +82,8 @@ class Terminal(io.TextIOWrapper):
         return True
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> io.BytesIO:
+def as_terminal(monkeypatch: pytest.MonkeyPatch) -> io.BytesIO:
+    """Not a fixture: pytest changes stdout again between fixtures and the test."""
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", Terminal(raw, encoding="utf-8"))
     monkeypatch.delenv("NO_COLOR", raising=False)
@@ -90,20 +91,21 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> io.BytesIO:
     return raw
 
 
-def test_a_terminal_gets_colour_and_indented_json(terminal: io.BytesIO) -> None:
+def test_a_terminal_gets_colour_and_indented_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = as_terminal(monkeypatch)
     output.write(output.paint("ready", "cyan"))
     output.write_json({"a": 1})
-    assert terminal.getvalue().decode() == '\x1b[36mready\x1b[0m\n{\n  "a": 1\n}\n'
+    assert raw.getvalue().decode() == '\x1b[36mready\x1b[0m\n{\n  "a": 1\n}\n'
 
 
-def test_no_color_is_respected(terminal: io.BytesIO, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    as_terminal(monkeypatch)
     monkeypatch.setenv("NO_COLOR", "1")
     assert output.paint("ready", "cyan") == "ready"
 
 
-def test_a_terminal_decides_the_width(
-    terminal: io.BytesIO, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_terminal_decides_the_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    as_terminal(monkeypatch)
     monkeypatch.setenv("COLUMNS", "132")
     assert output.width() == 132
     monkeypatch.setenv("COLUMNS", "20")

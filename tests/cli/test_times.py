@@ -1,3 +1,4 @@
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -30,16 +31,14 @@ def test_durations_as_people_write_them(text: str, seconds: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "soon", "-5", "1.5h", "h", "10 minutes", "٣m", "²", "1h,2m"])
 def test_what_is_no_duration_is_named(text: str) -> None:
-    with pytest.raises(InvalidInputError, match="^estimate: `.*` isn't a duration; write"):
+    with pytest.raises(InvalidInputError, match=r"^estimate: `.*` isn't a duration; write"):
         parse_duration(text, "estimate")
 
 
 @given(st.text())
 def test_any_text_is_a_duration_or_invalid_input(text: str) -> None:
-    try:
+    with suppress(InvalidInputError):
         assert parse_duration(text, "x") >= 0
-    except InvalidInputError:
-        pass
 
 
 @pytest.mark.parametrize(

@@ -78,13 +78,11 @@ class Supervisor:
         self._process.wait()
 
     def close(self) -> None:
-        for process in (*self.agents, self.warden):
-            if process.is_running():
-                process.kill()
-        self._process.kill()
-        self._process.wait()
+        """The warden takes away what is left, grandchildren that nobody has told of too."""
+        self.signal(signal.SIGKILL)
         if self._process.stdout:
             self._process.stdout.close()
+        eventually(lambda: is_gone(self.warden))
 
 
 @pytest.fixture

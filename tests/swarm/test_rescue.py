@@ -57,15 +57,17 @@ async def test_a_stopped_supervisor_loses_its_lease_and_can_not_write_any_more(w
     script = {"1": HANG, "*": [{"write": {"path": "whole.txt", "text": "whole\n"}}]}
     task = await world.submit("Hang once", script)
     with world.start_swarm("forever") as stuck:
-        read_until(stuck, "hanging")
-        stuck.send_signal(signal.SIGSTOP)
-        # Another supervisor waits for the end of the lease, then takes over.
-        await world.run_until_idle()
-        assert (await world.task(task)).status == "completed"
-        stuck.send_signal(signal.SIGCONT)
-        read_until(stuck, "swarm_")
-        stuck.send_signal(signal.SIGTERM)
-        stuck.wait(timeout=60)
+        try:
+            read_until(stuck, "hanging")
+            stuck.send_signal(signal.SIGSTOP)
+            # Another supervisor waits for the end of the lease, then takes over.
+            await world.run_until_idle()
+            stuck.send_signal(signal.SIGCONT)
+            read_until(stuck, "lost its lease")
+            stuck.send_signal(signal.SIGTERM)
+            stuck.wait(timeout=30)
+        finally:
+            stuck.kill()
     assert [a.outcome for a in await world.attempts(task)] == ["lost", "succeeded"]
     assert world.landed() == [task.id]
     await world.assert_sound()

@@ -78,7 +78,7 @@ class Board:
             elif event.kind in _WARNINGS:
                 self._warnings.append(note)
             elif event.kind is _K.SWARM_STOPPING:
-                self._said = note.text
+                self._said = self._said or note.text
 
     def _take_row(self, event: SwarmEvent, task_id: str) -> None:
         if event.kind in _ENDS:

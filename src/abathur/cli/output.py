@@ -170,7 +170,7 @@ def write_table(shape: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
 
 
 def table(shape: Sequence[Column], rows: Sequence[Sequence[str]], room: int) -> list[str]:
-    """Aligned lines, a head first; none is wider than `room` as long as one column is flexible."""
+    """Aligned lines, a head first; none is wider than `room`."""
     cells = [[clean(cell) for cell in row] for row in rows]
     widths = _widths(shape, cells, room)
     head = _line(shape, [column.title for column in shape], widths, is_head=True)
@@ -182,14 +182,21 @@ def _widths(shape: Sequence[Column], cells: Sequence[Sequence[str]], room: int) 
         max(columns(text) for text in (column.title, *(row[place] for row in cells)))
         for place, column in enumerate(shape)
     ]
-    fixed = len(GAP) * (len(shape) - 1)
+    room -= len(GAP) * (len(shape) - 1)
     for place, column in enumerate(shape):
         if not column.flexible:
             widths[place] = min(widths[place], column.most)
-            fixed += widths[place]
     for place, column in enumerate(shape):
         if column.flexible:
-            widths[place] = max(columns(column.title), min(widths[place], room - fixed))
+            left = room - sum(widths) + widths[place]
+            widths[place] = max(columns(column.title), min(widths[place], left))
+    return _squeezed(widths, room)
+
+
+def _squeezed(widths: list[int], room: int) -> list[int]:
+    """Take what is too much from the widest, one by one."""
+    while sum(widths) > room and max(widths) > 1:
+        widths[widths.index(max(widths))] -= 1
     return widths
 
 

@@ -72,6 +72,8 @@ def start(
     began = now()
     result = run(_start, project, Options(until_idle, task_limit, allow_dirty))
     output.write(_summary(result, began))
+    if result.failed:
+        output.say("`abathur task list --status failed` shows what failed")
     if until_idle and result.stopped_by == "signal":
         return INTERRUPTED
     return BAD_ANSWER if until_idle and result.failed else OK
@@ -92,7 +94,7 @@ async def _start(project: Project, options: Options) -> SwarmResult:
         with view, _signals(supervisor, view, project.settings.swarm.grace_seconds):
             result = await _watched(supervisor, options, view, db)
     if view.lost:
-        output.say(f"{view.lost} events couldn't be shown; `abathur audit` has them all")
+        output.say(f"{view.lost} of the events were not shown; `abathur audit` has them all")
     return result
 
 

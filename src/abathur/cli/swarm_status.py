@@ -72,11 +72,17 @@ def _show(found: SwarmStatus, as_json: bool, *, line: bool = False) -> None:
         output.write_lines(list(_lines(found)))
 
 
+def _show_again(found: SwarmStatus, as_json: bool) -> None:
+    if not as_json:
+        output.write(f"\n{local(now())}")
+    _show(found, as_json, line=True)
+
+
 async def _watch(found: Project, as_json: bool) -> None:
     async with bootstrap.open_database(found) as db:
         console = None if as_json else terminal()
         if console is None:
-            await _repeat(db, lambda now_there: _show(now_there, as_json, line=True))
+            await _repeat(db, lambda now_there: _show_again(now_there, as_json))
         with LiveView(console, now) as view:
             await _repeat(db, view.put_right)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from abathur.domain.errors import IdempotencyConflictError, PlanError
+from abathur.domain.errors import IdempotencyConflictError, InvalidInputError, PlanError
 from abathur.domain.plans import Plan, PlannedTask, in_order
 from abathur.ports.stores import Stores
 from abathur.services.submitting import Submitted, submit
@@ -64,3 +64,5 @@ def _submit(
                 "give the changed task a new name"
             ]
         ) from error
+    except InvalidInputError as error:
+        raise PlanError([f"{plan.file}:{planned.needs_line}: needs: {error}"]) from error

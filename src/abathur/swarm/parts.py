@@ -26,7 +26,7 @@ class Parts:
     db: UnitOfWork
     repository: Repository
     processes: ProcessRunner
-    wakeups: Wakeups
+    open_wakeups: Callable[[], AbstractAsyncContextManager[Wakeups]]
     clock: Clock
     settings: Settings
     host: str

@@ -11,6 +11,7 @@ from typing import Any, Final
 from abathur.domain.agents import Worker
 from abathur.domain.errors import DatabaseError
 from abathur.ports.stores import Stores
+from abathur.ports.wakeups import Wakeups
 from abathur.swarm import preflight
 from abathur.swarm.caretaker import Caretaker
 from abathur.swarm.dispatcher import Dispatcher
@@ -76,10 +77,11 @@ class Supervisor:
         await parts.db.write(_register, self._row())
         state.tell(SwarmEventKind.SWARM_STARTED, f"up to {self._max_agents} agents at once")
         try:
-            async with parts.guard({WORKER_TAG: state.worker_id}):
+            async with parts.guard({WORKER_TAG: state.worker_id}), parts.open_wakeups() as wakeups:
                 await Lifeline(parts, state).rescue()
                 await Caretaker(parts, state).tidy()
-                await self._loops(until_idle=until_idle, task_limit=task_limit)
+                dispatcher = Dispatcher(parts, state, until_idle=until_idle, task_limit=task_limit)
+                await self._loops(dispatcher, wakeups)
         finally:
             await asyncio.shield(self._sign_off())
         state.tell(SwarmEventKind.SWARM_STOPPED, f"stopped ({state.stopped_by})")
@@ -109,13 +111,12 @@ class Supervisor:
             lease_until=now + self._state.lease,
         )
 
-    async def _loops(self, *, until_idle: bool, task_limit: int | None) -> None:
+    async def _loops(self, dispatcher: Dispatcher, wakeups: Wakeups) -> None:
         """A loop that dies takes the others down with it: a swarm that only half works is worse."""
         parts, state = self._parts, self._state
-        dispatcher = Dispatcher(parts, state, until_idle=until_idle, task_limit=task_limit)
         lander = Lander(parts, state)
         async with asyncio.TaskGroup() as group:
-            background = self._background(group)
+            background = self._background(group, wakeups)
 
             def start_run(run: Run) -> asyncio.Task[None]:
                 return group.create_task(dispatcher.run_worker(run))
@@ -131,20 +132,22 @@ class Supervisor:
             for task in background:
                 task.cancel()
 
-    def _background(self, group: asyncio.TaskGroup) -> Sequence[asyncio.Task[None]]:
+    def _background(
+        self, group: asyncio.TaskGroup, wakeups: Wakeups
+    ) -> Sequence[asyncio.Task[None]]:
         parts, state = self._parts, self._state
         loops: list[Coroutine[Any, Any, None]] = [
             Heartbeat(parts, state).loop(),
             Lifeline(parts, state).loop(),
             Caretaker(parts, state).loop(),
-            self._listen(),
+            self._listen(wakeups),
         ]
         return [group.create_task(loop) for loop in loops]
 
-    async def _listen(self) -> None:
+    async def _listen(self, wakeups: Wakeups) -> None:
         """Turn the database's word of a change into rings for the loops."""
         while True:
-            if await self._parts.wakeups.wait(self._parts.settings.swarm.poll_seconds):
+            if await wakeups.wait(self._parts.settings.swarm.poll_seconds):
                 self._state.ring_all()
                 await asyncio.sleep(RING_PAUSE_SECONDS)
 
@@ -162,7 +165,7 @@ class Supervisor:
             await self._all_ended(None)
 
     async def _all_ended(self, timeout_seconds: float | None) -> bool:
-        """Wait until no run and no landing is left; False when the time is over or it must be now."""
+        """Wait until no run and no landing is left; False when there is no more time."""
         bell = self._state.bell("wind-down")
         loop = asyncio.get_running_loop()
         until = None if timeout_seconds is None else loop.time() + timeout_seconds

@@ -46,12 +46,29 @@ class Worker:
             await asyncio.shield(self._salvage("interrupted"))
             raise
         if self._run.reason is StopReason.LOST:
-            await self._salvage("the lease was lost")
+            await self._end_lost()
             return
         try:
             await self._report(outcome)
         except StaleFenceError:
-            await self._salvage("the lease was lost")
+            await self._end_lost()
+
+    async def _end_lost(self) -> None:
+        """Cancelled, or somebody else has the task: nothing is reported, the work is kept."""
+        await self._salvage("it was cancelled or its lease was lost")
+        number = self._run.attempt.number
+        task_id = self._run.task.id
+        task = await self._parts.db.read(lambda stores: stores.tasks.get(task_id))
+        if task is not None and task.status is TaskStatus.CANCELLED:
+            self._state.tally.cancelled += 1
+            self._state.tell(
+                SwarmEventKind.TASK_CANCELLED,
+                task.error_message or "cancelled",
+                task=task,
+                attempt=number,
+            )
+        else:
+            self._state.warn(f"attempt {number} lost its lease; its report isn't taken", task)
 
     async def _outcome(self) -> Outcome:
         try:

@@ -32,7 +32,8 @@ def as_tree(tasks: Sequence[Task], unicode: bool = True) -> Iterator[tuple[str, 
     while waiting:
         before, branch, task = waiting.pop()
         yield _cut(before + branch, glyphs[3]), task
-        inner = before + _continued(branch, glyphs)
+        # No longer than is shown, or a chain would take the square of its length.
+        inner = (before + _continued(branch, glyphs))[-WIDEST:]
         children = below.get(task.id, [])
         for place, child in reversed(list(enumerate(children, 1))):
             waiting.append((inner, glyphs[1] if place == len(children) else glyphs[0], child))

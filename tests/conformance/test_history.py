@@ -1,0 +1,399 @@
+"""Any history of the queue, against a model of it that is small enough to be believed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from abathur.domain.errors import IllegalTransitionError, InvalidInputError, StaleFenceError
+from abathur.domain.landing import Landing
+from abathur.domain.runs import OutcomeKind
+from abathur.domain.tasks import Task, TaskStatus
+from abathur.infrastructure.database import Database
+from abathur.services import claiming, reading
+from abathur.services.claiming import Claim
+
+if TYPE_CHECKING:
+    from tests.conformance.conftest import Queue
+
+OpenQueue = Callable[[Database], "Queue"]
+T = TypeVar("T")
+
+S = TaskStatus
+DEAD = {S.FAILED, S.CANCELLED}
+LEASE = timedelta(seconds=60)
+TARGETS = ("main", "release")
+
+indexes = st.integers(0, 30)
+workers = st.sampled_from(("w1", "w2"))
+
+
+@dataclass(eq=False)
+class Known:
+    """A task as the model sees it."""
+
+    id: str
+    needs: list[Known]
+    max_retries: int
+    target: str
+    status: TaskStatus = S.READY
+    due: datetime | None = None
+    retries: int = 0
+    reworks: int = 0
+    losses: int = 0
+    cancelled_by: Known | None = None
+    claim: Claim | None = None
+    until: datetime | None = None
+    landing: Landing | None = None
+    """The open one, as its newest lander was given it."""
+    landing_until: datetime | None = None
+    announced: bool = False
+    fence: int = -1
+    seen: TaskStatus | None = None
+    """Its status when its row was looked at last."""
+    stale: list[Claim] = field(default_factory=list)
+
+    @property
+    def unmet(self) -> list[Known]:
+        return [need for need in self.needs if need.status is not S.COMPLETED]
+
+    @property
+    def depth(self) -> int:
+        return max((need.depth + 1 for need in self.needs), default=0)
+
+    def let_go(self) -> None:
+        if self.claim is not None:
+            self.stale.append(self.claim)
+        self.claim = self.until = self.landing = self.landing_until = None
+        self.announced = False
+
+    def wait(self, now: datetime) -> None:
+        """Where it belongs when nobody runs it."""
+        self.let_go()
+        if self.unmet:
+            self.status = S.BLOCKED
+        else:
+            self.status = S.PENDING if self.due is not None and self.due > now else S.READY
+
+
+def back_off(number: int) -> timedelta:
+    return timedelta(seconds=min(60, 10 * 2 ** (number - 1)))
+
+
+class History(RuleBasedStateMachine):
+    open_queue: ClassVar[Callable[[Database], Any]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.db = Database(":memory:")
+        self.run(self.db.initialize())
+        self.queue: Queue = type(self).open_queue(self.db)
+        self.run(self.queue.prepare())
+        self.tasks: list[Known] = []
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run_until_complete(work)
+
+    def teardown(self) -> None:
+        self.run(self.db.close())
+        self.loop.close()
+
+    # The model
+
+    def where(self, *statuses: TaskStatus) -> list[Known]:
+        return [task for task in self.tasks if task.status in statuses]
+
+    def held(self) -> list[Known]:
+        return [task for task in self.tasks if task.claim is not None]
+
+    def taken_landings(self) -> list[Known]:
+        return [task for task in self.tasks if task.landing_until is not None]
+
+    def end_badly(self, task: Known, status: TaskStatus) -> None:
+        """And all that waits for it, at any distance."""
+        task.let_go()
+        task.status = status
+        reached = [task]
+        while reached:
+            near = reached.pop()
+            for other in self.tasks:
+                if near in other.needs and not other.status.is_final:
+                    other.status, other.cancelled_by = S.CANCELLED, task
+                    reached.append(other)
+
+    def fail(self, task: Known) -> None:
+        if task.retries >= task.max_retries:
+            self.end_badly(task, S.FAILED)
+            return
+        task.retries += 1
+        task.losses = 0
+        task.due = self.queue.now + back_off(task.retries)
+        task.wait(self.queue.now)
+
+    def pick(self, tasks: Sequence[Known], index: int) -> Known:
+        return tasks[index % len(tasks)]
+
+    # Submitting and claiming
+
+    @rule(
+        needs=st.lists(indexes, max_size=3),
+        later=st.sampled_from((None, None, 20)),
+        max_retries=st.integers(0, 1),
+        branch=st.sampled_from(TARGETS),
+    )
+    def submit(self, needs: list[int], later: int | None, max_retries: int, branch: str) -> None:
+        chosen = list(dict.fromkeys(self.pick(self.tasks, n) for n in needs if self.tasks))
+        due = self.queue.now + timedelta(seconds=later) if later else None
+        rows = [self.run(self.queue.task(need.id)) for need in chosen]
+        wanted = self.queue.submit(*rows, not_before=due, max_retries=max_retries)
+        if any(need.status in DEAD for need in chosen):
+            with pytest.raises(InvalidInputError):
+                self.run(wanted)
+            return
+        made = self.run(wanted)
+        task = Known(made.id, chosen, max_retries, branch, due=due)
+        task.wait(self.queue.now)
+        self.tasks.append(task)
+
+    @rule(worker=workers, limit=st.integers(1, 3))
+    def claim(self, worker: str, limit: int) -> None:
+        now = self.queue.now
+        for task in self.where(S.PENDING):
+            if task.due is not None and task.due <= now:
+                task.status, task.due = S.READY, None
+        ready = {task.id: task for task in self.where(S.READY)}
+        claims = self.run(self.queue.claim(limit, worker))
+        assert len(claims) == min(limit, len(ready))
+        for one in claims:
+            task = ready.pop(one.task.id)
+            task.status, task.claim, task.until = S.RUNNING, one, now + LEASE
+        left = [self.run(self.queue.task(task_id)) for task_id in ready]
+        order = [(one.task.rank, one.task.id) for one in claims]
+        assert order + sorted((task.rank, task.id) for task in left) == sorted(
+            order + [(task.rank, task.id) for task in left]
+        )
+
+    @rule(worker=workers)
+    def renew(self, worker: str) -> None:
+        now = self.queue.now
+        held = self.run(
+            self.queue.write(claiming.renew, worker_id=worker, now=now, lease=LEASE)
+        )
+        mine = [task for task in self.held() if task.claim and task.claim.task.worker_id == worker]
+        assert held.tasks == {task.id: task.fence for task in mine}
+        for task in mine:
+            task.until = now + LEASE
+        for task in self.taken_landings():
+            assert task.landing is not None
+            if task.landing.worker_id == worker:
+                assert held.landings.pop(task.landing.id) == task.landing.fence  # type: ignore[attr-defined]
+                task.landing_until = now + LEASE
+        assert held.landings == {}
+
+    # Ends of runs
+
+    @precondition(lambda self: self.held())
+    @rule(
+        index=indexes,
+        kind=st.sampled_from(
+            (OutcomeKind.SUCCEEDED, OutcomeKind.SUCCEEDED, OutcomeKind.FAILED, OutcomeKind.RELEASED)
+        ),
+    )
+    def report(self, index: int, kind: OutcomeKind) -> None:
+        task = self.pick(self.held(), index)
+        assert task.claim is not None
+        if kind is OutcomeKind.SUCCEEDED:
+            landing = self.run(self.queue.succeed(task.claim, task.target))
+            task.let_go()
+            task.losses, task.landing = 0, landing
+            return
+        self.run(self.queue.end(task.claim, kind))
+        if kind is OutcomeKind.FAILED:
+            self.fail(task)
+        else:
+            task.losses, task.due = 0, None
+            task.wait(self.queue.now)
+
+    @precondition(lambda self: any(task.stale for task in self.tasks))
+    @rule(index=indexes, number=indexes)
+    def report_too_late(self, index: int, number: int) -> None:
+        task = self.pick([task for task in self.tasks if task.stale], index)
+        old = task.stale[number % len(task.stale)]
+        with pytest.raises(StaleFenceError):
+            self.run(self.queue.end(old))
+        with pytest.raises(StaleFenceError):
+            self.run(self.queue.succeed(old))
+
+    @rule(worker=workers)
+    def rescue(self, worker: str) -> None:
+        """Adopt and queue again what dead workers held."""
+        now = self.queue.now
+        expired = self.run(self.queue.read(lambda stores: stores.claims.expired(now)))
+        gone = [task for task in self.held() if task.until is not None and task.until <= now]
+        assert {task.id for task in expired} == {task.id for task in gone}
+        for task in gone:
+            row = next(one for one in expired if one.id == task.id)
+            adopted, _ = self.run(self.queue.adopt(row, worker))
+            with pytest.raises(StaleFenceError):
+                self.run(self.queue.adopt(row, worker))
+            self.run(self.queue.take_back(adopted, worker))
+            task.losses += 1
+            task.due = now + back_off(task.losses - 2) if task.losses > 2 else None
+            task.wait(now)
+
+    @rule(seconds=st.sampled_from((1, 10, 61)))
+    def pass_time(self, seconds: int) -> None:
+        self.queue.pass_time(seconds)
+
+    # Landings
+
+    @rule(worker=workers)
+    def claim_landing(self, worker: str) -> None:
+        now = self.queue.now
+        over = [t for t in self.taken_landings() if t.landing_until and t.landing_until <= now]
+        busy = {task.target for task in self.taken_landings()}
+        free = [
+            task
+            for task in self.tasks
+            if task.landing is not None and not task.landing_until and task.target not in busy
+        ]
+        landing = self.run(self.queue.claim_landing(worker))
+        eligible = {task.id: task for task in over or free}
+        if landing is None:
+            assert not eligible
+            return
+        task = eligible[landing.task_id]
+        assert landing.rank == min(t.landing.rank for t in eligible.values() if t.landing)
+        assert (landing.merge_commit is not None) is task.announced
+        task.landing, task.landing_until = landing, now + LEASE
+
+    @precondition(lambda self: self.taken_landings())
+    @rule(index=indexes)
+    def announce(self, index: int) -> None:
+        task = self.pick(self.taken_landings(), index)
+        assert task.landing is not None
+        self.run(self.queue.announce(task.landing))
+        task.announced = True
+
+    @precondition(lambda self: self.taken_landings())
+    @rule(index=indexes)
+    def conclude(self, index: int) -> None:
+        task = self.pick(self.taken_landings(), index)
+        assert task.landing is not None
+        done = self.run(self.queue.conclude(task.landing))
+        task.let_go()
+        task.status = S.COMPLETED
+        released = [
+            other for other in self.where(S.BLOCKED) if task in other.needs and not other.unmet
+        ]
+        assert {one.id for one in done.released} == {other.id for other in released}
+        for other in released:
+            other.wait(self.queue.now)
+
+    @precondition(lambda self: self.taken_landings())
+    @rule(index=indexes)
+    def refuse(self, index: int) -> None:
+        task = self.pick(self.taken_landings(), index)
+        assert task.landing is not None
+        self.run(self.queue.refuse(task.landing))
+        if task.reworks:
+            self.end_badly(task, S.FAILED)
+        else:
+            task.reworks, task.due = 1, None
+            task.wait(self.queue.now)
+
+    # Requests of people
+
+    @precondition(lambda self: self.tasks)
+    @rule(index=indexes)
+    def cancel(self, index: int) -> None:
+        task = self.pick(self.tasks, index)
+        row = self.run(self.queue.task(task.id))
+        if task.announced or task.status in {S.COMPLETED, S.FAILED}:
+            with pytest.raises(IllegalTransitionError):
+                self.run(self.queue.cancel(row))
+            return
+        self.run(self.queue.cancel(row))
+        if task.status is not S.CANCELLED:
+            self.end_badly(task, S.CANCELLED)
+
+    @precondition(lambda self: self.tasks)
+    @rule(index=indexes)
+    def retry(self, index: int) -> None:
+        task = self.pick(self.tasks, index)
+        row = self.run(self.queue.task(task.id))
+        if task.status not in DEAD or any(need.status in DEAD for need in task.needs):
+            with pytest.raises(IllegalTransitionError):
+                self.run(self.queue.retry(row))
+            return
+        revived = {one.id for one in self.run(self.queue.retry(row))}
+        taken_along = [other for other in self.tasks if other.cancelled_by is task]
+        expected = {task.id}
+        self.revive(task)
+        for other in sorted(taken_along, key=lambda one: one.depth):
+            if not any(need.status in DEAD for need in other.needs):
+                expected.add(other.id)
+                self.revive(other)
+        assert revived == expected
+
+    def revive(self, task: Known) -> None:
+        task.retries = task.reworks = task.losses = 0
+        task.cancelled_by = None
+        task.wait(self.queue.now)
+
+    # What always holds
+
+    @invariant()
+    def rows_are_as_in_the_model(self) -> None:
+        rows: Sequence[Task] = self.run(self.queue.read(reading.all_tasks))
+        assert [row.id for row in rows] == [task.id for task in self.tasks]
+        for row, task in zip(rows, self.tasks, strict=True):
+            assert row.status is task.status
+            assert row.unmet_count == len(task.unmet)
+            assert row.worker_id == (task.claim.task.worker_id if task.claim else None)
+            assert row.lease_until == task.until
+            assert (row.retry_count, row.rework_count) == (task.retries, task.reworks)
+            assert row.cancelled_by == (task.cancelled_by.id if task.cancelled_by else None)
+            assert row.fence > task.fence if row.status is not task.seen else row.fence >= task.fence
+            task.fence, task.seen = row.fence, row.status
+
+    @invariant()
+    def nothing_alive_waits_for_the_dead(self) -> None:
+        for task in self.tasks:
+            if not task.status.is_final:
+                assert not any(need.status in DEAD for need in task.needs)
+
+    @invariant()
+    def nothing_contradicts_itself(self) -> None:
+        assert self.run(self.db.check()) == []
+
+
+def test_any_history_is_as_the_model_says(open_queue: OpenQueue) -> None:
+    class Bound(History):
+        pass
+
+    Bound.open_queue = staticmethod(open_queue)
+    run_state_machine_as_test(
+        Bound,
+        settings=settings(
+            max_examples=int(os.environ.get("EX", "60")),
+            stateful_step_count=50,
+            deadline=None,
+        ),
+    )
