@@ -158,6 +158,8 @@ def actor() -> str:
     """Who acts, for the audit trail, when a person types a command."""
     name = os.environ.get("USER") or os.environ.get("LOGNAME") or "unknown"
     return f"cli:{name}"
+
+
 def read_plan(path: str, content: str | bytes, now: datetime) -> Plan:
     """The checked plan of a backlog file's text; `-` is standard input. Raises `PlanError`."""
     from abathur.infrastructure.planfile import read_plan as read

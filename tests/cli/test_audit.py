@@ -31,6 +31,12 @@ def test_the_table_tells_what_changed(abathur: Any) -> None:
     assert "ready, Tidy" in lines[1]
     assert "\x1b" not in lines[1]
     assert all(columns(line) <= 80 for line in lines)
+    assert abathur.ok("audit", task).splitlines()[0].split() == [
+        "TIME",
+        "ACTION",
+        "ACTOR",
+        "CHANGE",
+    ]
 
 
 def test_an_empty_trail(abathur: Any) -> None:

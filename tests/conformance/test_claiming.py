@@ -42,7 +42,7 @@ async def test_a_claim_begins_an_attempt(queue: Queue) -> None:
     assert attempt == claimed.attempt
     assert (attempt.number, attempt.fence, attempt.worker_id) == (1, claimed.task.fence, "w1")
     assert (attempt.started_at, attempt.lease_until) == (queue.now, claimed.task.lease_until)
-    assert attempt.ended_at is attempt.outcome is attempt.feedback is None
+    assert (attempt.ended_at, attempt.outcome, attempt.feedback) == (None, None, None)
 
 
 async def test_a_later_attempt_keeps_the_first_start_and_forgets_the_old_error(

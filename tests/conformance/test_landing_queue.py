@@ -204,9 +204,7 @@ async def test_a_proof_that_nothing_changed_completes_the_task(queue: Queue) -> 
 
 
 @pytest.mark.parametrize("state", [LandingState.LANDED, LandingState.NOTHING_CHANGED])
-async def test_a_success_without_a_proof_cant_be_written(
-    queue: Queue, state: LandingState
-) -> None:
+async def test_a_success_without_a_proof_cant_be_written(queue: Queue, state: LandingState) -> None:
     await wanted(queue)
     taken = await queue.lander()
     before = await queue.contents()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from abathur.domain.errors import PlanError
+from abathur.domain.errors import IntegrityViolation, PlanError
 from abathur.domain.plans import Plan, PlannedTask
 from abathur.domain.tasks import NewTask, TaskStatus
 from abathur.services import planning
@@ -132,7 +132,7 @@ async def test_a_plan_that_can_never_run_is_refused(
 async def test_a_failure_at_the_last_task_leaves_nothing_of_the_plan(queue: Queue) -> None:
     numbers = iter([queue.new_id()] * 2)
     plan = plan_of(a=(), b=("a",))
-    with pytest.raises(Exception, match="UNIQUE|unique"):
+    with pytest.raises(IntegrityViolation):
         await queue.write(
             planning.apply_plan, plan, new_id=lambda: next(numbers), now=queue.now, actor="x"
         )

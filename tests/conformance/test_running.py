@@ -171,9 +171,7 @@ async def test_the_end_of_a_run_is_written_down(queue: Queue) -> None:
     await queue.start(claimed, **FACTS)
     queue.pass_time(5)
     usage = Usage(input_tokens=1, cost_usd=0.25)
-    outcome = Outcome(
-        kind=OutcomeKind.FAILED, message="größer 🐛", usage=usage, exit_code=-9
-    )
+    outcome = Outcome(kind=OutcomeKind.FAILED, message="größer 🐛", usage=usage, exit_code=-9)
     report = Report(outcome=outcome, head_commit="head")
     holder = queue.holder(claimed)
     await queue.write(running.report, holder, report, queue.policy, queue.now)

@@ -26,6 +26,25 @@ if TYPE_CHECKING:
 LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 FAR_AWAY = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 TEXTS = ("naïve Größe 多语言 🐛", "a\tb\r\n\u2028c", "'; DROP TABLE tasks; --", "\\%_ :name ?1 $x")
+EMPTY = (
+    "parent_task_id",
+    "deadline",
+    "estimated_duration_seconds",
+    "result_data",
+    "error_message",
+    "feature_branch",
+    "task_branch",
+    "worktree_path",
+    "idempotency_key",
+    "created_by",
+    "started_at",
+    "completed_at",
+    "not_before",
+    "worker_id",
+    "lease_until",
+    "cancelled_by",
+)
+COUNTERS = ("fence", "attempt_count", "retry_count", "rework_count", "lost_count", "unmet_count")
 NESTED: dict[str, Any] = {
     "": None,
     "ünï": [1, -2.5, 1e300, 2**70, True, False, None, [], {}, [[["deep"]]]],
@@ -70,14 +89,8 @@ async def test_every_field_is_stored_and_read_back(queue: Queue) -> None:
 
 async def test_what_isnt_given_is_read_back_as_nothing(queue: Queue) -> None:
     task = await queue.task(await queue.submit(prompt="  Do it \n at once"))
-    empty = (
-        "parent_task_id deadline estimated_duration_seconds result_data error_message "
-        "feature_branch task_branch worktree_path idempotency_key created_by started_at "
-        "completed_at not_before worker_id lease_until cancelled_by"
-    ).split()
-    assert {name: getattr(task, name) for name in empty} == dict.fromkeys(empty)
-    counters = "fence attempt_count retry_count rework_count lost_count unmet_count".split()
-    assert {name: getattr(task, name) for name in counters} == dict.fromkeys(counters, 0)
+    assert {name: getattr(task, name) for name in EMPTY} == dict.fromkeys(EMPTY)
+    assert {name: getattr(task, name) for name in COUNTERS} == dict.fromkeys(COUNTERS, 0)
     assert (task.summary, task.prompt) == ("Do it", "  Do it \n at once")
     assert (task.input_data, task.prerequisites) == ({}, ())
 
@@ -226,9 +239,7 @@ async def test_the_same_key_from_many_callers_at_once_creates_one_task(queue: Qu
 
 
 @pytest.mark.parametrize("other", [{"prompt": "Else"}, {"agent_type": "other"}])
-async def test_the_same_key_for_other_work_is_refused(
-    queue: Queue, other: dict[str, str]
-) -> None:
+async def test_the_same_key_for_other_work_is_refused(queue: Queue, other: dict[str, str]) -> None:
     new = NewTask(prompt="Do it", idempotency_key="k")
     known = await submit(queue, new)
     with pytest.raises(IdempotencyConflictError, match=known.task.id):

@@ -115,7 +115,7 @@ def test_empty_values_count_as_not_given() -> None:
     [
         ("promt: x", "promt: there is no such field; did you mean `prompt`?"),
         ("depends_on: x", "depends_on: there is no such field; did you mean `needs`?"),
-        ("<<: {}", "<<: merging isn't possible here; use `defaults:` for what tasks have in common"),
+        ("<<: {}", "<<: merging isn't possible here; use `defaults:`"),
         ("priority: 11", "priority: 11 isn't a whole number from 0 to 10"),
         ("priority: high", "priority: a whole number is needed, not the text `high`"),
         ("priority: '7'", "priority: a whole number is needed, not the text `7`"),
@@ -128,7 +128,7 @@ def test_empty_values_count_as_not_given() -> None:
         ("input_data: [1]", "input_data: a mapping is needed, not a list"),
         ("input_data: {a: .inf}", "input_data: `.inf` isn't a number of JSON"),
         ("input_data: {a: 1, a: 2}", "input_data: `a` is there twice, on lines 4 and 4"),
-        ("input_data: {a: !!python/name:os.system x}", None),
+        ("input_data: {a: !!python/name:os.system x}", "input_data: the tag `tag:yaml.org"),
         ("deadline: 2030-01-31", "deadline: the time needs a zone, like 2030-01-31T18:00:00Z"),
         ("deadline: soon", None),
         ("not_before: +1y", None),
@@ -235,6 +235,14 @@ def test_an_alias_used_in_earnest_works() -> None:
     assert read(text).tasks["b"].new.prompt == "Do it"
 
 
+def outcome(text: str | bytes) -> list[str]:
+    """Names of the tasks, or the problems; anything else that is raised fails the test."""
+    try:
+        return list(read(text).tasks)
+    except PlanError as error:
+        return list(error.problems)
+
+
 WORDS = st.sampled_from(
     ["tasks", "plan", "a", "prompt", "needs", "x", "priority", ":", "-", "{", "}", "[", "]", ",",
      "\n", "  ", "\t", "&a", "*a", "!!int", "'", '"', "|", "#", "<<", "5", "1e9", "~", "---"]
@@ -243,10 +251,7 @@ WORDS = st.sampled_from(
 
 @given(st.text() | st.binary() | st.lists(WORDS).map(" ".join) | st.lists(WORDS).map("".join))
 def test_any_text_gives_a_plan_or_a_plan_error(text: str | bytes) -> None:
-    try:
-        assert read(text).tasks
-    except PlanError as error:
-        assert all("\n" not in told for told in error.problems)
+    assert all("\n" not in told for told in outcome(text))
 
 
 VALUES = st.recursive(
@@ -259,7 +264,4 @@ FIELDS = st.sampled_from(["prompt", "needs", "deadline", "estimate", "input_data
 
 @given(st.dictionaries(st.text(max_size=3), st.dictionaries(FIELDS, VALUES) | VALUES))
 def test_any_values_give_a_plan_or_a_plan_error(tasks: object) -> None:
-    try:
-        read(json.dumps({"tasks": tasks}))
-    except PlanError as error:
-        assert error.problems
+    assert outcome(json.dumps({"tasks": tasks}))

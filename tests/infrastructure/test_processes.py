@@ -238,6 +238,18 @@ async def test_cancelling_ends_everything_first(run: Run) -> None:
     assert not run.living()
 
 
+@pytest.mark.parametrize("turns", range(8))
+async def test_cancelling_while_a_program_starts_ends_it_too(run: Run, turns: int) -> None:
+    run.program("sh", "-c", f"{IN_A_SESSION_OF_ITS_OWN}{DEAF}", stdin=b"x" * MEGABYTE)
+    task = asyncio.ensure_future(run.result())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await PROCESSES.reap(run.launch.tags, 0) == 0
+
+
 async def test_a_listener_that_fails_ends_the_run(run: Run) -> None:
     def fail(line: str) -> None:
         raise LookupError(line)

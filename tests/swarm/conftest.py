@@ -103,6 +103,9 @@ class World:
                 start_new_session=True,
             )
 
+    def swarm_errors(self) -> str:
+        return (self.root / ".abathur" / "swarm.err").read_text()
+
     def survivors(self) -> list[str]:
         """Processes of agents of this project that live, by what they run."""
         mark = str(self.root / ".abathur")

@@ -11,7 +11,7 @@ from abathur.cli import context, output, shapes
 from abathur.cli.context import json_option
 from abathur.cli.output import Column
 from abathur.cli.task.ids import id_argument
-from abathur.cli.text import local, short
+from abathur.cli.text import short
 from abathur.domain.audit import Action
 
 if TYPE_CHECKING:
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 EVERYTHING = 2**62
 
+UUID = 36
+
+TASK = Column(title="TASK", most=13)
 COLUMNS = (
-    Column(title="TIME", most=19),
-    Column(title="TASK", most=13),
+    Column(title="TIME", most=14),
     Column(title="ACTION", most=17),
-    Column(title="ACTOR", most=14),
+    Column(title="ACTOR", most=12),
     Column(title="CHANGE", flexible=True),
 )
 
@@ -43,7 +45,7 @@ def audit(task_id: str | None, limit: int | None, as_json: bool) -> None:
     if as_json:
         output.write_json([shapes.audit_entry(entry) for entry in entries])
     elif entries:
-        output.write_table(COLUMNS, [_row(entry) for entry in entries])
+        _write(entries, with_task=task_id is None)
     else:
         output.say("Nothing has happened yet; `abathur task submit PROMPT` makes a task.")
 
@@ -57,12 +59,23 @@ def _entries(stores: Stores, text: str | None, limit: int | None) -> Sequence[Au
     return found[-limit:] if limit else found
 
 
+def _write(entries: Sequence[AuditEntry], *, with_task: bool) -> None:
+    columns = [COLUMNS[0], *([TASK] if with_task else []), *COLUMNS[1:]]
+    rows = [_row(entry) for entry in entries]
+    if with_task:
+        rows = [
+            [row[0], short(entry.task_id), *row[1:]]
+            for row, entry in zip(rows, entries, strict=True)
+        ]
+    output.write_table(columns, rows)
+
+
 def _row(entry: AuditEntry) -> list[str]:
+    kind, _, who = entry.actor.partition(":")
     return [
-        local(entry.timestamp),
-        short(entry.task_id),
+        f"{entry.timestamp.astimezone():%m-%d %H:%M:%S}",
         entry.action_type.value.removeprefix("task_"),
-        entry.actor,
+        kind if len(who) == UUID else entry.actor,
         _change(entry),
     ]
 

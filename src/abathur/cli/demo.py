@@ -1,4 +1,4 @@
-"""`abathur demo`: a swarm at work on a repository made for it. It needs no account and no network."""
+"""`abathur demo`: a swarm at work on a repository made for it, without account and network."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,37 +15,25 @@ import click
 
 from abathur import bootstrap
 from abathur.bootstrap import Project
-from abathur.cli import context, demo_project, demo_story, output
+from abathur.cli import context, demo_ending, demo_project, demo_story, output
 from abathur.cli.context import json_option
-from abathur.cli.demo_story import Ending
+from abathur.cli.demo_ending import Ending
 from abathur.cli.exit_codes import BAD_ANSWER, OK
-from abathur.cli.live_view import LiveView, PlainView, View, terminal
+from abathur.cli.live_view import LiveView, View, terminal
 from abathur.domain.errors import DatabaseError, InvalidInputError
 from abathur.domain.settings import Settings
 from abathur.services.planning import apply_plan
 from abathur.services.reading import execution_plan, swarm_status, task_detail
-from abathur.swarm.events import SwarmEvent, SwarmEventKind
 
 if TYPE_CHECKING:
     from abathur.domain.plans import Plan
     from abathur.ports.stores import Stores, UnitOfWork
-    from abathur.services.reading import ExecutionPlan, TaskDetail
-    from abathur.swarm.events import Sink
+    from abathur.services.reading import TaskDetail
+    from abathur.swarm.supervisor import Supervisor
 
 LONGEST_SECONDS: Final = 180
 """It takes some fifteen; after this something hangs."""
 SECONDS_BETWEEN_COUNTS: Final = 0.5
-TOLD: Final = frozenset(
-    {
-        SwarmEventKind.AGENT_STARTED,
-        SwarmEventKind.LANDING_REFUSED,
-        SwarmEventKind.TASK_COMPLETED,
-        SwarmEventKind.TASK_FAILED,
-        SwarmEventKind.TASK_WAITS,
-        SwarmEventKind.WARNING,
-    }
-)
-"""What is told in lines; the steps of each agent would be too many."""
 
 
 @click.command()
@@ -79,7 +67,7 @@ def demo(path: Path | None, max_agents: int, keep: bool, as_json: bool) -> int:
         if not keep and (ending is None or not ending.problems):
             shutil.rmtree(root, ignore_errors=True)
     if as_json:
-        output.write_json(demo_story.plain(ending))
+        output.write_json(demo_ending.plain(ending))
     else:
         output.write_lines(demo_story.farewell(ending, root if root.exists() else None))
     return BAD_ANSWER if ending.problems else OK
@@ -105,23 +93,15 @@ class _Stage:
         if not self.is_silent:
             output.write_lines(lines)
 
-    def view(self, names: Mapping[str, str]) -> tuple[AbstractContextManager[View], Sink]:
-        if self.is_silent:
-            return (quiet := PlainView(_unheard, _unheard)), quiet.sink
-        console = terminal()
+    def view(self, names: Mapping[str, str]) -> View:
+        console = None if self.is_silent else terminal()
         if console is not None:
-            return (live := LiveView(console, context.now)), live.sink
-        view = PlainView(demo_story.write_wrapped, output.say)
-
-        def sink(event: SwarmEvent) -> None:
-            if event.kind in TOLD:
-                view.sink(replace(event, summary=names.get(event.task_id or "", "")))
-
-        return view, sink
+            return LiveView(console, context.now)
+        return demo_story.Lines(_unheard if self.is_silent else output.write, names, context.now())
 
 
 def _unheard(_: str) -> None:
-    """A view that nobody looks at."""
+    """A line that nobody wants."""
 
 
 def _play(root: Path, max_agents: int, stage: _Stage) -> Ending:
@@ -140,7 +120,7 @@ def _play(root: Path, max_agents: int, stage: _Stage) -> Ending:
         before=before,
         after=demo_project.run_suite(root),
         history=demo_project.history(root),
-        landed=demo_project.tasks_in_history(root),
+        landed=demo_project.landed(root),
         changes=demo_project.changes(root),
         printed=demo_project.run_program(root, *demo_story.PROGRAM),
         seconds=(context.now() - began).total_seconds(),
@@ -157,9 +137,10 @@ async def _work(root: Path, max_agents: int, stage: _Stage) -> Mapping[str, Task
         names = {task_id: name for name, task_id in ids.items()}
         stage.tell(demo_story.backlog(await db.read(execution_plan), names))
         stage.tell(demo_story.swarm(max_agents))
-        view, sink = stage.view(names)
-        with view as shown:
-            await _run_swarm(project, db, sink, shown)
+        with stage.view(names) as view:
+            supervisor = await bootstrap.build_supervisor(project, db, view.sink)
+            await _run_swarm(supervisor, db, view)
+        stage.tell(demo_story.worked(await db.read(swarm_status)))
         return await db.read(_details, ids)
 
 
@@ -187,8 +168,7 @@ def _queue(stores: Stores, backlog: Plan) -> Mapping[str, str]:
     return {name: submitted.task.id for name, submitted in applied.submitted}
 
 
-async def _run_swarm(project: Project, db: UnitOfWork, sink: Sink, view: View) -> None:
-    supervisor = await bootstrap.build_supervisor(project, db, sink)
+async def _run_swarm(supervisor: Supervisor, db: UnitOfWork, view: View) -> None:
     watcher = asyncio.create_task(_keep_right(view, db))
     try:
         # Whatever is unfinished then is told as a problem at the end.

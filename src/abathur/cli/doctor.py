@@ -78,10 +78,9 @@ async def find_facts(start: Path) -> Facts:
 async def _with_repository(facts: Facts, start: Path) -> Facts:
     try:
         repository = await bootstrap.open_repository(start)
-        has_commit = await repository.resolve("HEAD") is not None
     except GitError as error:
         return replace(facts, repository_problem=str(error))
-    return replace(facts, repository=repository.root, has_commit=has_commit)
+    return replace(facts, repository=repository.root)
 
 
 async def _with_database(facts: Facts, project: Project) -> tuple[Facts, InUse | None]:

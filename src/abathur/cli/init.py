@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -12,10 +11,6 @@ from abathur import bootstrap
 from abathur.cli import output
 from abathur.cli.context import app, json_option, run
 from abathur.cli.text import clean
-from abathur.domain.errors import NotARepositoryError
-
-if TYPE_CHECKING:
-    from abathur.ports.repository import Repository
 
 NEXT_STEPS = (
     ("abathur doctor", "check that the agents' programs are there"),
@@ -46,22 +41,14 @@ def init(as_json: bool) -> None:
 
 
 async def _init(start: Path, database: Path | None) -> Initialized:
+    # From within a worktree this is the main folder; without a commit it's an error.
     repository = await bootstrap.open_repository(start)
-    if not await _has_commit(repository):
-        raise NotARepositoryError(
-            f"{repository.root} has no commit yet; make a first one with "
-            "`git commit --allow-empty -m Start`"
-        )
     made = list(bootstrap.make_project_files(repository.root))
     project = bootstrap.load_project(repository.root, database=database)
     is_new = not project.database.exists()
     async with bootstrap.open_database(project):
         pass
     return Initialized(project.root, (*made, *([project.database] if is_new else [])))
-
-
-async def _has_commit(repository: Repository) -> bool:
-    return await repository.resolve("HEAD") is not None
 
 
 def _plain(done: Initialized) -> dict[str, object]:

@@ -65,6 +65,11 @@ def parse_worktree_name(name: str) -> tuple[str, int] | None:
     return (task_id, int(number)) if task_id and number.isascii() and number.isdigit() else None
 
 
+def is_task_branch(name: str) -> bool:
+    """Whether `task_branch` could have named it. A person's branch may look the same."""
+    return name.startswith(("task/", "task-"))
+
+
 def salvage_ref(task_id: str, attempt: int) -> str:
     """Where work that didn't land is kept. Outside `refs/heads`: no branch list shows it."""
     return f"{SALVAGE_PREFIX}/{task_id}/{attempt}"

@@ -103,7 +103,7 @@ class _Reader:
     def _check_known(self, entries: Mapping[str, Entry], known: tuple[str, ...]) -> None:
         for entry in entries.values():
             if entry.key not in known:
-                self._problems.add(entry.line, entry.key[:MAX_NAME], _unknown(entry.key, known))
+                self._problems.add(entry.line, entry.key, _unknown(entry.key, known))
 
     def _plan_name(self, top: Mapping[str, Entry], path: str) -> str:
         entry = top.get("plan")

@@ -19,8 +19,10 @@ MAX_EXPANDED: Final = 4 * MAX_BYTES
 NODE_COST: Final = 16
 MAX_DEPTH: Final = 100
 SHOWN_PROBLEMS: Final = 100
+LONGEST_NAME: Final = 80
 
 _TAG: Final = "tag:yaml.org,2002:"
+_TEXTS: Final = frozenset({"str", "timestamp", "value", "merge"})
 _KINDS: Final = {"int": "a number", "float": "a number", "bool": "true or false", "null": "nothing"}
 
 
@@ -32,7 +34,8 @@ class Problems:
         self._found: dict[str, int] = {}
 
     def add(self, line: int, where: str, text: str) -> None:
-        self.keep([f"{self.file}:{line}: {where}: {text}"], line)
+        told = f"{' '.join(where.split())[:LONGEST_NAME]}: {' '.join(text.split())}"
+        self.keep([f"{self.file}:{line}: {told}"], line)
 
     def keep(self, problems: Sequence[str], line: int = 0) -> None:
         for problem in problems:
@@ -188,8 +191,8 @@ class Nodes:
 
     def _clean(self, node: ScalarNode, where: str) -> str | None:
         self._charge(node)
-        if kind(node).startswith("!"):
-            text = f"the tag `{kind(node)}` isn't known; leave it out"
+        if kind(node) not in _TEXTS and kind(node) not in _KINDS:
+            text = f"the tag `{node.tag}` isn't known; leave it out"
             self.problems.add(line(node), where, text)
             return None
         try:

@@ -11,7 +11,7 @@ import errno
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from enum import Enum, auto
 from pathlib import Path
@@ -20,6 +20,7 @@ import psutil
 
 from abathur.domain.errors import ProcessError
 from abathur.domain.runs import Exit
+from abathur.infrastructure.cancellation import result_of, settle
 from abathur.infrastructure.environment import clean_environment
 from abathur.infrastructure.process_output import Output, Transcript
 from abathur.infrastructure.process_tags import Ending, Hunt
@@ -53,7 +54,7 @@ class SystemProcesses:
                 on_started(program.id())
                 verdict = await program.wait(stop)
             finally:
-                await _to_the_end(program.end())
+                await settle(asyncio.ensure_future(program.end()))
             return program.exit(verdict, transcript.stderr_tail())
 
     def is_alive(self, process: ProcessId) -> bool:
@@ -109,30 +110,41 @@ class _Program:
         self._stdin: asyncio.WriteTransport | None = None
 
     async def start(self, transcript: Transcript) -> None:
+        stdin, feed = os.pipe() if self._launch.command.stdin else (subprocess.DEVNULL, -1)
+        try:
+            await self._spawn(transcript, stdin)
+        except BaseException:
+            _close(feed)
+            raise
+        finally:
+            _close(stdin)
+        if feed >= 0:
+            await self._feed(feed)
+
+    async def _spawn(self, transcript: Transcript, stdin: int) -> None:
         launch = self._launch
         command = launch.command
-        env = clean_environment(command.pass_env, launch.env, command.env, launch.tags)
-        stdin, feed = os.pipe() if command.stdin else (subprocess.DEVNULL, -1)
-        try:
-            self._transport, _ = await asyncio.get_running_loop().subprocess_exec(
+        starting = asyncio.ensure_future(
+            asyncio.get_running_loop().subprocess_exec(
                 lambda: self._output,
                 *command.argv,
                 stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=transcript.stderr,
                 cwd=launch.cwd,
-                env=env,
+                env=clean_environment(command.pass_env, launch.env, command.env, launch.tags),
                 start_new_session=True,
             )
-            self._hunt.session = self._transport.get_pid()
+        )
+        try:
+            # Cancelled half-way, the event loop would kill the program alone, and without grace.
+            await settle(starting)
         except (OSError, ValueError) as error:
             raise ProcessError(_why_not_started(launch, error)) from error
         finally:
-            _close(stdin)
-            if self._transport is None:
-                _close(feed)
-        if feed >= 0:
-            await self._feed(feed)
+            if started := result_of(starting):
+                self._transport = started[0]
+                self._hunt.session = started[0].get_pid()
 
     def id(self) -> ProcessId:
         return _identify(self._hunt.session or 0)
@@ -204,20 +216,6 @@ async def _end(hunt: Hunt, grace_seconds: float) -> int:
         hunt.kill()
         raise
     return ending.count
-
-
-async def _to_the_end(work: Coroutine[object, object, None]) -> None:
-    """Finish the work first, however often we are cancelled meanwhile."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait((task,))
-        except asyncio.CancelledError as error:
-            cancelled = error
-    task.result()
-    if cancelled is not None:
-        raise cancelled
 
 
 async def _wait_for(stop: Stop) -> None:

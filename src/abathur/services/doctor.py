@@ -44,7 +44,6 @@ class Facts:
     machine: Machine
     repository: Path | None = None
     repository_problem: str = ""
-    has_commit: bool = False
     project: Path | None = None
     project_problem: str = ""
     """Why there is no project, or why its configuration can't be used."""
@@ -158,21 +157,18 @@ def _disk(free: int) -> Check:
 
 
 def _repository(facts: Facts) -> Iterator[Check]:
-    if facts.repository is None:
-        text = facts.repository_problem or "this folder is in no git repository"
-        yield Check("repository", Verdict.FAIL, text, "change to a git repository, or `git init`")
-    elif not facts.has_commit:
-        remedy = "make a first commit: agents start from one"
-        yield Check("repository", Verdict.FAIL, f"{facts.repository} has no commit", remedy)
-    else:
+    if facts.repository is not None:
         yield Check("repository", Verdict.OK, str(facts.repository))
+        return
+    text, _, remedy = facts.repository_problem.partition("; ")
+    yield Check("repository", Verdict.FAIL, text, remedy or "change to a git repository")
 
 
 def _project(facts: Facts) -> Iterator[Check]:
     if facts.project is None:
         name = "configuration" if facts.is_config_broken else "project"
-        remedy = "correct the file" if facts.is_config_broken else "run `abathur init`"
-        yield Check(name, Verdict.FAIL, facts.project_problem, remedy)
+        text, _, remedy = facts.project_problem.partition("; ")
+        yield Check(name, Verdict.FAIL, text, remedy or "correct the file")
         return
     yield Check("project", Verdict.OK, str(facts.project))
     yield Check("configuration", Verdict.OK, "it loads")
@@ -224,9 +220,10 @@ def _target(target: Target | None) -> Iterator[Check]:
 
 def _leftovers(facts: Facts) -> Iterator[Check]:
     for orphan in facts.orphans:
-        text = f"{orphan.worker.id} (process {orphan.worker.pid}) is gone and holds {orphan.tasks}"
-        remedy = "run `abathur swarm start`: it takes the tasks back"
-        yield Check("worker", Verdict.WARN, f"{text} tasks", remedy)
+        held = "1 task" if orphan.tasks == 1 else f"{orphan.tasks} tasks"
+        text = f"{orphan.worker.id} (process {orphan.worker.pid}) is gone and holds {held}"
+        remedy = "run `abathur swarm start`: it takes over what was held"
+        yield Check("worker", Verdict.WARN, text, remedy)
     if facts.stale_worktrees:
         places = _some([str(path) for path in facts.stale_worktrees])
         remedy = "look what is in them, then `git worktree remove FOLDER`"

@@ -1,4 +1,4 @@
-"""How tasks end, and what their end does to others. Parts of use cases, not use cases themselves."""
+"""How tasks end, and what their end does to others. Parts of use cases, not whole ones."""
 
 from __future__ import annotations
 

@@ -132,7 +132,9 @@ def _tell_end(stores: Stores, holder: Holder, outcome: Outcome, now: datetime) -
 
 def _ask_landing(stores: Stores, task: Task, report: Report, holder: Holder, now: datetime) -> Task:
     """From here on the landing carries the task; no worker needs to hold it."""
-    assert report.base_commit and report.head_commit and report.target
+    assert report.base_commit
+    assert report.head_commit
+    assert report.target
     landing = Landing(
         id=report.landing_id,
         task_id=task.id,

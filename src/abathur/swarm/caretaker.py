@@ -1,15 +1,16 @@
 """Clears away what is left over: places of work that somebody died before removing.
 
-Goes by what lies on the disk, so an empty queue costs it a look into one folder.
+Goes by what lies on the disk and in the refs, so an empty queue costs it next to nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from abathur.domain import branches
-from abathur.domain.errors import AbathurError, DatabaseError
+from abathur.domain.errors import AbathurError, DatabaseError, GitError
 from abathur.domain.runs import Attempt
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.ports.stores import Stores
@@ -32,27 +33,45 @@ class Caretaker:
 
     async def tidy(self) -> None:
         """One round. What can't be proven to be kept elsewhere stays, with a warning."""
-        if not self._parts.worktrees.is_dir():
-            return
-        for path in sorted(self._parts.worktrees.iterdir()):
-            try:
-                await self._tidy_one(path)
-            except DatabaseError:
-                return
-            except (AbathurError, OSError) as error:
-                self._state.warn(f"{path.name} is left as it is: {error}")
+        try:
+            for path in self._folders():
+                await self._try(path.name, self._tidy_folder(path))
+            for branch in sorted(await self._parts.repository.branches()):
+                if branches.is_task_branch(branch):
+                    await self._try(branch, self._tidy_branch(branch))
+        except (DatabaseError, GitError) as error:
+            self._state.warn(f"tidying waits: {error}")
 
-    async def _tidy_one(self, path: Path) -> None:
+    def _folders(self) -> list[Path]:
+        folder = self._parts.worktrees
+        return sorted(folder.iterdir()) if folder.is_dir() else []
+
+    async def _try(self, name: str, tidying: Coroutine[Any, Any, None]) -> None:
+        try:
+            await tidying
+        except DatabaseError:
+            raise
+        except (AbathurError, OSError) as error:
+            self._state.warn(f"{name} is left as it is: {error}")
+
+    async def _tidy_folder(self, path: Path) -> None:
         if path.name.startswith("verify-"):
             await self._tidy_verification(path)
             return
         parsed = branches.parse_worktree_name(path.name)
-        if parsed is None:
-            return
-        found = await self._parts.db.read(_look_up, *parsed)
-        if found is None or not _is_left_over(*found):
-            return
-        await self._clear(*found)
+        if parsed is not None:
+            await self._tidy_attempt(await self._parts.db.read(_look_up, *parsed))
+
+    async def _tidy_branch(self, branch: str) -> None:
+        """One whose worktree is gone: somebody died between removing the two."""
+        attempt = await self._parts.db.read(lambda stores: stores.attempts.on_branch(branch))
+        if attempt is not None:
+            found = await self._parts.db.read(_look_up, attempt.task_id, attempt.number)
+            await self._tidy_attempt(found)
+
+    async def _tidy_attempt(self, found: tuple[Task, Attempt] | None) -> None:
+        if found is not None and _is_left_over(*found):
+            await self._clear(*found)
 
     async def _tidy_verification(self, path: Path) -> None:
         landing_id = path.name.removeprefix("verify-")

@@ -109,18 +109,41 @@ async def test_a_lock_that_stays_is_an_error_after_a_bounded_wait(
     assert git.head() == old
 
 
-async def test_cancelling_leaves_no_git_and_no_lock(git: Outside, git_repo: Path) -> None:
-    fifo = git_repo / "fifo"
+@pytest.fixture
+def filtered(git: Outside) -> Path:
+    """Adding `a.slow` takes for ever; the pid of git can be read from this pipe meanwhile."""
+    fifo = git.root / "fifo"
     os.mkfifo(fifo)
     git("config", "filter.slow.clean", f"echo $PPID > {fifo}; sleep 1000")
     git.write({".gitattributes": "*.slow filter=slow", "a.slow": "text"})
-    task = asyncio.ensure_future(Git(git_repo).run("add", "a.slow"))
+    return fifo
+
+
+async def test_cancelling_leaves_no_git_and_no_lock(git: Outside, filtered: Path) -> None:
+    lock = git.root / ".git" / "index.lock"
+    task = asyncio.ensure_future(Git(git.root).run("add", "a.slow"))
     # Whoever opens the pipe waits for the other side: the filter is running then.
-    pid = int(await asyncio.to_thread(fifo.read_text))
-    assert (git_repo / ".git" / "index.lock").exists()
+    pid = int(await asyncio.to_thread(filtered.read_text))
+    assert lock.exists()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert not (git_repo / ".git" / "index.lock").exists()
+    assert not lock.exists()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_cancelling_while_git_starts_is_as_clean(
+    git: Outside, filtered: Path, turns: int
+) -> None:
+    task = asyncio.ensure_future(Git(git.root).run("add", "a.slow"))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    if turns == 4:
+        # The event loop stands still until git is at work.
+        assert filtered.read_text()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not (git.root / ".git" / "index.lock").exists()

@@ -27,6 +27,8 @@ FOLDER: Final = ".abathur"
 MEETING: Final = "demo"
 """Where two agents wait for each other, so that their conflict is no matter of luck."""
 SECONDS_TO_ANSWER: Final = 60
+HISTORY: Final = ("log", "--graph", "--oneline", "--first-parent")
+"""Without the commits of the agents, which are the other parents of the merges."""
 PYTHON: Final = (sys.executable, "-E", "-B")
 
 # The person's own hooks, templates, signing key and ignored files are not for the demo. These
@@ -55,14 +57,18 @@ class SuiteRun:
 
 def make(root: Path) -> None:
     """Fill the empty folder. Raises `OSError`; what git needs comes with `commit_all`."""
-    words = {"{python}": sys.executable, "{meeting}": str(root / FOLDER / MEETING)}
     for name, text in _files(resources.files(__name__) / "files"):
-        # The words stand between quotes in YAML, which reads JSON's escapes.
-        for word, value in words.items():
-            text = text.replace(word, json.dumps(value)[1:-1])
         path = root / (f"{FOLDER}/{name}" if name == "config.yaml" else name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_text(_filled(text, root), encoding="utf-8")
+
+
+def _filled(text: str, root: Path) -> str:
+    """The words stand between quotes in YAML, which reads JSON's escapes."""
+    words = {"{python}": sys.executable, "{meeting}": str(root / FOLDER / MEETING)}
+    for word, value in words.items():
+        text = text.replace(word, json.dumps(value)[1:-1])
+    return text
 
 
 def _files(folder: Traversable, above: str = "") -> Iterator[tuple[str, str]]:
@@ -123,14 +129,14 @@ def _run(
     )
 
 
-def tasks_in_history(root: Path) -> list[str]:
-    """The ids of the tasks whose work is in the main branch, one for each merge."""
+def landed(root: Path) -> list[str]:
+    """The ids of the tasks whose work is in the main branch, one for each merge into it."""
     trailer = "%(trailers:key=Abathur-Task,valueonly,separator=%x2C)"
-    return git(root, "log", f"--format={trailer}", BRANCH).split()
+    return git(root, "log", "--first-parent", f"--format={trailer}", BRANCH).split()
 
 
 def history(root: Path) -> Sequence[str]:
-    return git(root, "log", "--graph", "--format=%h %s", BRANCH).splitlines()
+    return git(root, *HISTORY, BRANCH).splitlines()
 
 
 def changes(root: Path) -> Sequence[str]:

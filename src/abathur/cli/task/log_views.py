@@ -86,7 +86,8 @@ def _events(stores: Stores, attempt: Attempt, after: int) -> Sequence[Seen]:
 
 def _line(at: datetime, event: RunEvent) -> str:
     kind = paint(pad(event.kind.value, 11), COLOURS.get(event.kind))
-    return f"{at.astimezone():%H:%M:%S}  {kind}  {clean(event.text)}".rstrip()
+    text = event.text or ", ".join(f"{name}={value}" for name, value in event.data.items())
+    return f"{at.astimezone():%H:%M:%S}  {kind}  {clean(text)}".rstrip()
 
 
 class FileView:

@@ -13,7 +13,8 @@ from abathur.cli import context, output, shapes
 from abathur.cli.context import json_option
 from abathur.cli.output import paint, status_colour
 from abathur.cli.task.ids import id_argument
-from abathur.cli.text import age, clean, clean_block, length, local, pad, short
+from abathur.cli.text import clean, clean_block, length, local, pad, short
+from abathur.domain.tasks import TaskStatus
 
 if TYPE_CHECKING:
     from abathur.domain.landing import Landing
@@ -81,8 +82,9 @@ def _facts(found: TaskDetail, now: datetime) -> Iterator[tuple[str, str]]:
     yield "timeout", length(task.max_execution_timeout_seconds)
     yield "retries", f"{task.retry_count} of {task.max_retries} spent"
     yield "parent", task.parent_task_id or ""
-    yield "branch", task.task_branch or ""
-    yield "worktree", task.worktree_path or ""
+    if task.status is not TaskStatus.COMPLETED:  # both are gone then
+        yield "branch", task.task_branch or ""
+        yield "worktree", task.worktree_path or ""
     yield "cancelled by", task.cancelled_by or ""
     yield "key", task.idempotency_key or ""
 
@@ -90,7 +92,8 @@ def _facts(found: TaskDetail, now: datetime) -> Iterator[tuple[str, str]]:
 def _when(time: datetime | None, now: datetime) -> str:
     if time is None:
         return ""
-    distance = f"{age(time, now)} ago" if time <= now else f"in {age(now, time)}"
+    seconds = (now - time).total_seconds()
+    distance = f"{length(seconds)} ago" if seconds >= 0 else f"in {length(-seconds)}"
     return f"{local(time)} ({distance})"
 
 

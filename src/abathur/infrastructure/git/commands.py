@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from abathur.domain.errors import GitError
+from abathur.infrastructure.cancellation import result_of, settle
 
 # The user's hooks, signing key and background services are for the user's own commits. LF or CRLF
 # is no reason to lose an agent's file.
@@ -120,8 +121,8 @@ class Git:
         lock.unlink(missing_ok=True)
 
     async def _once(self, args: Sequence[str], stdin: bytes, env: Mapping[str, str]) -> Result:
-        try:
-            process = await asyncio.create_subprocess_exec(
+        starting = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
                 "git",
                 *_OPTIONS,
                 *args,
@@ -132,15 +133,18 @@ class Git:
                 env={**_environment(), **env},
                 start_new_session=True,
             )
+        )
+        try:
+            # Cancelled half-way, the event loop would kill git, which leaves its locks then.
+            process = await settle(starting)
+            stdout, stderr = await process.communicate(stdin or None)
         except FileNotFoundError as error:
             raise GitError(_why_not_started(self.folder)) from error
         except OSError as error:
-            raise GitError(f"can't start git: {error.strerror}") from error
-        try:
-            stdout, stderr = await process.communicate(stdin or None)
-        except BaseException:
-            await asyncio.shield(_end(process))
-            raise
+            raise GitError(f"can't run git: {error.strerror}") from error
+        finally:
+            if (started := result_of(starting)) and started.returncode is None:
+                await settle(asyncio.ensure_future(_end(started)))
         return Result(process.returncode or 0, stdout, stderr)
 
     async def _find_identity(self) -> Mapping[str, str]:

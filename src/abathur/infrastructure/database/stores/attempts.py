@@ -29,6 +29,10 @@ class SqlAttempts:
     def of_task(self, task_id: str) -> Sequence[Attempt]:
         return [attempt_of(row) for row in self._session.fetch("attempts_of_task", task_id=task_id)]
 
+    def on_branch(self, branch: str) -> Attempt | None:
+        row = self._session.fetch_one("attempts_on_branch", branch=branch)
+        return None if row is None else attempt_of(row)
+
     def save(self, attempt: Attempt) -> None:
         row = attempt_row(attempt)
         del row["started_at"]

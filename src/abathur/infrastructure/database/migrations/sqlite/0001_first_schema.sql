@@ -127,6 +127,7 @@ CREATE TABLE attempts (
   PRIMARY KEY (task_id, number)
 ) WITHOUT ROWID;
 
+CREATE INDEX attempts_by_branch ON attempts (branch) WHERE branch IS NOT NULL;
 CREATE INDEX attempts_unended ON attempts (worker_id) WHERE ended_at IS NULL;
 
 CREATE TABLE run_events (

@@ -25,6 +25,9 @@ SELECT * FROM attempts WHERE task_id = :task_id AND number = :number;
 -- name: attempts_of_task
 SELECT * FROM attempts WHERE task_id = :task_id ORDER BY number;
 
+-- name: attempts_on_branch
+SELECT * FROM attempts WHERE branch = :branch ORDER BY started_at DESC LIMIT 1;
+
 -- name: attempts_unended
 SELECT * FROM attempts WHERE ended_at IS NULL AND (:worker_id IS NULL OR worker_id = :worker_id)
 ORDER BY task_id, number;

@@ -1,0 +1,187 @@
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from abathur.cli.main import call
+from abathur.domain.agents import Worker
+from abathur.ports.diagnosis import Machine, Program, Target
+from abathur.services.doctor import Check, Facts, Orphan, Verdict, has_failed, judge
+from tests.cli.conftest import configure
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Abathur
+
+MACHINE = Machine(python=(3, 11, 7), sqlite="3.54.1", git="2.39.5", free_bytes=50_000_000_000)
+
+
+def checks(**facts: Any) -> dict[str, Check]:
+    return {check.name: check for check in judge(Facts(**{"machine": MACHINE} | facts))}
+
+
+def verdict(name: str, **facts: Any) -> Verdict:
+    check = checks(**facts)[name]
+    assert bool(check.remedy) is (check.verdict is not Verdict.OK)
+    return check.verdict
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "expected"),
+    [
+        ("python", {"python": (3, 11, 0)}, Verdict.OK),
+        ("python", {"python": (3, 10, 9)}, Verdict.FAIL),
+        ("sqlite", {"sqlite": "3.51.3"}, Verdict.OK),
+        ("sqlite", {"sqlite": "3.51.2"}, Verdict.FAIL),
+        ("sqlite", {"sqlite": "3.9"}, Verdict.FAIL),
+        ("git", {"git": "2.38.0"}, Verdict.OK),
+        ("git", {"git": "2.100"}, Verdict.OK),
+        ("git", {"git": "2.38.windows.1"}, Verdict.OK),
+        ("git", {"git": "2.37.9"}, Verdict.FAIL),
+        ("git", {"git": None}, Verdict.FAIL),
+        ("disk", {"free_bytes": 1_000_000_000}, Verdict.WARN),
+        ("disk", {"free_bytes": 1_000_000}, Verdict.FAIL),
+    ],
+)
+def test_the_machine(name: str, change: dict[str, Any], expected: Verdict) -> None:
+    assert verdict(name, machine=replace(MACHINE, **change)) is expected
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        (Target(branch=None), Verdict.FAIL),
+        (Target(branch="x"), Verdict.FAIL),
+        (Target(branch="x", exists=True, dirty=(Path("/w"),)), Verdict.WARN),
+        (Target(branch="x", exists=True), Verdict.OK),
+    ],
+)
+def test_the_target(target: Target, expected: Verdict) -> None:
+    assert verdict("target", target=target) is expected
+
+
+def test_the_agents() -> None:
+    there = Program(agent_type="a", runtime="claude", program="claude", version="2.1")
+    missing = Program(agent_type="b", runtime="claude", problem="isn't there; install it")
+    found = checks(programs=[there, missing])
+    assert found["agent a"].text == "claude: claude 2.1"
+    assert (found["agent b"].text, found["agent b"].remedy) == ("isn't there", "install it")
+    assert has_failed([found["agent b"]])
+
+
+def test_what_is_left_over(some_worker: Worker) -> None:
+    found = checks(orphans=[Orphan(some_worker, 3)], stale_worktrees=[Path("/w/1")])
+    assert "holds 3 tasks" in found["worker"].text
+    assert found["worktrees"].text == "no task works in /w/1"
+    assert not has_failed([found["worker"], found["worktrees"]])
+
+
+@pytest.fixture
+def some_worker() -> Worker:
+    from datetime import UTC, datetime
+
+    now = datetime(2030, 1, 1, tzinfo=UTC)
+    return Worker(
+        id="w", host="h", pid=1, pid_started_at=1.0, repository="/r", max_agents=1,
+        started_at=now, heartbeat_at=now, lease_until=now,
+    )  # fmt: skip
+
+
+def test_all_is_well(abathur: "Abathur") -> None:
+    out = abathur.ok("doctor").splitlines()
+    assert out[-1] == "everything is in order"
+    assert all(line.startswith("ok    ") for line in out[:-1])
+    found = abathur("doctor", "--json").json
+    assert found["ok"] is True
+    names = [check["name"] for check in found["checks"]]
+    assert names == [
+        "python", "sqlite", "git", "disk", "repository", "project", "configuration", "database",
+        "agent general", "target",
+    ]  # fmt: skip
+
+
+def test_a_program_that_is_missing(abathur: "Abathur") -> None:
+    configure(abathur, agents={"coder": {"runtime": "command", "argv": ["no-such-program"]}})
+    result = abathur("doctor")
+    assert result.code == 1
+    assert "fail  agent coder     program `no-such-program` isn't on PATH" in result.out
+
+
+def test_a_version_is_asked_for_with_a_time_out(
+    abathur: "Abathur", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("abathur.infrastructure.diagnosis.VERSION_SECONDS", 0.3)
+    for name, script in {"quick": "echo 'Claude 2.3.4 (x)'", "slow": "sleep 60"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    agents = {
+        name: {"runtime": "claude", "program": str(tmp_path / name)} for name in ("quick", "slow")
+    }
+    configure(abathur, agents=agents)
+    out = abathur.ok("doctor")
+    assert f"claude: {tmp_path}/quick 2.3.4\n" in out
+    assert f"claude: {tmp_path}/slow\n" in out
+
+
+def test_a_program_of_the_project_is_not_started(abathur: "Abathur", tmp_path: Path) -> None:
+    program = tmp_path / "deploy"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+    program.chmod(0o755)
+    configure(abathur, agents={"deployer": {"runtime": "command", "argv": [str(program)]}})
+    assert f"command: {program}\n" in abathur.ok("doctor")
+    assert not (tmp_path / "started").exists()
+
+
+def test_a_broken_configuration(abathur: "Abathur") -> None:
+    (abathur.root / ".abathur" / "config.yaml").write_text("swarm: {max_agents: many}\n")
+    result = abathur("doctor")
+    assert result.code == 1
+    assert "fail  configuration" in result.out
+
+
+def test_a_dirty_target(abathur: "Abathur") -> None:
+    (abathur.root / "README.md").write_text("changed")
+    assert "warn  target" in abathur.ok("doctor")
+
+
+def test_a_folder_that_nobody_works_in(abathur: "Abathur") -> None:
+    folder = abathur.root / ".abathur" / "worktrees" / "left-over"
+    folder.mkdir(parents=True)
+    out = abathur.ok("doctor")
+    assert f"warn  worktrees       no task works in {folder}" in out
+
+
+def test_no_database(abathur: "Abathur") -> None:
+    (abathur.root / ".abathur" / "abathur.db").unlink()
+    result = abathur("doctor")
+    assert (result.code, "abathur.db is missing" in result.out) == (1, True)
+
+
+def test_a_file_that_is_no_database(abathur: "Abathur") -> None:
+    for file in (abathur.root / ".abathur").glob("abathur.db*"):
+        file.unlink()
+    (abathur.root / ".abathur" / "abathur.db").write_bytes(b"nonsense " * 1000)
+    result = abathur("doctor")
+    assert (result.code, "fail  database" in result.out) == (1, True)
+
+
+def test_a_worker_that_died_with_a_task(abathur: "Abathur") -> None:
+    abathur.script("Hang", {"hang": True})
+    swarm = abathur.popen("swarm", "start", stdout=subprocess.PIPE)
+    assert swarm.stdout is not None
+    while b"agent started" not in swarm.stdout.readline():
+        pass
+    swarm.kill()
+    swarm.communicate()
+    out = abathur.ok("doctor")
+    assert f"(process {swarm.pid}) is gone and holds 1 task\n" in out
+    assert "warn  worktrees" not in out
+
+
+def test_outside_of_a_repository(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["--project", str(tmp_path), "doctor"]) == 1
+    out = capsys.readouterr().out
+    assert "fail  repository" in out
+    assert "fail  project" in out
+    assert "-> run `abathur init`" in out

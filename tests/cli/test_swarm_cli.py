@@ -1,0 +1,150 @@
+import json
+import signal
+import subprocess
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Abathur, configure
+
+
+def started(abathur: Abathur, *options: str) -> "subprocess.Popen[bytes]":
+    """A swarm in a process of its own, with an agent at work."""
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    swarm = abathur.popen("swarm", "start", *options, **pipes)
+    assert swarm.stdout is not None
+    while b"agent text" not in swarm.stdout.readline():
+        assert swarm.poll() is None
+    return swarm
+
+
+def hang(abathur: Abathur) -> str:
+    return abathur.script("Hang", {"say": "hanging"}, {"hang": True})
+
+
+def status_of(abathur: Abathur, task: str) -> str:
+    status: str = abathur("task", "show", task, "--json").json["task"]["status"]
+    return status
+
+
+def test_until_idle_everything_is_landed(abathur: Abathur) -> None:
+    first = abathur.script("First", {"write": {"path": "a.txt", "text": "a"}})
+    second = abathur.script("Second", {"write": {"path": "b.txt", "text": "b"}})
+    result = abathur("swarm", "start", "--until-idle")
+    assert result.code == 0
+    lines = result.out.splitlines()
+    assert lines[-1].startswith("2 completed in 00:0")
+    assert lines[-1].endswith("; nothing is left to do")
+    landed = [line for line in lines if "task completed   landed on main (" in line]
+    assert {line.split()[1] for line in landed} == {first[:13], second[:13]}
+    assert sorted(abathur.git("ls-tree", "--name-only", "main").split()) == [
+        "README.md",
+        "a.txt",
+        "b.txt",
+    ]
+
+
+def test_a_failed_task_is_a_bad_answer_until_idle(abathur: Abathur) -> None:
+    abathur.ok("task", "submit", "x", "--max-retries", "0", "--input-data",
+               json.dumps({"script": [{"fail": "can't"}]}))  # fmt: skip
+    result = abathur("swarm", "start", "--until-idle")
+    assert result.code == 1
+    assert "1 failed in 00:0" in result.out
+    assert "task list --status failed" in result.err
+
+
+def test_a_limit_of_tasks(abathur: Abathur) -> None:
+    for number in range(3):
+        abathur.script(f"Task {number}", {"say": "x"})
+    out = abathur.ok("swarm", "start", "--task-limit", "1", "--max-agents", "1").splitlines()
+    assert out[-1].endswith("; the task limit is reached")
+    assert abathur("swarm", "status", "--json").json["counts"]["ready"] == 2
+
+
+def test_a_dirty_target_is_refused_unless_allowed(abathur: Abathur) -> None:
+    abathur.script("Task", {"say": "x"})
+    (abathur.root / "README.md").write_text("mine")
+    result = abathur("swarm", "start", "--until-idle")
+    assert result.code == 4
+    assert "uncommitted changes" in result.line
+    assert abathur("swarm", "start", "--until-idle", "--allow-dirty").code == 0
+    assert (abathur.root / "README.md").read_text() == "mine"
+
+
+def test_the_first_signal_lets_agents_finish(abathur: Abathur) -> None:
+    task = abathur.script("Nap", {"say": "x"}, {"sleep": 1}, {"write": {"path": "a", "text": "a"}})
+    swarm = started(abathur)
+    swarm.send_signal(signal.SIGTERM)
+    out, err = swarm.communicate(timeout=20)
+    assert swarm.returncode == 0
+    assert b"stopping: running agents get 2 s; again to stop at once" in err
+    assert out.splitlines()[-1].endswith(b"; stopped by a signal")
+    assert status_of(abathur, task) in ("completed", "running")
+
+
+def test_the_second_signal_stops_at_once(abathur: Abathur) -> None:
+    configure(abathur, swarm={"grace_seconds": 60})
+    task = hang(abathur)
+    swarm = started(abathur, "--until-idle")
+    assert swarm.stderr is not None
+    swarm.send_signal(signal.SIGINT)
+    assert b"again to stop at once" in swarm.stderr.readline()
+    swarm.send_signal(signal.SIGINT)
+    swarm.communicate(timeout=20)
+    assert swarm.returncode == 130
+    assert status_of(abathur, task) in ("ready", "pending")
+
+
+def test_stopping_from_elsewhere(abathur: Abathur) -> None:
+    configure(abathur, swarm={"grace_seconds": 60})
+    task = hang(abathur)
+    swarm = started(abathur)
+    status = abathur("swarm", "status", "--json").json
+    (worker,) = status["workers"]
+    assert (worker["pid"], worker["alive"]) == (swarm.pid, True)
+    (running,) = status["running"]
+    assert running["task"]["id"] == task
+    shown = abathur.ok("swarm", "status")
+    assert f"alive  {swarm.pid:>7}" in " ".join(shown.split(" "))
+    result = abathur("swarm", "stop", "--now")
+    assert (result.code, result.out) == (
+        0,
+        f"stopped worker {worker['id'][:13]} (process {swarm.pid})\n",
+    )
+    swarm.communicate(timeout=20)
+    assert swarm.returncode == 0
+    assert status_of(abathur, task) in ("ready", "pending")
+
+
+def test_stopping_without_waiting(abathur: Abathur) -> None:
+    configure(abathur, swarm={"grace_seconds": 0.5, "heartbeat_seconds": 0.5})
+    hang(abathur)
+    swarm = started(abathur)
+    found = abathur("swarm", "stop", "--no-wait", "--json").json
+    assert (len(found["workers"]), found["stopped"]) == (1, False)
+    out, _ = swarm.communicate(timeout=20)
+    assert out.splitlines()[-1].endswith(b"stopped by `abathur swarm stop`")
+
+
+def test_a_dead_worker_is_not_waited_for(abathur: Abathur) -> None:
+    hang(abathur)
+    swarm = started(abathur)
+    swarm.kill()
+    swarm.communicate()
+    assert abathur.ok("swarm", "stop") == "no swarm is running"
+    assert "dead" in abathur.ok("swarm", "status")
+
+
+def test_nothing_is_there_yet(abathur: Abathur) -> None:
+    out = abathur.ok("swarm", "status")
+    assert out.splitlines() == [
+        "no tasks",
+        "no swarm is running; `abathur swarm start` starts one",
+    ]
+    assert abathur("swarm", "status", "--json").json["idle"] is True
+    assert abathur.ok("swarm", "stop") == "no swarm is running"
+
+
+@pytest.mark.parametrize("options", [["--max-agents", "0"], ["--task-limit", "x"]])
+def test_bad_options(abathur: Abathur, options: list[str]) -> None:
+    assert abathur("swarm", "start", *options).code == 2
