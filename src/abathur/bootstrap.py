@@ -123,9 +123,10 @@ async def build_supervisor(project: Project, db: Database, sink: Sink) -> Superv
     from abathur.infrastructure import hosts, warden
     from abathur.infrastructure.clock import SystemClock
     from abathur.infrastructure.definitions import read_definitions
+    from abathur.infrastructure.git.repository import open_repository as open_git
     from abathur.infrastructure.processes import SystemProcesses
     from abathur.infrastructure.runtimes import load_runtime
-    from abathur.swarm.parts import Parts
+    from abathur.swarm.parts import GIT_TAG, Parts
     from abathur.swarm.supervisor import Supervisor
 
     settings = project.settings
@@ -136,9 +137,11 @@ async def build_supervisor(project: Project, db: Database, sink: Sink) -> Superv
         async with await warden.start_warden(tags, settings.swarm.grace_seconds):
             yield
 
+    worker_id = new_id()
     parts = Parts(
+        worker_id=worker_id,
         db=db,
-        repository=await open_repository(project.root),
+        repository=await open_git(project.root, tags={GIT_TAG: worker_id}),
         processes=SystemProcesses(),
         open_wakeups=db.wakeups,
         clock=SystemClock(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -153,6 +154,19 @@ async def test_a_writer_that_lost_its_task_is_refused_and_nothing_is_written(
     before = await queue.contents()
     with pytest.raises(StaleFenceError):
         await write(queue, claimed)
+    assert await queue.contents() == before
+
+
+@pytest.mark.parametrize("step", [-1, 1])
+async def test_a_row_is_saved_only_under_the_fence_that_it_has(queue: Queue, step: int) -> None:
+    claimed = await claimed_task(queue)
+    landing = await queue.succeed(await claimed_task(queue))
+    before = await queue.contents()
+    task = replace(claimed.task, error_message="mine")
+    with pytest.raises(StaleFenceError):
+        await queue.write(lambda stores: stores.tasks.save(task, task.fence + step))
+    with pytest.raises(StaleFenceError):
+        await queue.write(lambda stores: stores.landings.save(landing, landing.fence + step))
     assert await queue.contents() == before
 
 

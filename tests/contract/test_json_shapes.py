@@ -112,7 +112,7 @@ def test_every_command_prints_its_documented_shape(cli: Cli) -> None:
     assert detail["attempts"][0]["salvage_ref"]
     assert detail["landings"][0]["proof"]["merge_commit"]
     assert detail["task"]["result_data"] == {"files": ["a.txt"]}
-    assert [other["id"] for other in detail["dependents"]][0] == after
+    assert detail["dependents"][0]["id"] == after
     assert events
 
 

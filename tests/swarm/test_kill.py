@@ -75,6 +75,7 @@ async def test_a_killed_swarm_goes_on_where_it_was(world: Any, seed: int) -> Non
             swarm.kill()
             tasks += await fill_more(world, len(tasks))
     output = finish(world)
+    assert "warning" not in output
     statuses = {task.status for task in await world.tasks()}
     assert statuses == {"completed"}, output
     assert sorted(world.landed()) == sorted(task.id for task in tasks)

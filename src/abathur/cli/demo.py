@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from abathur.services.reading import TaskDetail
     from abathur.swarm.supervisor import Supervisor
 
-LONGEST_SECONDS: Final = 180
+LONGEST_SECONDS: Final = 120
 """It takes some fifteen; after this something hangs."""
 SECONDS_BETWEEN_COUNTS: Final = 0.5
 

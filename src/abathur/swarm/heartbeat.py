@@ -9,7 +9,7 @@ from abathur.ports.stores import Stores
 from abathur.services import claiming
 from abathur.services.claiming import Held
 from abathur.swarm.parts import Parts
-from abathur.swarm.state import State, StopReason
+from abathur.swarm.state import LandingRun, Run, State, StopReason
 
 SELF_FENCE_SHARE: Final = 0.7
 """Of a lease that wasn't renewed: then agents are ended, so that they are gone before it is."""
@@ -35,6 +35,7 @@ class Heartbeat:
             await self._bell.wait(left)
 
     async def _beat(self) -> None:
+        runs, landings = self._watched()
         try:
             held = await self._parts.db.write(
                 claiming.renew,
@@ -47,23 +48,28 @@ class Heartbeat:
             self._fence_self()
             return
         self._renewed_at = self._parts.clock.monotonic()
-        self._end_lost(held)
+        self._end_lost(held, runs, landings)
 
     async def _compare(self) -> None:
-        if not self._state.runs and not self._state.landings:
+        runs, landings = self._watched()
+        if not runs and not landings:
             return
         try:
             held = await self._parts.db.read(_held, self._state.worker_id)
         except DatabaseError:
             return  # the next beat will tell
-        self._end_lost(held)
+        self._end_lost(held, runs, landings)
 
-    def _end_lost(self, held: Held) -> None:
-        for task_id, run in list(self._state.runs.items()):
+    def _watched(self) -> tuple[dict[str, Run], dict[str, LandingRun]]:
+        """What ran before the database was asked: its answer knows nothing of later claims."""
+        return dict(self._state.runs), dict(self._state.landings)
+
+    def _end_lost(self, held: Held, runs: dict[str, Run], landings: dict[str, LandingRun]) -> None:
+        for task_id, run in runs.items():
             # A run that reports at this moment has given its task up by itself.
             if held.tasks.get(task_id) != run.holder.fence:
                 run.end(StopReason.LOST)
-        for landing_id, landing_run in list(self._state.landings.items()):
+        for landing_id, landing_run in landings.items():
             if held.landings.get(landing_id) != landing_run.landing.fence:
                 landing_run.stop.set()
         if held.worker is not None and held.worker.stop_requested_at is not None:

@@ -15,7 +15,7 @@ from abathur.ports.stores import Stores
 from abathur.services import claiming, landing, running
 from abathur.swarm import workspace
 from abathur.swarm.events import SwarmEventKind
-from abathur.swarm.parts import WORKER_TAG, Parts
+from abathur.swarm.parts import GIT_TAG, WORKER_TAG, Parts
 from abathur.swarm.state import State
 
 
@@ -30,7 +30,7 @@ class Orphans:
 class Lifeline:
     def __init__(self, parts: Parts, state: State) -> None:
         self._parts, self._state = parts, state
-        self._bell = state.bell("lifeline")
+        self._idle_before: set[str] = set()
 
     async def loop(self) -> None:
         """Runs until cancelled."""
@@ -44,15 +44,26 @@ class Lifeline:
     async def rescue(self) -> int:
         """One round; how many tasks were taken back. What fails is tried again next time."""
         orphans = await self._parts.db.read(find_orphans, self._parts.clock.now(), self._is_dead)
+        forgotten = await self._forgotten()
         for worker in orphans.workers:
             await self._reap(worker.id)
         rescued = 0
-        for task in orphans.tasks:
+        for task in [*orphans.tasks, *forgotten]:
             if task.id not in self._state.runs:
                 rescued += await self._rescue(task)
         for worker in orphans.workers:
             await self._close(worker)
         return rescued
+
+    async def _forgotten(self) -> Sequence[Task]:
+        """Tasks that are ours by their lease, but that nothing here runs: a rescue was cut off.
+
+        Only what was so in the round before too: a claim may be on its way to its run.
+        """
+        held = await self._parts.db.read(lambda s: s.claims.held(self._state.worker_id))
+        idle = {task.id: task for task in held if task.id not in self._state.runs}
+        before, self._idle_before = self._idle_before, set(idle)
+        return [task for task in idle.values() if task.id in before]
 
     def _is_dead(self, worker: Worker) -> bool:
         """Evidence, not time: the process with that pid and start time is gone."""
@@ -66,8 +77,10 @@ class Lifeline:
         return worker.host.partition(":")[0] == self._parts.host.partition(":")[0]
 
     async def _reap(self, worker_id: str) -> None:
+        """End its agents, then what git it has left: nothing may change under the rescue."""
         grace = self._parts.settings.swarm.grace_seconds
-        await self._parts.processes.reap({WORKER_TAG: worker_id}, grace)
+        for tag in (WORKER_TAG, GIT_TAG):
+            await self._parts.processes.reap({tag: worker_id}, grace)
 
     async def _rescue(self, task: Task) -> bool:
         try:

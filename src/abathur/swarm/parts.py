@@ -19,10 +19,13 @@ from abathur.ports.wakeups import Wakeups
 
 WORKER_TAG = "ABATHUR_WORKER"
 RUN_TAG = "ABATHUR_RUN"
+GIT_TAG = "ABATHUR_GIT"
+"""On git processes of a worker. They aren't agents: the warden lets them end by themselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
+    worker_id: str
     db: UnitOfWork
     repository: Repository
     processes: ProcessRunner

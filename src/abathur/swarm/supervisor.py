@@ -43,7 +43,7 @@ class Supervisor:
     def __init__(self, parts: Parts, sink: Sink) -> None:
         self._parts = parts
         self._state = State(
-            worker_id=parts.new_id(),
+            worker_id=parts.worker_id,
             lease=timedelta(seconds=parts.settings.swarm.lease_seconds),
             sink=sink,
             now=parts.clock.now,
@@ -129,6 +129,7 @@ class Supervisor:
             await state.stopping.wait()
             state.tell(SwarmEventKind.SWARM_STOPPING, f"stopping ({state.stopped_by})")
             await self._wind_down()
+            await Caretaker(self._parts, state).tidy()
             for task in background:
                 task.cancel()
 

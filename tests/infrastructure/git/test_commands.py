@@ -133,7 +133,7 @@ async def test_cancelling_leaves_no_git_and_no_lock(git: Outside, filtered: Path
         os.kill(pid, 0)
 
 
-@pytest.mark.parametrize("turns", range(8))
+@pytest.mark.parametrize("turns", [0, 2, 4])
 async def test_cancelling_while_git_starts_is_as_clean(
     git: Outside, filtered: Path, turns: int
 ) -> None:

@@ -50,10 +50,12 @@ _KEPT = frozenset(
     }
 )
 
-# Another git holds a lock for some milliseconds.
-_CONTENTION = re.compile(rb"\.lock': File exists")
+# Another git holds a lock for some milliseconds, or is in the middle of making a worktree.
+_CONTENTION = re.compile(rb"\.lock': File exists|failed to read \S*/worktrees/\S+")
 _RETRY_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
-_SECONDS_TO_DIE = 5.0
+_SECONDS_TO_FINISH = 1.0
+_TERMS = 50
+_SECONDS_BETWEEN_TERMS = 0.1
 _SHOWN_LINES = 3
 
 
@@ -76,14 +78,20 @@ class Result:
 class Git:
     """Runs git in one folder. Cancelling ends git in order, so that it takes its locks away."""
 
-    def __init__(self, folder: Path, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep):
+    def __init__(
+        self,
+        folder: Path,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         self._sleep = sleep
+        self._tags = tags or {}
         self._cache: dict[str, Mapping[str, str]] = {}
 
     def at(self, folder: Path) -> Git:
         """The same for another working tree of the repository."""
-        other = Git(folder, self._sleep)
+        other = Git(folder, self._sleep, self._tags)
         other._cache = self._cache
         return other
 
@@ -130,7 +138,7 @@ class Git:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=self.folder,
-                env={**_environment(), **env},
+                env={**_environment(), **env, **self._tags},
                 start_new_session=True,
             )
         )
@@ -182,13 +190,21 @@ def _environment() -> dict[str, str]:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """TERM first: on it git removes its lock files. The group, for git runs git."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
+    """Let git finish, for most commands are short. Then TERM, on which it removes its locks.
+
+    In the moment in which it makes a lock it doesn't yet, so TERM isn't the first choice.
+    """
+    done = asyncio.ensure_future(process.communicate())
+    await asyncio.wait((done,), timeout=_SECONDS_TO_FINISH)
+    for number in (*[signal.SIGTERM] * _TERMS, signal.SIGKILL):
+        if done.done():
+            break
+        # The group, for git runs git. Again and again: a signal that comes while git forks is
+        # kept for git alone, and the new process doesn't get it.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(process.communicate(), _SECONDS_TO_DIE)
-            return
+        await asyncio.wait((done,), timeout=_SECONDS_BETWEEN_TERMS)
+    done.cancel()
 
 
 def _why_not_started(folder: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from abathur.domain.errors import GitError, NotARepositoryError
@@ -31,14 +31,17 @@ class GitRepository(Refs, Worktrees, Scratch, Leftovers, Checkouts, Merging):
 
 
 async def open_repository(
-    path: Path, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    path: Path,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    tags: Mapping[str, str] | None = None,
 ) -> GitRepository:
     """The repository around `path`, which may be any folder in it, a linked worktree too.
 
-    `sleep` waits for locks of other git processes. Raises `NotARepositoryError`, or `GitError`
+    `sleep` waits for locks of other git processes; `tags` are variables that mark ours, for
+    finding those that outlive us. Raises `NotARepositoryError`, or `GitError`
     when the repository has no commit yet or git is too old.
     """
-    git = Git(path, sleep)
+    git = Git(path, sleep, tags)
     await _check_version(git)
     place = await _locate(git)
     repository = GitRepository(place)
