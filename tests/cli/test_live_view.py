@@ -53,7 +53,11 @@ def drawn(picture: Picture, width: int = 80, height: int = 24) -> list[str]:
 def full_board(agents: int) -> Board:
     board = Board(START)
     counts = dict.fromkeys(TaskStatus, 3)
-    board.put_right(SwarmStatus(counts=counts, workers=[], running=[], landings=[], next_due=None))
+    board.put_right(
+        SwarmStatus(
+            counts=counts, workers=[], running=[], landings=[], next_due=None, is_backing_off=False
+        )
+    )
     for number in range(agents):
         board.take(event(SwarmEventKind.AGENT_STARTED, "starts", number))
         board.take(event(text=NASTY, number=number))

@@ -119,8 +119,6 @@ class History(RuleBasedStateMachine):
         self.run(self.db.close())
         self.loop.close()
 
-    # The model
-
     def where(self, *statuses: TaskStatus) -> list[Known]:
         return [task for task in self.tasks if task.status in statuses]
 
@@ -156,8 +154,6 @@ class History(RuleBasedStateMachine):
         task.due = self.queue.now + back_off(task.retries)
         task.wait(self.queue.now)
 
-    # Submitting and claiming
-
     @rule(
         needs=st.lists(indexes, max_size=3),
         later=st.sampled_from((None, None, 20)),
@@ -171,7 +167,11 @@ class History(RuleBasedStateMachine):
         chosen = list(dict.fromkeys(pick(self.tasks, n) for n in needs if self.tasks))
         due = self.queue.now + timedelta(seconds=later) if later else None
         rows = [self.run(self.queue.task(need.id)) for need in chosen]
-        fields = {"not_before": due, "max_retries": max_retries, "priority": priority}
+        fields: dict[str, Any] = {
+            "not_before": due,
+            "max_retries": max_retries,
+            "priority": priority,
+        }
         if any(need.status in DEAD for need in chosen):
             with pytest.raises(InvalidInputError):
                 self.run(self.queue.submit(*rows, **fields))
@@ -211,8 +211,6 @@ class History(RuleBasedStateMachine):
         for landing, task in landers.items():
             if landing.id in kept:
                 task.landing_until = now + LEASE
-
-    # Ends of runs
 
     @precondition(lambda self: self.held())
     @rule(index=indexes, kind=st.sampled_from(ENDS))
@@ -265,8 +263,6 @@ class History(RuleBasedStateMachine):
         self.claim(worker, 3)
         while self.held():
             self.report(0, OutcomeKind.SUCCEEDED)
-
-    # Landings
 
     @rule(worker=workers)
     def claim_landing(self, worker: str) -> None:
@@ -331,8 +327,6 @@ class History(RuleBasedStateMachine):
             with pytest.raises(StaleFenceError):
                 self.run(write(old))
 
-    # Requests of people
-
     @precondition(lambda self: self.tasks)
     @rule(index=indexes)
     def cancel(self, index: int) -> None:
@@ -370,8 +364,6 @@ class History(RuleBasedStateMachine):
         task.cancelled_by = None
         task.wait(self.queue.now)
 
-    # What always holds
-
     @invariant()
     def rows_are_as_in_the_model(self) -> None:
         rows: Sequence[Task] = self.run(self.queue.read(reading.all_tasks))
@@ -400,16 +392,7 @@ class History(RuleBasedStateMachine):
 
 
 def test_any_history_is_as_the_model_says(open_queue: OpenQueue) -> None:
-    class Bound(History):
-        pass
-
-    Bound.open_queue = staticmethod(open_queue)
-    run_state_machine_as_test(
-        Bound,
-        settings=settings(
-            max_examples=60,
-            stateful_step_count=50,
-            # The same histories everywhere but at a developer's desk.
-            derandomize="CI" in os.environ,
-        ),
-    )
+    History.open_queue = staticmethod(open_queue)
+    # The same histories everywhere but at a developer's desk.
+    chosen = settings(max_examples=60, stateful_step_count=50, derandomize="CI" in os.environ)
+    run_state_machine_as_test(History, settings=chosen)

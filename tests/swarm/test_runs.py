@@ -1,6 +1,7 @@
 """Attempts: how they fail, are tried again, time out, are cancelled and handed back."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from abathur.domain.runs import OutcomeKind
@@ -201,3 +202,11 @@ async def test_an_agent_type_that_nobody_can_run_fails_with_what_to_do(world: An
     task = await world.submit("Boo", agent_type="ghost", max_retries=0)
     await world.run_until_idle()
     assert "nowhere" in (await world.task(task)).error_message
+
+
+async def test_a_task_scheduled_for_later_does_not_keep_a_swarm_from_being_idle(world: Any) -> None:
+    later = datetime.now(UTC) + timedelta(days=1)
+    task = await world.submit("Tomorrow", not_before=later)
+    result = await world.run_until_idle()
+    assert (result.completed, result.stopped_by) == (0, "idle")
+    assert (await world.task(task)).status == "pending"

@@ -138,7 +138,7 @@ def _words(event: SwarmEvent) -> str:
 def worked(status: SwarmStatus) -> list[str]:
     """Stays when the picture of the swarm is gone."""
     told = [f"{count} {name.value}" for name, count in status.counts.items() if count]
-    return [f"Nothing is left to do: {', '.join(told)}."]
+    return [f"The swarm has ended: {', '.join(told)}."]
 
 
 # --- the end ------------------------------------------------------------------------------

@@ -113,6 +113,10 @@ class ClaimStore(Protocol):
 
     def any_ready(self) -> bool: ...
 
+    def any_backing_off(self) -> bool:
+        """Whether a pending task was tried before, so that it isn't merely scheduled."""
+        ...
+
 
 class GraphStore(Protocol):
     """The edges between tasks."""

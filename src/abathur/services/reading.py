@@ -114,12 +114,14 @@ class SwarmStatus:
     landings: Sequence[Landing]
     """Those under way or waiting."""
     next_due: datetime | None
+    is_backing_off: bool
+    """A task waits for another try."""
 
     @property
     def is_idle(self) -> bool:
-        """Nothing runs, lands, is ready or will become ready by itself."""
-        busy = (TaskStatus.READY, TaskStatus.RUNNING, TaskStatus.PENDING)
-        return not any(self.counts[status] for status in busy) and not self.landings
+        """Nothing runs, lands, is ready or backs off. What is scheduled for later doesn't count."""
+        busy = self.counts[TaskStatus.READY] or self.counts[TaskStatus.RUNNING]
+        return not busy and not self.landings and not self.is_backing_off
 
 
 def swarm_status(stores: Stores) -> SwarmStatus:
@@ -131,6 +133,7 @@ def swarm_status(stores: Stores) -> SwarmStatus:
         running=[_running(stores, task, landings.get(task.id)) for task in tasks],
         landings=list(landings.values()),
         next_due=stores.claims.next_due(),
+        is_backing_off=stores.claims.any_backing_off(),
     )
 
 

@@ -90,6 +90,9 @@ SELECT * FROM tasks WHERE status = 'pending' AND not_before <= :now ORDER BY ran
 -- name: tasks_any_ready
 SELECT 1 AS yes FROM tasks WHERE status = 'ready' LIMIT 1;
 
+-- name: tasks_any_backing_off
+SELECT 1 AS yes FROM tasks WHERE status = 'pending' AND attempt_count > 0 LIMIT 1;
+
 -- name: tasks_next_due
 SELECT min(not_before) AS at FROM tasks WHERE status = 'pending';
 
