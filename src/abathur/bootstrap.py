@@ -43,18 +43,21 @@ class Project:
 
 
 def find_root(start: Path) -> Path:
-    """The nearest folder at or above `start` that holds a queue.
+    """The nearest folder at or above `start` that is a project of ours.
 
-    A worktree of ours carries the project's own `.abathur` files when they are committed, but no
-    queue; so a folder with a database wins over one without. Raises `NotFoundError`.
+    An agent's worktree has the project's `.abathur` files in it when they are committed, but the
+    project is the one that the worktree belongs to. Raises `NotFoundError`.
     """
-    places = [place for place in (start, *start.parents) if (place / FOLDER).is_dir()]
-    with_queue = [place for place in places if (place / FOLDER / "abathur.db").is_file()]
-    for place in with_queue or places:
-        return place
+    for place in (start, *start.parents):
+        if (place / FOLDER).is_dir() and not _is_agents_worktree(place):
+            return place
     raise NotFoundError(
         f"no Abathur project at or above {start}; run `abathur init` in a git repository first"
     )
+
+
+def _is_agents_worktree(place: Path) -> bool:
+    return place.parts[-3:-1] == (FOLDER, "worktrees")
 
 
 def load_project(

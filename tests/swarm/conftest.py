@@ -1,10 +1,9 @@
 """A project with a queue in it, and swarms that run on it in this process or in another one."""
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -147,9 +146,3 @@ async def world(git_repo: Path) -> AsyncIterator[World]:
     made.configure()
     yield made
     await db.close()
-
-
-@pytest.fixture(autouse=True)
-def no_tags_inherited() -> Iterator[None]:
-    assert not any(name.startswith("ABATHUR_") for name in os.environ)
-    yield

@@ -1,5 +1,6 @@
 """From finished work to the target branch: merged, checked, proven, or sent back with the facts."""
 
+import json
 from typing import Any
 
 from abathur.domain.landing import LandingState
@@ -52,8 +53,8 @@ async def test_a_conflict_gives_the_agent_one_more_attempt_on_the_new_state(worl
     }
     tasks = []
     for name, other in (("one", "two"), ("two", "one")):
-        filled = str(script).replace("NAME", name).replace("OTHER", other)
-        tasks.append(await world.submit(f"Put {name}", eval(filled)))  # noqa: S307
+        filled = json.dumps(script).replace("NAME", name).replace("OTHER", other)
+        tasks.append(await world.submit(f"Put {name}", json.loads(filled)))
     result = await world.run_until_idle()
     assert (result.completed, result.failed) == (2, 0)
     attempts = sorted([len(await world.attempts(task)) for task in tasks])
@@ -81,6 +82,8 @@ async def test_a_failed_check_lets_the_agent_mend_the_very_tree_that_failed(worl
     assert rejected.facts["exit_code"] == "7"
     assert landed.state is LandingState.LANDED
     assert world.file("new.txt") == "good"
+    everything = world.git("log", "--format=%(trailers:key=Abathur-Task,valueonly)")
+    assert everything.split() == [task.id]
     await world.assert_sound()
 
 

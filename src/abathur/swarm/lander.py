@@ -90,6 +90,9 @@ class Lander:
             self._state.warn(f"the landing waits for the database: {error}")
             await self._parts.clock.sleep(ERROR_PAUSE_SECONDS)
             await self._release(run)
+        except Exception as error:
+            # One landing that meets a bug must not take the swarm down.
+            await self._after_error(run, error)
         finally:
             self._state.landings.pop(run.landing.id, None)
             self._state.ring_all()
@@ -320,7 +323,12 @@ class _Approach:
         await self._refuse(LandingState.CONFLICTED, detail, facts, None)
 
     async def _refuse_rejected(self, merged: Merge, failure: str, log: Path) -> None:
-        """The merge commit is kept, for the next attempt starts from it."""
+        """The merge is kept, for the next attempt starts from it.
+
+        As a commit of its own: the one that was tried says that it lands the task, and would
+        stand in the history beside the one that really does.
+        """
+        merged = await self._as_kept(merged)
         ref = await self._keep(merged.commit)
         facts = {
             "kind": "rejected",
@@ -333,6 +341,13 @@ class _Approach:
         }
         detail = f"the verify command {failure} on the merged tree"
         await self._refuse(LandingState.REJECTED, detail, facts, str(log))
+
+    async def _as_kept(self, merged: Merge) -> Merge:
+        assert self._task is not None
+        number = self._landing.attempt
+        message = f"{self._task.summary}\n\nAttempt {number}, whose check failed.\n"
+        kept = await self._parts.repository.merge(merged.onto, self._landing.work_commit, message)
+        return merged if isinstance(kept, Conflict) else kept
 
     async def give_up(self, message: str) -> None:
         """Fail the task for a landing that can't be done, with its work kept."""

@@ -7,6 +7,7 @@ from collections import deque
 from datetime import datetime
 from typing import Final
 
+from abathur.domain.errors import DatabaseError
 from abathur.domain.runs import EventKind, RunEvent
 from abathur.ports.runtimes import AgentRuntime
 from abathur.services import running
@@ -71,7 +72,14 @@ class Recorder:
         """Write what has come every half second, until cancelled."""
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
+            await self.flush_if_possible()
+
+    async def flush_if_possible(self) -> None:
+        """A database that is away for a while is no reason to lose a run: the events wait."""
+        try:
             await self.flush()
+        except DatabaseError as error:
+            self._state.warn(f"events wait for the database: {error}", self._run.task)
 
     async def flush(self) -> None:
         if not self._buffer:

@@ -81,6 +81,11 @@ class Worker:
             return Outcome(kind=OutcomeKind.RELEASED, message=str(error))
         except (AbathurError, OSError) as error:
             return Outcome(kind=OutcomeKind.FAILED, message=_one_line(error))
+        except Exception as error:
+            # A bug in one runtime, perhaps a third party's, must not take the swarm down.
+            message = f"internal error: {type(error).__name__}: {_one_line(error)}"
+            self._state.warn(message, self._run.task)
+            return Outcome(kind=OutcomeKind.FAILED, message=message)
 
     async def _execute(self) -> Outcome:
         spec = self._parts.resolve_agent(self._run.task.agent_type)
@@ -238,7 +243,7 @@ class Worker:
         finally:
             flushing.cancel()
             await asyncio.gather(flushing, *started, return_exceptions=True)
-        await recorder.flush()
+        await recorder.flush_if_possible()
         outcome = self._verdict(runtime, recorder, end)
         if outcome.kind is OutcomeKind.SUCCEEDED:
             message = f"{self._run.task.summary}\n\nLeft by the agent uncommitted."

@@ -204,6 +204,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         await asyncio.wait((done,), timeout=_SECONDS_BETWEEN_TERMS)
+    # Who still holds the output now has left git's group.
     done.cancel()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,8 +32,10 @@ def record_of(common: Path, path: Path) -> Path | None:
     """The record for a worktree at `path`, whatever is there now."""
     wanted = path.resolve()
     for pointer in common.glob("worktrees/*/gitdir"):
-        if _pointed_to(pointer.parent, pointer).parent.resolve() == wanted:
-            return pointer.parent
+        # Another worktree's record may go away while we look.
+        with suppress(FileNotFoundError):
+            if _pointed_to(pointer.parent, pointer).parent.resolve() == wanted:
+                return pointer.parent
     return None
 
 
