@@ -146,6 +146,7 @@ def test_with_json_errors_are_json_on_stderr(abathur: Any) -> None:
             "type": "NotFoundError",
             "message": "no task has an id that begins with `ffff`; "
             "`abathur task list` shows them all",
+            "problems": [],
         }
     }
 

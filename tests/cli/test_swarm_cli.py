@@ -44,6 +44,27 @@ def test_until_idle_everything_is_landed(abathur: Abathur) -> None:
     ]
 
 
+def test_what_is_scheduled_for_later_is_not_waited_for(abathur: Abathur) -> None:
+    first = abathur.submit("Later", "--not-before", "2040-01-31T18:00Z")
+    abathur.submit("After that", "-p", first)
+    alone = abathur.ok("swarm", "start", "--until-idle").splitlines()[-1]
+    assert "; nothing is left to do now; 1 task scheduled for later, it can start at 20" in alone
+    abathur.submit("Later still", "--not-before", "2041-01-31T18:00Z")
+    both = abathur.ok("swarm", "start", "--until-idle").splitlines()[-1]
+    assert "now; 2 tasks scheduled for later, the first can start at 2040-0" in both
+    status = abathur.ok("swarm", "status").splitlines()[-1]
+    assert status.startswith("2 tasks scheduled for later; the first can start at 2040-0")
+
+
+def test_programs_get_events_and_the_result(abathur: Abathur) -> None:
+    task = abathur.script("Say \x1b[2J hello", {"say": "h\u00e9llo \u202e"})
+    result = abathur("swarm", "start", "--until-idle", "--json")
+    *events, end = [json.loads(line) for line in result.out.splitlines()]
+    assert [event["task_id"] for event in events if event["kind"] == "task_completed"] == [task]
+    assert (end["kind"], end["completed"], end["lost_events"]) == ("result", 1, 0)
+    assert result.err == ""
+
+
 def test_a_failed_task_is_a_bad_answer_until_idle(abathur: Abathur) -> None:
     abathur.ok("task", "submit", "x", "--max-retries", "0", "--input-data",
                json.dumps({"script": [{"fail": "can't"}]}))  # fmt: skip

@@ -1,7 +1,10 @@
 """What `--json` prints is what its documentation says, field by field, after a real run."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +12,10 @@ from typing import Any
 import pytest
 
 from abathur.cli.main import call
+from abathur.cli.main import cli as command_line
 from abathur.cli.shape_fields import COMMAND_SHAPES, SHAPES
+from abathur.cli.shape_fields_swarm import COMMAND_SHAPES as ABOUT_THE_PROJECT_AND_PLANS
+from tests.cli.commands import with_json
 
 CONFIG = {
     "default_runtime": "fake",
@@ -23,6 +29,14 @@ STEPS = {
         {"result": {"files": ["a.txt"]}},
     ],
 }
+PLAN = {
+    "plan": "two",
+    "tasks": {
+        "one": {"prompt": "First", "input_data": {"script": [{"say": "hello"}]}},
+        "two": {"prompt": "Second", "needs": ["one"], "estimate": "5m"},
+    },
+}
+ABOUT_THE_PROJECT = set(ABOUT_THE_PROJECT_AND_PLANS) - {"plan show"}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 PLAIN: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
@@ -82,7 +96,11 @@ def cli(git_repo: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
     return cli
 
 
-def test_every_command_prints_its_documented_shape(cli: Cli) -> None:
+def test_every_command_with_json_has_a_shape() -> None:
+    assert {name for name, speaks in with_json(command_line) if speaks} == set(COMMAND_SHAPES)
+
+
+def test_every_command_about_tasks_prints_its_documented_shape(cli: Cli) -> None:
     task = cli("task", "submit", "Write it", "--input-data", json.dumps({"script": STEPS})).strip()
     after = cli("task", "submit", "After it", "-p", task, "--deadline", "+2h").strip()
     cli("swarm", "start", "--until-idle")
@@ -92,18 +110,19 @@ def test_every_command_prints_its_documented_shape(cli: Cli) -> None:
         "task list": cli("task", "list", "--json"),
         "task show": cli("task", "show", task, "--json"),
         "task why": cli("task", "why", task, "--json"),
+        "why": cli("why", gone, "--json"),
         "task diff": cli("task", "diff", task, "--json"),
+        "diff": cli("diff", task, "--json"),
         "task plan": cli("task", "plan", "--json"),
+        "plan show": cli("plan", "show", "--json"),
         "task cancel": cli("task", "cancel", gone, "--json"),
         "task retry": cli("task", "retry", gone, "--json"),
         "audit": cli("audit", "--json"),
+        "task logs": listed(cli("task", "logs", task, "--json")),
+        "logs": listed(cli("logs", task, "--json")),
     }
-    events = [json.loads(line) for line in cli("task", "logs", task, "--json").splitlines()]
-    found = list(problems(events, "Event[]", "task logs"))
-    for command, text in printed.items():
-        found += problems(json.loads(text), COMMAND_SHAPES[command], command)
-    assert found == []
-    assert set(COMMAND_SHAPES) == {*printed, "task logs"}
+    assert problems_of(printed) == []
+    assert set(printed) == {name for name in COMMAND_SHAPES if name not in ABOUT_THE_PROJECT}
 
     # Not vacuous: what may be null or empty was there.
     detail = json.loads(printed["task show"])
@@ -113,7 +132,81 @@ def test_every_command_prints_its_documented_shape(cli: Cli) -> None:
     assert detail["landings"][0]["proof"]["merge_commit"]
     assert detail["task"]["result_data"] == {"files": ["a.txt"]}
     assert detail["dependents"][0]["id"] == after
-    assert events
+    assert json.loads(printed["logs"])
+
+
+def test_every_command_about_the_project_prints_its_documented_shape(cli: Cli) -> None:
+    init = cli("init", "--json")
+    (cli.root / "plan.json").write_text(json.dumps(PLAN))
+    (cli.root / ".git" / "info" / "exclude").write_text("plan.json\n")
+    applied = cli("plan", "apply", str(cli.root / "plan.json"), "--json")
+    cli("task", "submit", "Later", "--not-before", "+1d")
+    *events, result = cli("swarm", "start", "--until-idle", "--json").splitlines()
+    printed = {
+        "init": init,
+        "plan apply": applied,
+        "swarm status": cli("swarm", "status", "--json"),
+        "swarm stop": cli("swarm", "stop", "--json"),
+        "doctor": cli("doctor", "--json"),
+        "db check": cli("db", "check", "--json"),
+        "db backup": cli("db", "backup", str(cli.root.parent / "copy.db"), "--json"),
+        "db info": cli("db", "info", "--json"),
+    }
+    found = problems_of(printed)
+    found += problems([json.loads(line) for line in events], "SwarmEvent[]", "swarm start")
+    found += problems(json.loads(result), "SwarmResult", "swarm start")
+    assert found == []
+    assert {*printed, "swarm start", "demo"} == ABOUT_THE_PROJECT
+
+    # Not vacuous: what may be null or empty was there.
+    kinds = {json.loads(line)["kind"] for line in events}
+    assert {"swarm_started", "agent_event", "task_completed", "swarm_stopped"} <= kinds
+    end = json.loads(result)
+    assert (end["completed"], end["scheduled"], end["stopped_by"]) == (2, 1, "idle")
+    assert end["next_due"]
+    assert json.loads(printed["swarm status"])["next_due"] == end["next_due"]
+
+
+def test_a_swarm_at_work_is_told_in_its_documented_shape(cli: Cli) -> None:
+    hang = {"script": [{"say": "hanging"}, {"hang": True}]}
+    cli("task", "submit", "Hang", "--input-data", json.dumps(hang))
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "abathur", "swarm", "start", "--json"]
+    with subprocess.Popen(command, cwd=cli.root, env=env, stdout=subprocess.PIPE) as swarm:
+        assert swarm.stdout is not None
+        while json.loads(swarm.stdout.readline())["text"] != "hanging":
+            assert swarm.poll() is None
+        status = cli("swarm", "status", "--json")
+        stopped = cli("swarm", "stop", "--now", "--json")
+        last = swarm.stdout.read().splitlines()[-1]
+    printed = {"swarm status": status, "swarm stop": stopped}
+    assert [*problems_of(printed), *problems(json.loads(last), "SwarmResult", "swarm start")] == []
+    found = json.loads(status)
+    assert [worker["alive"] for worker in found["workers"]] == [True]
+    assert [one["attempt"]["number"] for one in found["running"]] == [1]
+    assert json.loads(stopped) == {"workers": [found["workers"][0]["id"]], "stopped": True}
+    assert json.loads(last)["stopped_by"] in ("signal", "request")
+
+
+@pytest.mark.slow
+def test_the_demo_prints_its_documented_shape(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(["demo", "--json", "--path", str(tmp_path / "demo")]) == 0
+    assert problems_of({"demo": capsys.readouterr().out}) == []
+
+
+def listed(lines: str) -> str:
+    return f"[{','.join(lines.splitlines())}]"
+
+
+def problems_of(printed: Mapping[str, str]) -> list[str]:
+    """By the documented shape; that of a line holds for each of them."""
+    found = []
+    for command, text in printed.items():
+        kind = COMMAND_SHAPES[command].replace(", one on each line", "[]")
+        found += problems(json.loads(text), kind, command)
+    return found
 
 
 def test_errors_have_their_documented_shape(cli: Cli) -> None:
@@ -134,6 +227,6 @@ def test_every_field_is_explained_or_plain() -> None:
 
 
 def test_every_shape_is_printed_by_something() -> None:
-    used = {re.sub(r"[\[\]?]|,.*", "", kind) for kind in COMMAND_SHAPES.values()}
+    used = {name for kind in COMMAND_SHAPES.values() for name in re.findall(r"\w+", kind)}
     inner = {re.sub(r"[\[\]?]", "", kind) for s in SHAPES.values() for kind, _ in s.values()}
     assert set(SHAPES) - used - inner == {"Error"}

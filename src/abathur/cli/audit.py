@@ -55,8 +55,7 @@ def _entries(stores: Stores, text: str | None, limit: int | None) -> Sequence[Au
 
     if text is None:
         return stores.audit.recent(limit or 50)
-    found = stores.audit.of_task(resolve_id(stores, text), EVERYTHING)
-    return found[-limit:] if limit else found
+    return stores.audit.of_task(resolve_id(stores, text), limit or EVERYTHING)
 
 
 def _write(entries: Sequence[AuditEntry], *, with_task: bool) -> None:

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
-from abathur import bootstrap
-from abathur.bootstrap import Project
-
 if TYPE_CHECKING:
+    from abathur.bootstrap import Project
     from abathur.ports.stores import Stores
 
 P = ParamSpec("P")
@@ -38,7 +36,21 @@ def app() -> App:
 
 def project() -> Project:
     """The project that the command is about. Raises `NotFoundError`, `ConfigError`."""
+    from abathur import bootstrap
+
     return bootstrap.load_project(app().start, database=app().database)
+
+
+def queue() -> Project:
+    """The project with its settings unread: that would take longer than most questions.
+
+    Raises `NotFoundError`.
+    """
+    from abathur.bootstrap import FOLDER, Project, find_root
+    from abathur.domain.settings import Settings
+
+    root = find_root(app().start.resolve())
+    return Project(root, Settings(), app().database or root / FOLDER / "abathur.db")
 
 
 def run(work: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -51,8 +63,10 @@ def run(work: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kw
 def read(query: Callable[Concatenate[Stores, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Ask the project's database one thing."""
 
+    from abathur import bootstrap
+
     async def ask() -> T:
-        async with bootstrap.open_database(project()) as db:
+        async with bootstrap.open_database(queue()) as db:
             return await db.read(query, *args, **kwargs)
 
     return run(ask)
@@ -61,8 +75,10 @@ def read(query: Callable[Concatenate[Stores, P], T], *args: P.args, **kwargs: P.
 def write(use_case: Callable[Concatenate[Stores, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Change one thing in the project's database; it is durable when this returns."""
 
+    from abathur import bootstrap
+
     async def change() -> T:
-        async with bootstrap.open_database(project()) as db:
+        async with bootstrap.open_database(queue()) as db:
             return await db.write(use_case, *args, **kwargs)
 
     return run(change)

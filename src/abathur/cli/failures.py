@@ -82,9 +82,8 @@ def _wants_json(args: Sequence[str]) -> bool:
 
 def _as_json(error: BaseException, code: int, message: str) -> str:
     name = "Interrupted" if code == INTERRUPTED else type(error).__name__
-    told: dict[str, object] = {"code": code, "type": name, "message": message}
-    if isinstance(error, PlanError):
-        told["problems"] = list(error.problems)
+    problems = list(error.problems) if isinstance(error, PlanError) else []
+    told = {"code": code, "type": name, "message": message, "problems": problems}
     return json.dumps({"error": told})
 
 

@@ -73,16 +73,24 @@ def terminal() -> Console | None:
     return Console(highlight=False, markup=False, emoji=False)
 
 
-def make_view(console: Console | None, now: Callable[[], datetime]) -> View:
-    """A live picture on the console, or lines on stdout when there is none; to be entered."""
+def make_view(now: Callable[[], datetime], *, as_json: bool) -> View:
+    """A live picture on a terminal, else lines on stdout; to be entered."""
+    if as_json:
+        return PlainView(output.write, output.say, json_line)
+    console = terminal()
     return PlainView(output.write, output.say) if console is None else LiveView(console, now)
 
 
 class PlainView:
     """A thread of its own writes the lines, so that a full pipe doesn't hold up the swarm."""
 
-    def __init__(self, write: Callable[[str], None], say: Callable[[str], None]) -> None:
-        self._write, self._say = write, say
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        say: Callable[[str], None],
+        line: Callable[[SwarmEvent], str] | None = None,
+    ) -> None:
+        self._write, self._say, self._line = write, say, line or plain_line
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._keep_writing, daemon=True)
         self.lost = 0
@@ -97,7 +105,7 @@ class PlainView:
 
     def sink(self, event: SwarmEvent) -> None:
         try:
-            self._put(plain_line(event))
+            self._put(self._line(event))
         except Exception:  # a view is no reason for a swarm to end
             self.lost += 1
 
@@ -179,6 +187,12 @@ def plain_line(event: SwarmEvent) -> str:
     shown = f"{text}  ({summary})" if summary else text
     head = f"{event.at.astimezone():%H:%M:%S}  {_short(event.task_id):{SHORT_ID}}"
     return f"{head}  {harmless(what):{WHAT_WIDTH}}  {shown}".rstrip()
+
+
+def json_line(event: SwarmEvent) -> str:
+    from abathur.cli import shapes
+
+    return output.json_line(shapes.swarm_event(event))
 
 
 def _short(task_id: str | None) -> str:

@@ -76,17 +76,15 @@ def write_bytes(data: bytes) -> None:
 
 def write_json(value: Any, *, line: bool = False) -> None:
     """Compact (also with `line`, for a stream of values), but indented for a person to read."""
-    indent = 2 if is_terminal() and not line else None
-    separators = None if indent else (",", ":")
-    write(
-        json.dumps(
-            value,
-            indent=indent,
-            separators=separators,
-            ensure_ascii=not has_unicode(),
-            default=plain,
-        )
-    )
+    write(_json(value, indent=2) if is_terminal() and not line else json_line(value))
+
+
+def json_line(value: Any) -> str:
+    return _json(value, separators=(",", ":"))
+
+
+def _json(value: Any, **layout: Any) -> str:
+    return json.dumps(value, ensure_ascii=not has_unicode(), default=plain, **layout)
 
 
 def plain(value: Any) -> Any:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-Fields = Mapping[str, tuple[str, str]]
+from abathur.cli import shape_fields_swarm
+from abathur.cli.shape_fields_swarm import Fields
 
 TASK: Final[Fields] = {
     "id": ("string", "its id, a UUID; ids are ordered by time of submission"),
@@ -177,6 +178,7 @@ ERROR: Final[Fields] = {
     "code": ("integer", "the exit code"),
     "type": ("string", "class of the error"),
     "message": ("string", "what is wrong, with which thing, and what to do"),
+    "problems": ("string[]", "of a plan that was refused, one each; else empty"),
 }
 
 SHAPES: Final[Mapping[str, Fields]] = {
@@ -192,6 +194,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Diff": DIFF,
     "Schedule": SCHEDULE,
     "AuditEntry": AUDIT_ENTRY,
+    **shape_fields_swarm.SHAPES,
     "Error": ERROR,
 }
 
@@ -205,6 +208,10 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "task cancel": "Task[]",
     "task retry": "Task[]",
     "task plan": "Schedule",
+    "why": "Explanation",
+    "logs": "Event, one on each line",
+    "diff": "Diff",
     "audit": "AuditEntry[]",
+    **shape_fields_swarm.COMMAND_SHAPES,
 }
 """What each command prints with `--json`."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from abathur.cli import shape_fields as fields
+from abathur.cli import shape_fields_swarm as swarm_fields
 from abathur.cli.text import iso
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from abathur.domain.tasks import Task
     from abathur.services.reading import ExecutionPlan, TaskDetail
     from abathur.services.submitting import Submitted
+    from abathur.swarm.events import SwarmEvent
 
 Json = dict[str, Any]
 
@@ -92,3 +94,7 @@ def schedule(value: ExecutionPlan) -> Json:
 
 def audit_entry(value: AuditEntry) -> Json:
     return pick(fields.AUDIT_ENTRY, value)
+
+
+def swarm_event(value: SwarmEvent) -> Json:
+    return pick(swarm_fields.SWARM_EVENT, value, kind=value.kind.value)

@@ -8,24 +8,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from abathur import bootstrap
 from abathur.bootstrap import Project
 from abathur.cli import output
-from abathur.cli.context import app, now, run
+from abathur.cli.context import app, json_option, now, run
 from abathur.cli.exit_codes import BAD_ANSWER, INTERRUPTED, OK
 from abathur.cli.live_board import elapsed
-from abathur.cli.live_view import View, make_view, terminal
+from abathur.cli.live_view import View, make_view
 from abathur.cli.swarm_status import status
 from abathur.cli.swarm_stop import stop
+from abathur.cli.text import iso, local
 from abathur.domain.errors import DatabaseError
+from abathur.domain.tasks import TaskStatus
+from abathur.domain.wording import count
 from abathur.services.reading import swarm_status
 
 if TYPE_CHECKING:
     from abathur.ports.stores import UnitOfWork
+    from abathur.services.reading import SwarmStatus
     from abathur.swarm.supervisor import Supervisor, SwarmResult
 
 SECONDS_BETWEEN_COUNTS = 1.0
@@ -51,6 +55,20 @@ class Options:
     until_idle: bool
     task_limit: int | None
     allow_dirty: bool
+    as_json: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What came of it, and what is left for later."""
+
+    result: SwarmResult
+    began: datetime
+    ended: datetime
+    scheduled: int
+    next_due: datetime | None
+    lost: int
+    """Events that weren't shown."""
 
 
 @swarm.command()
@@ -58,44 +76,95 @@ class Options:
 @click.option("--until-idle", is_flag=True, help="Stop when nothing is left to do.")
 @click.option("--task-limit", type=click.IntRange(min=1), help="Stop after so many tasks.")
 @click.option("--allow-dirty", is_flag=True, help="Start although a target has changes.")
-def start(
-    max_agents: int | None, until_idle: bool, task_limit: int | None, allow_dirty: bool
-) -> int:
+@json_option
+def start(max_agents: int | None, **options: Any) -> int:
     """Start agents on the tasks that are ready, and land what they make.
 
     Runs until Ctrl-C: the first lets agents finish for a while, the second ends them at once.
-    Nothing is lost: unfinished work is kept and its task goes back to the queue. With
-    `--until-idle` the exit code is 1 when tasks have failed.
+    Nothing is lost: unfinished work is kept and its task goes back to the queue.
+
+    `--until-idle` doesn't wait for tasks that are scheduled for later, only for those that are
+    about to be tried again. Its exit code is 1 when tasks have failed. With `--json` each line is
+    an event, and the last one the result.
     """
     overrides = {"swarm.max_agents": max_agents}
     project = bootstrap.load_project(app().start, overrides, database=app().database)
-    began = now()
-    result = run(_start, project, Options(until_idle, task_limit, allow_dirty))
-    output.write(_summary(result, began))
-    if result.failed:
-        output.say("`abathur task list --status failed` shows what failed")
-    if until_idle and result.stopped_by == "signal":
+    chosen = Options(**options)
+    ending = run(_start, project, chosen)
+    if chosen.as_json:
+        output.write_json(_plain(ending), line=True)
+    else:
+        _tell(ending)
+    if chosen.until_idle and ending.result.stopped_by == "signal":
         return INTERRUPTED
-    return BAD_ANSWER if until_idle and result.failed else OK
+    return BAD_ANSWER if chosen.until_idle and ending.result.failed else OK
 
 
-def _summary(result: SwarmResult, began: datetime) -> str:
+def _tell(ending: Ending) -> None:
+    output.write(_summary(ending))
+    if ending.lost:
+        output.say(f"{ending.lost} of the events were not shown; `abathur audit` has them all")
+    if ending.result.failed:
+        output.say("`abathur task list --status failed` shows what failed")
+
+
+def _summary(ending: Ending) -> str:
+    result = ending.result
     counts = {"completed": result.completed, "failed": result.failed, "cancelled": result.cancelled}
-    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    told = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
     reason = REASONS.get(result.stopped_by, result.stopped_by)
-    return f"{told or 'no task ended'} in {elapsed(began, now())}; {reason}"
+    took = elapsed(ending.began, ending.ended)
+    return f"{told or 'no task ended'} in {took}; {reason}{_later(ending)}"
 
 
-async def _start(project: Project, options: Options) -> SwarmResult:
-    view = make_view(terminal(), now)
+def _later(ending: Ending) -> str:
+    if not ending.scheduled or ending.next_due is None:
+        return ""
+    tasks = count(ending.scheduled, "task")
+    first = "it" if ending.scheduled == 1 else "the first"
+    return f" now; {tasks} scheduled for later, {first} can start at {local(ending.next_due)}"
+
+
+def _plain(ending: Ending) -> dict[str, Any]:
+    result = ending.result
+    return {
+        "kind": "result",
+        "completed": result.completed,
+        "failed": result.failed,
+        "cancelled": result.cancelled,
+        "stopped_by": result.stopped_by,
+        "seconds": round((ending.ended - ending.began).total_seconds(), 3),
+        "scheduled": ending.scheduled,
+        "next_due": iso(ending.next_due) if ending.next_due else None,
+        "lost_events": ending.lost,
+    }
+
+
+async def _start(project: Project, options: Options) -> Ending:
+    began = now()
+    view = make_view(now, as_json=options.as_json)
     async with bootstrap.open_database(project) as db:
         supervisor = await bootstrap.build_supervisor(project, db, view.sink)
         await supervisor.preflight(allow_dirty=options.allow_dirty)
         with view, _signals(supervisor, view, project.settings.swarm.grace_seconds):
             result = await _watched(supervisor, options, view, db)
-    if view.lost:
-        output.say(f"{view.lost} of the events were not shown; `abathur audit` has them all")
-    return result
+        left = await _left(db)
+    return Ending(
+        result=result,
+        began=began,
+        ended=now(),
+        scheduled=left.counts[TaskStatus.PENDING] if left else 0,
+        next_due=left.next_due if left else None,
+        lost=view.lost,
+    )
+
+
+async def _left(db: UnitOfWork) -> SwarmStatus | None:
+    """What it did is worth telling also when the database has just failed."""
+    try:
+        return await db.read(swarm_status)
+    except DatabaseError:
+        return None
 
 
 async def _watched(

@@ -18,6 +18,8 @@ from abathur.cli.live_board import elapsed, row_of
 from abathur.cli.live_view import SHOWN_FIRST, LiveView, counts_line, terminal
 from abathur.cli.output import Column, status_colour
 from abathur.cli.text import age, clean, iso, local, short
+from abathur.domain.tasks import TaskStatus
+from abathur.domain.wording import count
 from abathur.services.reading import swarm_status
 
 if TYPE_CHECKING:
@@ -107,7 +109,8 @@ def _lines(found: SwarmStatus) -> Iterator[str]:
     if not found.workers:
         yield "no swarm is running; `abathur swarm start` starts one"
     if found.next_due is not None:
-        yield f"the next pending task becomes ready at {local(found.next_due)}"
+        tasks = count(found.counts[TaskStatus.PENDING], "task")
+        yield f"{tasks} scheduled for later; the first can start at {local(found.next_due)}"
 
 
 def _worker(worker: Worker, found: SwarmStatus) -> list[str]:

@@ -5,12 +5,12 @@ This one table drives the reading, the errors and the file that `abathur init` w
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
+from abathur.domain import times
 from abathur.domain.settings import CommandSetting
 
 
@@ -36,9 +36,6 @@ class Key:
 
 
 # --- kinds of values ----------------------------------------------------------------------
-
-_UNITS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_DURATION: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)\s*")
 
 
 def text(value: object) -> str:
@@ -77,10 +74,9 @@ def duration(low: float = 0.0) -> Callable[[object], float]:
     expected = 'a time like 30, "30s", "5m" or "1h" is expected'
 
     def read(value: object) -> float:
-        match = None if isinstance(value, bool) else _DURATION.fullmatch(str(value))
-        if match is None:
+        seconds = None if isinstance(value, bool) else times.seconds(str(value))
+        if seconds is None:
             raise NotAccepted(expected)
-        seconds = float(match[1]) * _UNITS[match[2]]
         if not low <= seconds <= 366 * 86_400:
             raise NotAccepted(f"{expected}, at least {low:g} seconds and at most a year")
         return seconds

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from yaml.nodes import MappingNode, Node, ScalarNode
 
+from abathur.domain import times
 from abathur.domain.tasks import TaskSource
 from abathur.infrastructure.planfile_nodes import Nodes, described, kind, line
 
-UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_DURATION: Final = re.compile(r"(?:\d{1,9}[smhdw]\s*)+|\d{1,12}", re.ASCII)
 _INTEGER: Final = re.compile(r"[-+]?\d{1,18}", re.ASCII)
 
 
@@ -55,7 +54,7 @@ class Values:
             return None
 
     def _duration(self, node: Node, where: str) -> int | None:
-        seconds = _seconds(node.value) if isinstance(node, ScalarNode) else None
+        seconds = times.whole_seconds(node.value) if isinstance(node, ScalarNode) else None
         if seconds is None:
             rule = "isn't a duration; write seconds, or like 10m, 1h, 1h30m, 2d"
             self._refuse(node, where, f"{_shown(node)} {rule}")
@@ -63,22 +62,12 @@ class Values:
 
     def _time(self, node: Node, where: str) -> datetime | None:
         try:
-            return self._parsed_time(node.value) if isinstance(node, ScalarNode) else None
+            # One without a zone goes on as it is: the domain says what it needs.
+            return times.moment(node.value if isinstance(node, ScalarNode) else "", self._now)
         except (ValueError, OverflowError):
             rule = "isn't a time; write like 2030-01-31T18:00:00Z, or +2h for two hours from now"
             self._refuse(node, where, f"{_shown(node)} {rule}")
             return None
-
-    def _parsed_time(self, text: str) -> datetime:
-        text = text.strip()
-        if text.startswith("+"):
-            seconds = _seconds(text[1:])
-            if seconds is None:
-                raise ValueError(text)
-            return self._now + timedelta(seconds=seconds)
-        found = datetime.fromisoformat(text)
-        # One without a zone goes on as it is: the domain says what it needs.
-        return found.astimezone(UTC) if found.tzinfo else found
 
     def _data(self, node: Node, where: str) -> Any:
         if isinstance(node, MappingNode):
@@ -94,11 +83,3 @@ def _shown(node: Node) -> str:
     if not text.isprintable():
         return described(node)
     return f"the text `{text}`" if kind(node) == "str" else f"`{text}`"
-
-
-def _seconds(text: str) -> int | None:
-    text = text.strip().lower()
-    if not _DURATION.fullmatch(text):
-        return None
-    parts = re.findall(r"(\d+)([smhdw]?)", text)
-    return sum(int(number) * UNITS[unit or "s"] for number, unit in parts)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from abathur.domain import graph
 from abathur.domain.agents import Worker
 from abathur.domain.errors import AmbiguousIdError, InvalidInputError, NotFoundError
-from abathur.domain.explain import Explanation, Facts, explain
 from abathur.domain.landing import Landing
-from abathur.domain.priority import Position, calculated_priority
 from abathur.domain.runs import Attempt, RunEvent
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.ports.stores import Edge, Stores, TaskFilter
+
+# What only one query needs is imported there, so that a mere list starts fast.
+if TYPE_CHECKING:
+    from abathur.domain.explain import Explanation
 
 SHOWN_CANDIDATES = 5
 FULL_ID = 36
@@ -86,6 +88,8 @@ def task_detail(stores: Stores, text: str, now: datetime) -> TaskDetail:
 
 
 def priority_of(stores: Stores, task: Task, now: datetime) -> float:
+    from abathur.domain.priority import Position, calculated_priority
+
     position = Position(
         priority=task.priority,
         depth=task.dependency_depth,
@@ -152,6 +156,8 @@ def explain_task(
     stores: Stores, text: str, now: datetime, is_alive: Callable[[Worker], bool | None]
 ) -> tuple[Task, Explanation]:
     """Why the task isn't moving. `is_alive` tells None for a worker on another host."""
+    from abathur.domain.explain import Facts, explain
+
     task = get_task(stores, text)
     attempt = stores.attempts.get(task.id, task.attempt_count)
     last = stores.attempts.last_event(task.id, task.attempt_count)
@@ -195,6 +201,8 @@ DEFAULT_ESTIMATE_SECONDS = 600.0
 
 def execution_plan(stores: Stores, ids: Collection[str] | None = None) -> ExecutionPlan:
     """For all unfinished tasks, or the given ones. Finished tasks are left out."""
+    from abathur.domain import graph
+
     tasks = {task.id: task for task in all_tasks(stores, ids) if not task.status.is_final}
     waits_for = _graph(tasks, stores.graph.edges(tasks))
     weights = {

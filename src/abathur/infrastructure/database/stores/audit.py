@@ -24,8 +24,8 @@ class SqlAudit:
         )
 
     def of_task(self, task_id: str, limit: int = 1000) -> Sequence[AuditEntry]:
-        rows = self._session.fetch("audit_of_task", task_id=task_id, limit=limit)
-        return [audit_of(row) for row in rows]
+        newest_first = self._session.fetch("audit_of_task", task_id=task_id, limit=limit)
+        return [audit_of(row) for row in reversed(newest_first)]
 
     def recent(self, limit: int, after_id: int = 0) -> Sequence[AuditEntry]:
         rows = self._session.fetch("audit_recent", limit=limit, after_id=after_id)

@@ -42,7 +42,7 @@ VALUES (:timestamp, :task_id, :actor, :action_type, :action_data);
 
 -- name: audit_of_task
 SELECT id, timestamp, task_id, actor, action_type, action_data FROM audit
-WHERE task_id = :task_id ORDER BY id LIMIT :limit;
+WHERE task_id = :task_id ORDER BY id DESC LIMIT :limit;
 
 -- name: audit_recent
 SELECT id, timestamp, task_id, actor, action_type, action_data FROM (

@@ -1,3 +1,5 @@
+"""One grammar for durations and times, wherever they are written."""
+
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -5,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from abathur.cli.times import parse_duration, parse_time
+from abathur.domain.times import moment, parse_duration, parse_time, seconds, whole_seconds
 from abathur.domain.errors import InvalidInputError
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -22,6 +24,10 @@ NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
         ("1h 30m", 5400),
         (" 2D ", 172_800),
         ("1w", 604_800),
+        ("1.5h", 5400),
+        ("5 m", 300),
+        ("1.1m", 66),
+        ("2000ms", 2),
         ("0", 0),
     ],
 )
@@ -29,10 +35,20 @@ def test_durations_as_people_write_them(text: str, seconds: int) -> None:
     assert parse_duration(text, "estimate") == seconds
 
 
-@pytest.mark.parametrize("text", ["", "soon", "-5", "1.5h", "h", "10 minutes", "٣m", "²", "1h,2m"])
+@pytest.mark.parametrize(
+    "text", ["", "soon", "-5", "1.", ".5h", "1500ms", "h", "10 minutes", "٣m", "²", "1h,2m"]
+)
 def test_what_is_no_duration_is_named(text: str) -> None:
     with pytest.raises(InvalidInputError, match=r"^estimate: `.*` isn't a duration; write"):
         parse_duration(text, "estimate")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("0.5", 0.5), ("250ms", 0.25), ("1s 250ms", 1.25), ("1m30", None)]
+)
+def test_settings_may_be_fractions(text: str, found: float | None) -> None:
+    assert seconds(text) == found
+    assert whole_seconds(text) is None
 
 
 @given(st.text())
@@ -69,9 +85,14 @@ def test_times_are_iso_with_a_zone_or_relative(text: str, time: datetime) -> Non
         ("0001-01-01T00:00:00+10:00", "isn't a time"),
         ("+999999999w", "isn't a time"),
         ("+soon", "isn't a duration"),
+        ("+", "isn't a duration"),
         ("", "isn't a time"),
     ],
 )
 def test_bad_times_are_named(text: str, problem: str) -> None:
     with pytest.raises(InvalidInputError, match=f"^deadline: `.*` {problem}"):
         parse_time(text, "deadline", NOW)
+
+
+def test_a_plan_may_give_a_time_without_a_zone_for_others_to_judge() -> None:
+    assert moment(" 2030-01-31 ", NOW) == datetime(2030, 1, 31)  # noqa: DTZ001

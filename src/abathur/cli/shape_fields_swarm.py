@@ -1,0 +1,205 @@
+"""The fields of what the commands about the project and its swarm print; see `shape_fields`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+Fields = Mapping[str, tuple[str, str]]
+
+INITIALIZED: Final[Fields] = {
+    "root": ("string", "the project's folder"),
+    "created": ("string[]", "the files that were made"),
+    "unchanged": ("boolean", "true when all of it was there already"),
+}
+
+PLANNED: Final[Fields] = {
+    "name": ("string", "its name in the plan"),
+    "created": ("boolean", "false when it was queued before"),
+    "task": ("Task", "the task, new or known"),
+}
+
+APPLIED: Final[Fields] = {
+    "plan": ("string", "the plan's name"),
+    "dry_run": ("boolean", "true when nothing was written"),
+    "created": ("integer", "how many tasks are new"),
+    "unchanged": ("integer", "how many were queued before"),
+    "tasks": ("Planned[]", "all tasks of the plan"),
+    "batches": ("string[][]", "names; the tasks of a batch can run at the same time"),
+    "critical_path": ("string[]", "names of the chain that takes longest"),
+    "critical_seconds": ("number", "what that chain takes; 600 for a task without an estimate"),
+}
+
+SWARM_EVENT: Final[Fields] = {
+    "kind": (
+        "string",
+        "swarm_started, swarm_stopping, swarm_stopped, task_claimed, agent_started, agent_event, "
+        "attempt_ended, task_waits, task_taken_back, work_salvaged, landing_started, "
+        "landing_refused, task_completed, task_failed, task_cancelled or warning",
+    ),
+    "at": ("time", "when it happened"),
+    "text": ("string", "one line for a person"),
+    "task_id": ("string?", "the task that it is about"),
+    "summary": ("string", "that task's summary"),
+    "attempt": ("integer?", "number of the attempt"),
+    "agent_type": ("string", "that task's kind of agent"),
+    "data": ("object", "more, by kind; for agent_event what the agent's program told"),
+}
+
+SWARM_RESULT: Final[Fields] = {
+    "kind": ("string", "always `result`: the last line"),
+    "completed": ("integer", "how many tasks this swarm brought to an end"),
+    "failed": ("integer", "how many of them failed"),
+    "cancelled": ("integer", "how many of them were cancelled"),
+    "stopped_by": ("string", "idle, limit, signal or request"),
+    "seconds": ("number", "how long the swarm ran"),
+    "scheduled": ("integer", "how many tasks wait for their time"),
+    "next_due": ("time?", "when the first of them can start"),
+    "lost_events": ("integer", "events that weren't printed because nobody read fast enough"),
+}
+
+WORKER: Final[Fields] = {
+    "id": ("string", "its id, a UUID"),
+    "host": ("string", "the machine that it runs on"),
+    "pid": ("integer", "its process there"),
+    "alive": ("boolean?", "whether that process lives; null when it is on another machine"),
+    "max_agents": ("integer", "how many agents it runs at once"),
+    "started_at": ("time", "when it began"),
+    "heartbeat_at": ("time", "its last sign of life"),
+    "lease_until": ("time", "without another one it counts as dead from then on"),
+    "stop_requested_at": ("time?", "when it was asked to stop"),
+}
+
+LAST_EVENT: Final[Fields] = {
+    "kind": ("string", "as in Event"),
+    "text": ("string", "one line for a person"),
+}
+
+RUNNING: Final[Fields] = {
+    "task": ("Task", "the task"),
+    "attempt": ("Attempt?", "the attempt under way"),
+    "last_event": ("LastEvent?", "what the agent did last"),
+    "last_event_at": ("time?", "when that was"),
+}
+
+COUNTS: Final[Fields] = {
+    "running": ("integer", "tasks that agents work on or that land"),
+    "ready": ("integer", "tasks that could start"),
+    "pending": ("integer", "tasks that wait for their time"),
+    "blocked": ("integer", "tasks that wait for others"),
+    "completed": ("integer", "tasks that have landed"),
+    "failed": ("integer", "tasks that won't be tried again"),
+    "cancelled": ("integer", "tasks that nobody wants any more"),
+}
+
+SWARM_STATUS: Final[Fields] = {
+    "idle": ("boolean", "nothing runs, lands, could start or waits for another try"),
+    "counts": ("Counts", "how many tasks there are, by status"),
+    "next_due": ("time?", "when the first pending task can start"),
+    "workers": ("Worker[]", "the swarms that haven't signed off"),
+    "running": ("Running[]", "tasks under way"),
+    "landings": ("Landing[]", "those under way or waiting"),
+}
+
+STOPPED: Final[Fields] = {
+    "workers": ("string[]", "ids of the swarms that were asked to stop"),
+    "stopped": ("boolean", "true when they have stopped, false with --no-wait"),
+}
+
+CHECK: Final[Fields] = {
+    "name": ("string", "what was looked at"),
+    "verdict": ("string", "ok, warn or fail"),
+    "text": ("string", "what was found"),
+    "remedy": ("string", "what to do; empty when it is ok"),
+}
+
+DIAGNOSIS: Final[Fields] = {
+    "ok": ("boolean", "false when a check failed; then the exit code is 1"),
+    "checks": ("Check[]", "in an order in which to put things right"),
+}
+
+DATABASE_CHECK: Final[Fields] = {
+    "ok": ("boolean", "false when there are problems; then the exit code is 1"),
+    "problems": ("string[]", "what is wrong, one each"),
+}
+
+BACKUP: Final[Fields] = {
+    "path": ("string", "the copy"),
+    "size": ("integer", "its size in bytes"),
+}
+
+DATABASE_INFO: Final[Fields] = {
+    "path": ("string", "the database file"),
+    "size": ("integer", "its size in bytes"),
+    "wal_size": ("integer", "size of the write-ahead log beside it, in bytes"),
+    "sqlite_version": ("string", "the SQLite that opened it"),
+    "schema_version": ("integer", "how many migrations it has seen"),
+    "journal_mode": ("string", "wal, unless something is wrong"),
+    "rows": ("object", "how many rows each table has"),
+}
+
+SUITE: Final[Fields] = {
+    "ran": ("integer", "how many tests"),
+    "passed": ("boolean", "whether all of them passed"),
+    "verdict": ("string", "the last word of the test program"),
+}
+
+SUITES: Final[Fields] = {
+    "before": ("Suite", "before the agents began"),
+    "after": ("Suite", "when all had landed"),
+}
+
+DEMO_TASK: Final[Fields] = {
+    "name": ("string", "its name in the backlog"),
+    "id": ("string", "the task"),
+    "status": ("string", "its status at the end"),
+    "attempts": ("integer", "how many attempts it took"),
+    "landings": ("string[]", "how each of its landings ended, oldest first"),
+}
+
+DEMO: Final[Fields] = {
+    "ok": ("boolean", "false when anything wasn't as promised; then the exit code is 1"),
+    "problems": ("string[]", "what wasn't as promised"),
+    "path": ("string", "the repository that was made"),
+    "seconds": ("number", "how long it took"),
+    "tests": ("Suites", "the repository's tests"),
+    "tasks": ("DemoTask[]", "the tasks of the backlog"),
+    "history": ("string[]", "the lines of its git log, newest first"),
+}
+
+SHAPES: Final[Mapping[str, Fields]] = {
+    "Initialized": INITIALIZED,
+    "Applied": APPLIED,
+    "Planned": PLANNED,
+    "SwarmEvent": SWARM_EVENT,
+    "SwarmResult": SWARM_RESULT,
+    "SwarmStatus": SWARM_STATUS,
+    "Counts": COUNTS,
+    "Worker": WORKER,
+    "Running": RUNNING,
+    "LastEvent": LAST_EVENT,
+    "Stopped": STOPPED,
+    "Diagnosis": DIAGNOSIS,
+    "Check": CHECK,
+    "DatabaseCheck": DATABASE_CHECK,
+    "Backup": BACKUP,
+    "DatabaseInfo": DATABASE_INFO,
+    "Demo": DEMO,
+    "DemoTask": DEMO_TASK,
+    "Suites": SUITES,
+    "Suite": SUITE,
+}
+
+COMMAND_SHAPES: Final[Mapping[str, str]] = {
+    "init": "Initialized",
+    "plan apply": "Applied",
+    "plan show": "Schedule",
+    "swarm start": "SwarmEvent, one on each line, and a SwarmResult on the last",
+    "swarm status": "SwarmStatus",
+    "swarm stop": "Stopped",
+    "doctor": "Diagnosis",
+    "db check": "DatabaseCheck",
+    "db backup": "Backup",
+    "db info": "DatabaseInfo",
+    "demo": "Demo",
+}
