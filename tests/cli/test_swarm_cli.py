@@ -48,12 +48,12 @@ def test_what_is_scheduled_for_later_is_not_waited_for(abathur: Abathur) -> None
     first = abathur.submit("Later", "--not-before", "2040-01-31T18:00Z")
     abathur.submit("After that", "-p", first)
     alone = abathur.ok("swarm", "start", "--until-idle").splitlines()[-1]
-    assert "; nothing is left to do now; 1 task scheduled for later, it can start at 20" in alone
+    assert "; nothing is left to do now; 1 task waits for its time, 2040-0" in alone
     abathur.submit("Later still", "--not-before", "2041-01-31T18:00Z")
     both = abathur.ok("swarm", "start", "--until-idle").splitlines()[-1]
-    assert "now; 2 tasks scheduled for later, the first can start at 2040-0" in both
+    assert "now; 2 tasks wait for their time, the first until 2040-0" in both
     status = abathur.ok("swarm", "status").splitlines()[-1]
-    assert status.startswith("2 tasks scheduled for later; the first can start at 2040-0")
+    assert status.startswith("2 tasks wait for their time, the first until 2040-0")
 
 
 def test_programs_get_events_and_the_result(abathur: Abathur) -> None:

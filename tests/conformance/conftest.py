@@ -168,6 +168,9 @@ class Queue:
         )
 
     async def conclude(self, claimed: Landing, merge: str | None = "merge") -> Concluded:
+        """Announced first, as a lander does; once more does no harm."""
+        if merge is not None:
+            claimed = await self.announce(claimed, merge)
         return await self.db.write(
             landing.conclude, claimed, self.proof(claimed, merge), detail=None, now=self.now
         )

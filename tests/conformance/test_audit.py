@@ -138,7 +138,8 @@ async def test_every_way_through_the_queue_is_in_the_trail(queue: Queue) -> None
     """The steps of the walk above, in an order that surely goes everywhere."""
     names = (
         "submit,submit behind,fail,wait,succeed,refuse,succeed,conclude,submit later,wait,die,"
-        "wait,adopt,release,cancel,retry,submit,fail,fail,fail,wait,fail,fail,fail,wait,fail,retry"
+        "wait,adopt,release,cancel,retry,submit,fail,fail,fail,wait,fail,fail,fail,wait,fail,retry,"
+        "fail,fail,fail,wait,fail,fail,fail,wait,fail,fail,fail,wait,fail,fail,fail,wait,retry"
     )
     await walk(queue, [(name, 1) for name in names.split(",")])
     told = {entry.action_type for entry in await queue.audit()}

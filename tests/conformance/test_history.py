@@ -355,14 +355,16 @@ class History(RuleBasedStateMachine):
                 self.run(self.queue.retry(row))
             return
         revived = {one.id for one in self.run(self.queue.retry(row))}
-        taken_along = [other for other in self.tasks if other.cancelled_by is task]
         self.revive(task)
-        expected = {task.id}
-        for other in sorted(taken_along, key=lambda one: one.depth):
-            if not any(need.status in DEAD for need in other.needs):
-                expected.add(other.id)
-                self.revive(other)
-        assert revived == expected
+        expected = [task]
+        for other in sorted(self.tasks, key=lambda one: one.depth):
+            was_taken_along = other.status is S.CANCELLED and other.cancelled_by is not None
+            waits_for_revived = any(need in expected for need in other.needs)
+            if was_taken_along and waits_for_revived:
+                if not any(need.status in DEAD for need in other.needs):
+                    expected.append(other)
+                    self.revive(other)
+        assert revived == {one.id for one in expected}
 
     def revive(self, task: Known) -> None:
         task.retries = task.reworks = task.losses = 0

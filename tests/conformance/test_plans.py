@@ -25,7 +25,6 @@ BY_INDEX = {
     "tasks_held": "tasks_leased (status=? AND worker_id=?)",
     "tasks_expired": "(status=?)",
     "tasks_by_key": "sqlite_autoindex_tasks_2 (idempotency_key=?)",
-    "tasks_cancelled_by": "tasks_by_canceller (cancelled_by=?)",
     "audit_of_task": "audit_by_task (task_id=?)",
     "agents_end_of_task": "agents_by_task (task_id=?)",
     "landings_claim": "SEARCH o USING INDEX landings_open (target=?)",

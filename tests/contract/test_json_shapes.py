@@ -202,7 +202,7 @@ def listed(lines: str) -> str:
 
 def problems_of(printed: Mapping[str, str]) -> list[str]:
     """By the documented shape; that of a line holds for each of them."""
-    found = []
+    found: list[str] = []
     for command, text in printed.items():
         kind = COMMAND_SHAPES[command].replace(", one on each line", "[]")
         found += problems(json.loads(text), kind, command)

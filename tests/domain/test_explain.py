@@ -197,12 +197,31 @@ def test_a_failed_task_tells_why_and_where_to_look(
         "transcript of attempt 4: /log/4",
         "work of attempt 4: git show refs/x",
     )
-    assert found.next_step == "Mend the cause, then run `abathur task retry t-1`."
+    assert found.next_step == (
+        "`abathur logs t-1` shows what the agent did. Mend the cause, then run "
+        "`abathur task retry t-1`."
+    )
+
+
+def test_a_task_that_failed_with_retries_left_says_why_they_did_not_help(why: Make) -> None:
+    found = why(S.FAILED, {"attempt_count": 2, "rework_count": 1, "error_message": "conflict"})
+    assert found.details == (
+        "0 of 3 retries spent",
+        "landing sent its work back 1 time, which spends no retry but has its own limit",
+    )
+    assert why(S.FAILED, {"max_retries": 0}).details == ("it has no retries",)
+
+
+def test_what_was_said_on_cancelling_is_told_once(why: Make, make_task: Make) -> None:
+    found = why(S.CANCELLED, {"error_message": "not needed"})
+    assert found.summary == "It was cancelled: not needed."
+    cause = make_task(id="t-0", status=S.CANCELLED, error_message="cancelled on request")
+    assert why(S.CANCELLED, cancelled_by=cause).details == ("that one was cancelled on request",)
 
 
 def test_a_task_cancelled_on_request_tells_the_reason(why: Make) -> None:
     found = why(S.CANCELLED, {"error_message": "cancelled on request"})
-    assert found.summary == "It was cancelled: cancelled on request."
+    assert found.summary == "It was cancelled on request."
     assert found.next_step == "Run `abathur task retry t-1` to queue it again."
 
 

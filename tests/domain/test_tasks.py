@@ -153,7 +153,7 @@ def test_a_long_word_is_cut_where_it_must_be() -> None:
 
 
 @settings(max_examples=150)
-@given(st.text(max_size=400).filter(str.strip))
+@given(st.text(st.characters(exclude_characters="\0"), max_size=400).filter(str.strip))
 def test_every_prompt_has_a_summary_of_one_line(prompt: str) -> None:
     summary = NewTask(prompt=prompt).summary
     assert 1 <= len(summary) <= MAX_SUMMARY

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from abathur.domain.times import moment, parse_duration, parse_time, seconds, whole_seconds
 from abathur.domain.errors import InvalidInputError
+from abathur.domain.times import moment, parse_duration, parse_time, seconds, whole_seconds
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 

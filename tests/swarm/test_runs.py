@@ -210,3 +210,17 @@ async def test_a_task_scheduled_for_later_does_not_keep_a_swarm_from_being_idle(
     result = await world.run_until_idle()
     assert (result.completed, result.stopped_by) == (0, "idle")
     assert (await world.task(task)).status == "pending"
+
+
+async def test_tasks_of_the_same_name_that_start_together_get_branches_of_their_own(
+    world: Any,
+) -> None:
+    tasks = [
+        await world.submit("The same name", [{"write": {"path": f"{index}", "text": "x\n"}}])
+        for index in range(3)
+    ]
+    await world.run_until_idle()
+    attempts = [await world.attempts(task) for task in tasks]
+    assert [outcomes(each) for each in attempts] == [["succeeded"]] * 3
+    assert len({each[0].branch for each in attempts}) == 3
+    await world.assert_sound()

@@ -9,7 +9,7 @@ import click
 
 from abathur import bootstrap
 from abathur.cli import output
-from abathur.cli.context import json_option, project, run
+from abathur.cli.context import json_option, queue, run
 from abathur.cli.exit_codes import BAD_ANSWER, OK
 from abathur.cli.text import clean
 from abathur.domain.errors import InvalidInputError, NotFoundError
@@ -99,7 +99,7 @@ def _size(count: int) -> str:
 
 def _existing() -> bootstrap.Project:
     """Opening makes a database that isn't there; one to be looked after has to be."""
-    found = project()
+    found = queue()
     if not found.database.is_file():
         raise NotFoundError(f"there is no database {found.database}; `abathur init` makes one")
     return found

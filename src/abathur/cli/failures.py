@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from abathur.cli.output import say
 from abathur.cli.text import clean
 from abathur.domain.errors import AbathurError, PlanError
 
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 VERBOSE = frozenset({"-v", "--verbose"})
 
 
@@ -71,7 +73,10 @@ def _usage(error: click.UsageError) -> str:
 
 def _os_error(error: OSError) -> str:
     reason = (error.strerror or str(error) or type(error).__name__).lower()
-    return f"{error.filename}: {reason}" if error.filename else reason
+    told = f"{error.filename}: {reason}" if error.filename else reason
+    if isinstance(error, PermissionError):
+        return f"{told}; check its owner and permissions"
+    return f"{told}; free some, then try again" if error.errno in NO_SPACE else told
 
 
 def _wants_json(args: Sequence[str]) -> bool:

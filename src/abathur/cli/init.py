@@ -8,9 +8,11 @@ from pathlib import Path
 import click
 
 from abathur import bootstrap
+from abathur.bootstrap import Project
 from abathur.cli import output
 from abathur.cli.context import app, json_option, run
 from abathur.cli.text import clean
+from abathur.domain.settings import Settings
 
 NEXT_STEPS = (
     ("abathur doctor", "check that the agents' programs are there"),
@@ -43,6 +45,11 @@ def init(as_json: bool) -> None:
 async def _init(start: Path, database: Path | None) -> Initialized:
     # From within a worktree this is the main folder; without a commit it's an error.
     repository = await bootstrap.open_repository(start)
+    queue = database or repository.root / bootstrap.FOLDER / "abathur.db"
+    if queue.exists():
+        # One that can't be used is told before anything is made beside it.
+        async with bootstrap.open_database(Project(repository.root, Settings(), queue)):
+            pass
     made = list(bootstrap.make_project_files(repository.root))
     project = bootstrap.load_project(repository.root, database=database)
     is_new = not project.database.exists()

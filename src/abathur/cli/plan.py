@@ -75,7 +75,8 @@ def _content(file: str) -> bytes:
             return sys.stdin.buffer.read()
         return Path(file).read_bytes()
     except OSError as error:
-        raise InvalidInputError(f"{file}: can't be read: {error.strerror}") from error
+        reason = (error.strerror or "").lower()
+        raise InvalidInputError(f"{file} can't be read ({reason}); check its name") from error
 
 
 class _OnlyTried(Exception):

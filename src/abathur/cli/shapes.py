@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
-def pick(shape: fields.Fields, thing: object, **instead: Any) -> Json:
+def pick(shape: swarm_fields.Fields, thing: object, **instead: Any) -> Json:
     """The thing's attributes with the shape's names; `instead` are made by the caller."""
     return {
         name: instead[name] if name in instead else _plain(getattr(thing, name)) for name in shape

@@ -21,10 +21,9 @@ from abathur.cli.live_board import elapsed
 from abathur.cli.live_view import View, make_view
 from abathur.cli.swarm_status import status
 from abathur.cli.swarm_stop import stop
-from abathur.cli.text import iso, local
+from abathur.cli.text import iso, waiting
 from abathur.domain.errors import DatabaseError
 from abathur.domain.tasks import TaskStatus
-from abathur.domain.wording import count
 from abathur.services.reading import swarm_status
 
 if TYPE_CHECKING:
@@ -120,9 +119,8 @@ def _summary(ending: Ending) -> str:
 def _later(ending: Ending) -> str:
     if not ending.scheduled or ending.next_due is None:
         return ""
-    tasks = count(ending.scheduled, "task")
-    first = "it" if ending.scheduled == 1 else "the first"
-    return f" now; {tasks} scheduled for later, {first} can start at {local(ending.next_due)}"
+    now_only = " now" if ending.result.stopped_by == "idle" else ""
+    return f"{now_only}; {waiting(ending.scheduled, ending.next_due)}"
 
 
 def _plain(ending: Ending) -> dict[str, Any]:

@@ -12,14 +12,13 @@ import click
 from abathur import bootstrap
 from abathur.bootstrap import Project
 from abathur.cli import output
-from abathur.cli.context import json_option, now, project, read, run
+from abathur.cli.context import json_option, now, queue, read, run
 from abathur.cli.exit_codes import OK
 from abathur.cli.live_board import elapsed, row_of
 from abathur.cli.live_view import SHOWN_FIRST, LiveView, counts_line, terminal
 from abathur.cli.output import Column, status_colour
-from abathur.cli.text import age, clean, iso, local, short
+from abathur.cli.text import age, clean, iso, local, short, waiting
 from abathur.domain.tasks import TaskStatus
-from abathur.domain.wording import count
 from abathur.services.reading import swarm_status
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def status(watch: bool, as_json: bool) -> int:
         return OK
     # Ctrl-C is the way to end it.
     with suppress(KeyboardInterrupt):
-        run(_watch, project(), as_json)
+        run(_watch, queue(), as_json)
     return OK
 
 
@@ -109,8 +108,7 @@ def _lines(found: SwarmStatus) -> Iterator[str]:
     if not found.workers:
         yield "no swarm is running; `abathur swarm start` starts one"
     if found.next_due is not None:
-        tasks = count(found.counts[TaskStatus.PENDING], "task")
-        yield f"{tasks} scheduled for later; the first can start at {local(found.next_due)}"
+        yield waiting(found.counts[TaskStatus.PENDING], found.next_due)
 
 
 def _worker(worker: Worker, found: SwarmStatus) -> list[str]:

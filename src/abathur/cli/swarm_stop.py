@@ -12,8 +12,9 @@ import click
 from abathur import bootstrap
 from abathur.bootstrap import Project
 from abathur.cli import output
-from abathur.cli.context import json_option, now, project, run
+from abathur.cli.context import json_option, now, project, queue, run
 from abathur.cli.text import short
+from abathur.domain.errors import ConfigError
 from abathur.services.stopping import request_stop, still_live
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def stop(at_once: bool, no_wait: bool, as_json: bool) -> None:
 
     Work that doesn't finish is kept, and its task goes back to the queue.
     """
-    asked = run(_stop, project(), at_once, no_wait)
+    asked = run(_stop, _project(), at_once, no_wait)
     if as_json:
         output.write_json({"workers": [worker.id for worker in asked], "stopped": not no_wait})
     elif not asked:
@@ -42,6 +43,14 @@ def stop(at_once: bool, no_wait: bool, as_json: bool) -> None:
     else:
         done = "asked to stop" if no_wait else "stopped"
         output.write_lines([f"{done} {_named(worker)}" for worker in asked])
+
+
+def _project() -> Project:
+    """A configuration that was broken meanwhile must not keep a swarm from being stopped."""
+    try:
+        return project()
+    except ConfigError:
+        return queue()
 
 
 async def _stop(found: Project, at_once: bool, no_wait: bool) -> Sequence[Worker]:

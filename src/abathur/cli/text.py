@@ -107,6 +107,13 @@ def local(time: datetime) -> str:
     return f"{time.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
+def waiting(tasks: int, due: datetime) -> str:
+    """About tasks that nothing holds but the time."""
+    if tasks == 1:
+        return f"1 task waits for its time, {local(due)}"
+    return f"{tasks} tasks wait for their time, the first until {local(due)}"
+
+
 def short(task_id: str) -> str:
     """As much of an id as people need: ids made in one process differ within it."""
     return task_id[:SHORT_ID]

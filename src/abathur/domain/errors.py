@@ -115,6 +115,10 @@ class DirtyTargetError(GitError):
     """The target branch is checked out with uncommitted changes."""
 
 
+class BranchTakenError(GitError):
+    """The name of a new branch is in use."""
+
+
 class RefMovedError(GitError):
     """A compare-and-swap of a ref found another value than expected; nothing was changed."""
 

@@ -17,6 +17,7 @@ from abathur.domain.wording import clock, count, quote, span
 __all__ = ["Explanation", "Facts", "explain"]
 
 SHOWN_PREREQUISITES: Final = 10
+FINISHED: Final = "Nothing to do: it is finished."
 ENDED_BADLY: Final = frozenset({TaskStatus.FAILED, TaskStatus.CANCELLED})
 
 
@@ -29,7 +30,17 @@ def _name(task: Task) -> str:
 
 
 def _retries(task: Task) -> str:
-    return f"{task.retry_count} of {task.max_retries} retries spent"
+    if not task.max_retries:
+        return "it has no retries"
+    return f"{task.retry_count} of {count(task.max_retries, 'retry', 'retries')} spent"
+
+
+def _end(task: Task, verb: str = "is") -> str:
+    """How it ended and why, without saying twice that it was cancelled."""
+    reason = quote(task.error_message)
+    if reason.startswith(f"{task.status} "):
+        return f"was {reason}"
+    return f"{verb} {task.status}: {reason}"
 
 
 # Waiting for others
@@ -58,7 +69,7 @@ def _blocked(facts: Facts) -> Explanation:
 
 def _blocked_for_good(facts: Facts, dead: Task) -> Explanation:
     return Explanation(
-        f"It waits for {_name(dead)}, which is {dead.status}: {quote(dead.error_message)}.",
+        f"It waits for {_name(dead)}, which {_end(dead)}.",
         _unmet_details(facts),
         None,
         f"Run `abathur task retry {dead.id}`, or `abathur task cancel {facts.task.id}`.",
@@ -113,7 +124,9 @@ def _why_later(facts: Facts) -> str:
 
 
 def _ready(facts: Facts) -> Explanation:
-    details = [f"{count(facts.ahead, 'task')} ahead of it in the queue"]
+    details = [
+        f"{count(facts.ahead, 'task') if facts.ahead else 'nothing'} ahead of it in the queue"
+    ]
     if facts.task.attempt_count:
         details.append(f"attempts so far: {facts.task.attempt_count}")
     if facts.task.error_message:
@@ -143,6 +156,7 @@ def _completed(facts: Facts) -> Explanation:
     elif proof.merge_commit is None:
         text = f"It is completed: there was nothing to land on {proof.target}."
         details = [f"the work commit {proof.work_commit[:12]} has the tree that it started from"]
+        return Explanation(text, tuple(details), None, FINISHED)
     else:
         text = (
             f"It is completed: {proof.target} contains its work "
@@ -151,19 +165,27 @@ def _completed(facts: Facts) -> Explanation:
         details = [f"work commit {proof.work_commit}", f"checked {clock(proof.checked_at)}"]
     if facts.landing and facts.landing.detail:
         details.append(quote(facts.landing.detail))
-    return Explanation(text, tuple(details), None, "Nothing to do: it is finished.")
+    return Explanation(text, tuple(details), None, FINISHED)
 
 
 def _failed(facts: Facts) -> Explanation:
     task = facts.task
     attempts = count(task.attempt_count, "attempt")
-    details = [_retries(task), *_kept(facts)]
+    details = [_retries(task), *_rework(task), *_kept(facts)]
+    look = f"`abathur logs {task.id}` shows what the agent did. " if facts.attempt else ""
     return Explanation(
         f"It failed after {attempts}: {quote(task.error_message)}.",
         tuple(details),
         None,
-        f"Mend the cause, then run `abathur task retry {task.id}`.",
+        f"{look}Mend the cause, then run `abathur task retry {task.id}`.",
     )
+
+
+def _rework(task: Task) -> list[str]:
+    """Or one would wonder why it failed with retries left."""
+    times = count(task.rework_count, "time")
+    told = f"landing sent its work back {times}, which spends no retry but has its own limit"
+    return [told] if task.rework_count else []
 
 
 def _kept(facts: Facts) -> list[str]:
@@ -183,13 +205,13 @@ def _cancelled(facts: Facts) -> Explanation:
     task, cause = facts.task, facts.cancelled_by
     retry = f"Run `abathur task retry {task.id}` to queue it again."
     if cause is None:
-        text = f"It was cancelled: {quote(task.error_message)}."
+        text = f"It {_end(task, 'was')}."
         return Explanation(text, tuple(_kept(facts)), None, retry)
     if cause.status in ENDED_BADLY:
         retry = f"Run `abathur task retry {cause.id}`: it brings this one back too."
     return Explanation(
         f"It was cancelled with {_name(cause)}, for which it waited.",
-        (f"that one is {cause.status}: {quote(cause.error_message)}",)
+        (f"that one {_end(cause)}",)
         if cause.status in ENDED_BADLY
         else (f"that one is {cause.status} now",),
         None,

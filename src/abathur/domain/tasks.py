@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -99,6 +100,8 @@ class NewTask:
     def __post_init__(self) -> None:
         if not self.prompt.strip():
             raise InvalidInputError("prompt: it is empty; say what the agent shall do")
+        if "\0" in self.prompt + self.summary:
+            raise InvalidInputError("prompt: it holds a NUL character; take it out")
         object.__setattr__(self, "summary", checked_summary(self.summary, self.prompt))
         object.__setattr__(self, "prerequisites", tuple(dict.fromkeys(self.prerequisites)))
         _check_agent_type(self.agent_type)
@@ -107,10 +110,9 @@ class NewTask:
         _check_range("timeout", self.max_execution_timeout_seconds, 1, 30 * 86_400)
         if self.estimated_duration_seconds is not None:
             _check_range("estimate", self.estimated_duration_seconds, 1, 365 * 86_400)
-        _check_aware("deadline", self.deadline)
-        _check_aware("not_before", self.not_before)
-        if not isinstance(self.input_data, Mapping):
-            raise InvalidInputError('input_data: a JSON object is needed, like {"key": 1}')
+        _check_time("deadline", self.deadline)
+        _check_time("not_before", self.not_before)
+        _check_json(self.input_data)
 
 
 def checked_summary(summary: str, prompt: str) -> str:
@@ -147,9 +149,24 @@ def _check_range(name: str, value: int, low: int, high: int) -> None:
         raise InvalidInputError(f"{name}: {value!r} isn't a whole number from {low} to {high}")
 
 
-def _check_aware(name: str, value: datetime | None) -> None:
-    if value is not None and value.tzinfo is None:
+def _check_time(name: str, value: datetime | None) -> None:
+    if value is None:
+        return
+    if value.tzinfo is None:
         raise InvalidInputError(f"{name}: the time needs a zone, like 2030-01-31T18:00:00Z")
+    try:
+        value.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidInputError(f"{name}: {value} is beyond the calendar") from error
+
+
+def _check_json(input_data: JsonObject) -> None:
+    if not isinstance(input_data, Mapping):
+        raise InvalidInputError('input_data: a JSON object is needed, like {"key": 1}')
+    try:
+        json.dumps(dict(input_data), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInputError(f"input_data: it can't be written as JSON: {error}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 import sys
@@ -91,6 +92,9 @@ async def _program(root: Path, spec: AgentSpec, versions: dict[str, str | None])
     except AbathurError as error:
         return Program(agent_type=spec.agent_type, runtime=spec.runtime, problem=str(error))
     name = command.argv[0]
+    if Path(name).is_absolute() and not os.access(name, os.X_OK):
+        problem = f"program `{name}` doesn't exist or can't be executed; install or correct it"
+        return Program(agent_type=spec.agent_type, runtime=spec.runtime, problem=problem)
     if spec.runtime not in OWN_PROGRAMS and name not in versions:
         versions[name] = await _version(command)
     return Program(

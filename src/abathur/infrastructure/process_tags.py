@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,13 +31,22 @@ class Hunt:
     A process that drops its environment, its session and its parents is found by none of these.
     """
 
-    def __init__(self, tags: Mapping[str, str], session: int | None = None) -> None:
+    def __init__(self, tags: Mapping[str, str]) -> None:
         self._needles = [os.fsencode(f"\0{name}={value}\0") for name, value in tags.items()]
-        self.session = session
+        self._session: int | None = None
+        self._is_leader_gone: Callable[[], bool] = lambda: False
+
+    def follow(self, leader: int, is_gone: Callable[[], bool]) -> None:
+        """Hunt the session of this process too. `is_gone` tells whether it has been waited for."""
+        self._session = leader
+        self._is_leader_gone = is_gone
 
     def find(self) -> list[psutil.Process]:
         """The living ones, never ourselves. Other users' processes can't be read and aren't."""
         pids = set(psutil.pids()) - {os.getpid()}
+        if self._session in pids and self._is_leader_gone():
+            # Its number is in new hands, which the kernel allows only when its session is empty.
+            self._session = None
         marked = {pid for pid in pids if self._is_marked(pid)}
         if marked:
             marked |= _descendants(marked, pids)
@@ -50,7 +59,7 @@ class Hunt:
 
     def _is_marked(self, pid: int) -> bool:
         with suppress(OSError):
-            if self.session is not None and os.getsid(pid) == self.session:
+            if self._session is not None and os.getsid(pid) == self._session:
                 return True
         # No tags would mean every process of this machine.
         if not self._needles:

@@ -144,10 +144,10 @@ class _Program:
         finally:
             if started := result_of(starting):
                 self._transport = started[0]
-                self._hunt.session = started[0].get_pid()
+                self._hunt.follow(started[0].get_pid(), self._output.exited.is_set)
 
     def id(self) -> ProcessId:
-        return _identify(self._hunt.session or 0)
+        return _identify(self._transport.get_pid() if self._transport else 0)
 
     async def wait(self, stop: Stop) -> _Verdict:
         """Until the program exits, its output can't be taken, the time is up or `stop` is set."""

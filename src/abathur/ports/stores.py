@@ -143,10 +143,6 @@ class GraphStore(Protocol):
         """How many unfinished tasks wait directly for this one."""
         ...
 
-    def cancelled_by(self, task_id: str) -> Sequence[Task]:
-        """Tasks that this one's failing or cancelling took along."""
-        ...
-
 
 class AttemptStore(Protocol):
     def insert(self, attempt: Attempt) -> None: ...

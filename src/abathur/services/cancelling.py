@@ -78,10 +78,13 @@ def retry(stores: Stores, task_id: str, *, now: datetime, actor: str) -> Sequenc
         )
     _check_prerequisites(stores, task)
     revived = [_revive(stores, task, actor, now)]
-    waiting = sorted(stores.graph.cancelled_by(task_id), key=lambda t: t.dependency_depth)
-    for dependent in waiting:
-        if dependent.status is TaskStatus.CANCELLED and not _dead_ends(stores, dependent):
-            revived.append(_revive(stores, dependent, actor, now))
+    for parent in revived:  # it grows while it is walked
+        for dependent in stores.graph.dependents(parent.id):
+            # `cancelled_by` may name another end than the one mended last: any will do, as long
+            # as nothing dead is left below. Cancelled on request, a task stays cancelled.
+            was_taken_along = dependent.status is TaskStatus.CANCELLED and dependent.cancelled_by
+            if was_taken_along and not _dead_ends(stores, dependent):
+                revived.append(_revive(stores, dependent, actor, now))
     return revived
 
 

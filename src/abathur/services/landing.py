@@ -77,11 +77,20 @@ def conclude(
 ) -> Concluded:
     """Complete the task on the strength of a proof, and let go what waited for it."""
     current, task = _current(stores, landing)
+    _check_proof(current, proof)
     state = LandingState.LANDED if proof.merge_commit else LandingState.NOTHING_CHANGED
     ended = _end(stores, current, state, now, detail=detail, proof=proof)
     actor = actor_of(landing.worker_id or "")
     released = complete(stores, task, actor, now)
     return Concluded(ended, stores.tasks.get(task.id) or task, released)
+
+
+def _check_proof(landing: Landing, proof: Proof) -> None:
+    proven = (proof.target, proof.work_commit, proof.merge_commit)
+    if proven != (landing.target, landing.work_commit, landing.merge_commit):
+        raise IllegalTransitionError(
+            f"landing {landing.id} can't be concluded by a proof of other work: {proven}"
+        )
 
 
 def refuse(

@@ -9,7 +9,7 @@ from typing import Any
 
 from abathur.domain.agents import Agent
 from abathur.domain.audit import Action
-from abathur.domain.errors import NotFoundError
+from abathur.domain.errors import BranchTakenError, NotFoundError
 from abathur.domain.landing import Landing, LandingState
 from abathur.domain.leases import check_fence
 from abathur.domain.retry import Decision, RetryAction, RetryPolicy, decide
@@ -43,9 +43,11 @@ def _held(stores: Stores, holder: Holder) -> tuple[Task, Attempt]:
 def start(stores: Stores, /, holder: Holder, agent: Agent, now: datetime, **facts: Any) -> None:
     """Write down what the run is made of before its program starts. `facts` are attempt fields.
 
-    Raises `StaleFenceError`.
+    Raises `StaleFenceError`, and `BranchTakenError` when another attempt was given the branch:
+    of two that choose a name at the same moment, one has to choose again.
     """
     task, attempt = _held(stores, holder)
+    _check_branch(stores, attempt, facts.get("branch"))
     stores.attempts.save(replace(attempt, **facts))
     stores.workers.insert_agent(agent)
     placed = replace(
@@ -56,6 +58,12 @@ def start(stores: Stores, /, holder: Holder, agent: Agent, now: datetime, **fact
         last_updated_at=now,
     )
     trail.save(stores, Action.ATTEMPT_STARTED, task, placed, actor_of(holder.worker_id), now)
+
+
+def _check_branch(stores: Stores, attempt: Attempt, branch: str | None) -> None:
+    other = stores.attempts.on_branch(branch) if branch else None
+    if other and (other.task_id, other.number) != (attempt.task_id, attempt.number):
+        raise BranchTakenError(f"branch `{branch}` is that of attempt {other.number} of a task")
 
 
 def add_process(stores: Stores, holder: Holder, pid: int, pid_started_at: float) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from abathur.domain.errors import DirtyTargetError
+from abathur.domain.errors import AgentUnavailableError, DirtyTargetError
 from abathur.domain.runs import RunSpec
 from abathur.domain.tasks import Task
 from abathur.ports.stores import Stores, TaskFilter
@@ -42,7 +43,7 @@ def moving_targets(stores: Stores) -> set[str]:
 def _check_agent(parts: Parts, task: Task) -> None:
     spec = parts.resolve_agent(task.agent_type)
     runtime = parts.load_runtime(spec.runtime)
-    runtime.command(
+    command = runtime.command(
         RunSpec(
             task_id=task.id,
             attempt=1,
@@ -58,6 +59,13 @@ def _check_agent(parts: Parts, task: Task) -> None:
             settings=spec.settings,
         )
     )
+    # A relative one is looked up in the worktree, which isn't there yet.
+    program = Path(command.argv[0])
+    if program.is_absolute() and not os.access(program, os.X_OK):
+        raise AgentUnavailableError(
+            f"program `{program}` of agent type `{task.agent_type}` doesn't exist or can't be "
+            "executed; install it, or correct the configuration"
+        )
 
 
 async def _check_clean(parts: Parts, target: str) -> None:

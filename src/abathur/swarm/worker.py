@@ -10,7 +10,7 @@ from typing import Final
 
 from abathur.domain.agents import Agent, AgentSpec, AgentState
 from abathur.domain.briefing import briefing
-from abathur.domain.errors import AbathurError, DatabaseError, StaleFenceError
+from abathur.domain.errors import AbathurError, BranchTakenError, DatabaseError, StaleFenceError
 from abathur.domain.runs import Attempt, Command, Exit, Outcome, OutcomeKind, RunSpec
 from abathur.domain.settings import CommandSetting
 from abathur.domain.tasks import Task, TaskStatus
@@ -90,16 +90,29 @@ class Worker:
     async def _execute(self) -> Outcome:
         spec = self._parts.resolve_agent(self._run.task.agent_type)
         runtime = self._parts.load_runtime(spec.runtime)
-        place = await workspace.plan_workspace(self._parts, self._run.task, self._run.attempt)
-        run_spec = await self._run_spec(spec, place)
-        command = runtime.command(run_spec)
-        await self._record_start(spec, place, run_spec)
+        place, command = await self._prepare(spec, runtime)
         self._workspace = place
         await self._parts.repository.add_worktree(place.path, place.branch, place.start)
         failed = await self._set_up(place)
         if failed is not None:
             return failed
         return await self._run_agent(runtime, command, place)
+
+    async def _prepare(self, spec: AgentSpec, runtime: AgentRuntime) -> tuple[Workspace, Command]:
+        """Choose the place and record it. Others choose too: a name that was taken is avoided."""
+        taken: set[str] = set()
+        while True:
+            place = await workspace.plan_workspace(
+                self._parts, self._run.task, self._run.attempt, taken
+            )
+            run_spec = await self._run_spec(spec, place)
+            command = runtime.command(run_spec)
+            try:
+                await self._record_start(spec, place, run_spec)
+            except BranchTakenError:
+                taken.add(place.branch)
+            else:
+                return place, command
 
     async def _run_spec(self, spec: AgentSpec, place: Workspace) -> RunSpec:
         task, attempt = self._run.task, self._run.attempt
@@ -260,6 +273,9 @@ class Worker:
         if end.stopped:
             return self._stopped()
         outcome = runtime.outcome(end, recorder.events())
+        if outcome.kind is OutcomeKind.CANCELLED:
+            # Nobody here asked for it, so it is the agent's own doing.
+            return replace(outcome, kind=OutcomeKind.FAILED)
         if end.timed_out and outcome.kind is not OutcomeKind.SUCCEEDED:
             seconds = self._run.task.max_execution_timeout_seconds
             return replace(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,8 +38,13 @@ async def target_of(parts: Parts, task: Task) -> str:
     return target
 
 
-async def plan_workspace(parts: Parts, task: Task, attempt: Attempt) -> Workspace:
-    """Decide where the attempt will work. Makes nothing yet, so that it can be recorded first."""
+async def plan_workspace(
+    parts: Parts, task: Task, attempt: Attempt, taken: Collection[str] = ()
+) -> Workspace:
+    """Decide where the attempt will work. Makes nothing yet, so that it can be recorded first.
+
+    `taken` are names of branches that can't be used although they don't exist yet.
+    """
     target = await target_of(parts, task)
     tip = await parts.repository.resolve(f"refs/heads/{target}")
     if tip is None:
@@ -47,7 +52,7 @@ async def plan_workspace(parts: Parts, task: Task, attempt: Attempt) -> Workspac
             f"target branch `{target}` doesn't exist; make it with `git branch {target}`"
         )
     base, start = await _starting_point(parts, attempt.feedback, tip)
-    taken = await parts.repository.branches()
+    taken = {*await parts.repository.branches(), *taken}
     return Workspace(
         path=parts.worktrees / branches.worktree_name(task.id, attempt.number),
         branch=branches.task_branch(task.summary, attempt.started_at, taken),

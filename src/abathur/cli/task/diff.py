@@ -51,7 +51,7 @@ def diff(task_id: str, number: int | None, as_json: bool) -> None:
 
 
 async def _work(text: str, number: int | None) -> Work:
-    project = context.project()
+    project = context.queue()
     async with bootstrap.open_database(project) as db:
         attempt = await db.read(find_attempt, text, number)
     repository = await bootstrap.open_repository(project.root)

@@ -17,7 +17,6 @@ from abathur.cli.context import json_option
 from abathur.cli.target import resolve_target
 from abathur.cli.task.ids import complete
 from abathur.cli.text import clean, short
-from abathur.domain.times import parse_duration, parse_time
 from abathur.domain.errors import InvalidInputError
 from abathur.domain.tasks import (
     DEFAULT_AGENT_TYPE,
@@ -26,6 +25,7 @@ from abathur.domain.tasks import (
     NewTask,
     TaskSource,
 )
+from abathur.domain.times import parse_duration, parse_time
 
 if TYPE_CHECKING:
     from datetime import datetime

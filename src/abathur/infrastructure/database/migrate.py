@@ -40,6 +40,9 @@ RECORD: Final = """
 INSERT INTO schema_migrations (version, name, checksum, applied_at)
 VALUES (?, ?, ?, strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'))"""
 
+OLDER_TABLES: Final = frozenset({"tasks", "memory_entries", "document_index"})
+"""Any of them tells a file of an older version, also one whose making was broken off."""
+
 Applied = Sequence[tuple[int, str, str]]
 
 
@@ -128,7 +131,9 @@ def _is_current(schema: SchemaConnection, migrations: Sequence[Migration]) -> bo
 
 
 def _applied(schema: SchemaConnection) -> Applied:
-    if "schema_migrations" not in schema.tables():
+    # Older versions had a table of that name with other columns.
+    columns = schema.rows("SELECT name FROM pragma_table_info('schema_migrations')")
+    if not {("version",), ("name",), ("checksum",)}.issubset(columns):
         return []
     return schema.rows("SELECT version, name, checksum FROM schema_migrations ORDER BY version")
 
@@ -137,13 +142,13 @@ def _refuse_foreign(schema: SchemaConnection, done: Applied) -> None:
     tables = schema.tables()
     if done or not tables or tables == ["schema_migrations"]:
         return
-    if "tasks" in tables:
+    if OLDER_TABLES.intersection(tables):
         raise MigrationError(
             f"`{schema.where}` was made by an older Abathur and can't be used by this one; "
-            "it is left as it is: name another file"
+            "nothing was changed: move it away, or name another file with --db"
         )
     raise DatabaseCorruptError(
-        f"`{schema.where}` is a database of another program; name another file"
+        f"`{schema.where}` is a database of another program; name another file with --db"
     )
 
 
@@ -151,7 +156,7 @@ def _compare(schema: SchemaConnection, done: Applied, migrations: Sequence[Migra
     if done and done[-1][0] > len(migrations):
         raise DatabaseTooNewError(
             f"`{schema.where}` has schema {done[-1][0]}, this Abathur knows {len(migrations)}; "
-            "update Abathur or name another file"
+            "update Abathur, or name another file with --db"
         )
     for migration, (version, name, checksum) in zip(migrations, done, strict=False):
         if version != migration.version:

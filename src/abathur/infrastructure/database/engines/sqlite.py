@@ -107,11 +107,11 @@ def translate(error: apsw.Error, where: str, connection: Connection | None = Non
             return full(where)
         case apsw.NotADBError():
             return DatabaseCorruptError(
-                f"`{where}` isn't a SQLite database; move it away or name another file"
+                f"`{where}` isn't a SQLite database; move it away, or name another file with --db"
             )
         case apsw.CorruptError():
             return DatabaseCorruptError(
-                f"`{where}` is damaged ({error}); keep it, and go back to a backup beside it"
+                f"`{where}` is damaged ({error}); keep it, and put a backup in its place"
             )
         case apsw.ReadOnlyError() | apsw.PermissionsError() | apsw.CantOpenError():
             return cant_write(where, error, connection)
@@ -133,8 +133,9 @@ def full(where: str) -> DatabaseFullError:
 
 
 def read_only(where: str, error: Exception) -> DatabaseReadOnlyError:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
     return DatabaseReadOnlyError(
-        f"`{where}` or its folder can't be written ({error}); check their owner and permissions"
+        f"`{where}` or its folder can't be written ({reason}); check their owner and permissions"
     )
 
 

@@ -62,13 +62,15 @@ def _verify(partial: Path) -> None:
     connection = connect(where, busy_timeout=1, read_only=True)
     try:
         with translated(where, connection):
-            problems = connection.execute("PRAGMA quick_check(1)").fetchall()
+            ((problem,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
+    except DatabaseCorruptError:
+        problem = "it can't be read"
     finally:
         connection.close()
-    if problems != [("ok",)]:
+    if problem != "ok":
         raise DatabaseCorruptError(
-            f"the copy is damaged ({problems[0][0]}), so it was thrown away; "
-            "check the database with `abathur db check --full`"
+            f"the copy is damaged ({problem}), as the database is, so it was thrown away; "
+            "`abathur db check --full` tells more"
         )
 
 

@@ -36,6 +36,3 @@ class SqlGraph:
     def dependent_count(self, task_id: str) -> int:
         row = self._session.fetch_one("edges_dependent_count", id=task_id)
         return 0 if row is None else int(row["n"])
-
-    def cancelled_by(self, task_id: str) -> Sequence[Task]:
-        return [task_of(row) for row in self._session.fetch("tasks_cancelled_by", id=task_id)]

@@ -80,7 +80,7 @@ class SqlTasks:
 
     def select(self, where: TaskFilter) -> Sequence[Task]:
         rows = self._session.fetch(
-            "tasks_select",
+            "tasks_select" if where.status is None else "tasks_select_status",
             status=where.status,
             exclude_status=where.exclude_status,
             agent_type=where.agent_type,

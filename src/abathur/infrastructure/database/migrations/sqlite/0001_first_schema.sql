@@ -86,7 +86,6 @@ CREATE INDEX tasks_leased ON tasks (status, worker_id, lease_until)
 CREATE INDEX tasks_by_status ON tasks (status, id);
 CREATE INDEX tasks_by_parent ON tasks (parent_task_id) WHERE parent_task_id IS NOT NULL;
 CREATE INDEX tasks_by_feature_branch ON tasks (feature_branch) WHERE feature_branch IS NOT NULL;
-CREATE INDEX tasks_by_canceller ON tasks (cancelled_by) WHERE cancelled_by IS NOT NULL;
 
 CREATE TABLE task_dependencies (
   prerequisite_task_id TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,

@@ -49,6 +49,21 @@ WHERE (:after_id IS NULL OR t.id > :after_id)
   AND (:text IS NULL OR t.summary LIKE :text ESCAPE '\' OR t.prompt LIKE :text ESCAPE '\')
 ORDER BY t.id LIMIT :limit;
 
+-- The same for one status, so that its index serves.
+-- name: tasks_select_status
+SELECT t.*,
+  (SELECT json_group_array(prerequisite_task_id) FROM task_dependencies
+   WHERE dependent_task_id = t.id) AS prerequisites
+FROM tasks AS t
+WHERE t.status = :status AND t.id > coalesce(:after_id, '')
+  AND (:exclude_status IS NULL OR t.status <> :exclude_status)
+  AND (:agent_type IS NULL OR t.agent_type = :agent_type)
+  AND (:source IS NULL OR t.source = :source)
+  AND (:feature_branch IS NULL OR t.feature_branch = :feature_branch)
+  AND (:parent_task_id IS NULL OR t.parent_task_id = :parent_task_id)
+  AND (:text IS NULL OR t.summary LIKE :text ESCAPE '\' OR t.prompt LIKE :text ESCAPE '\')
+ORDER BY t.id LIMIT :limit;
+
 -- name: tasks_save
 UPDATE tasks SET
   status = :status, priority = :priority, result_data = :result_data,
@@ -140,6 +155,3 @@ ORDER BY dependent_task_id, prerequisite_task_id;
 -- name: edges_dependent_count
 SELECT count(*) AS n FROM task_dependencies AS d JOIN tasks AS t ON t.id = d.dependent_task_id
 WHERE d.prerequisite_task_id = :id AND t.status NOT IN ('completed', 'failed', 'cancelled');
-
--- name: tasks_cancelled_by
-SELECT * FROM tasks WHERE cancelled_by = :id ORDER BY id;
