@@ -99,7 +99,9 @@ async def land(queue: Queue, name: str) -> None:
 
 async def run(queue: Queue, name: str) -> None:
     for claimed in await queue.claim(1):
-        await queue.start(claimed, branch=f"b{claimed.attempt.number}", worktree_path="/w")
+        await queue.start(
+            claimed, branch=f"b/{claimed.task.id}/{claimed.attempt.number}", worktree_path="/w"
+        )
         if name == "succeed":
             await queue.succeed(claimed, result={"größe": [None, 1.5]})
         elif name != "die":
@@ -138,8 +140,7 @@ async def test_every_way_through_the_queue_is_in_the_trail(queue: Queue) -> None
     """The steps of the walk above, in an order that surely goes everywhere."""
     names = (
         "submit,submit behind,fail,wait,succeed,refuse,succeed,conclude,submit later,wait,die,"
-        "wait,adopt,release,cancel,retry,submit,fail,fail,fail,wait,fail,fail,fail,wait,fail,retry,"
-        "fail,fail,fail,wait,fail,fail,fail,wait,fail,fail,fail,wait,fail,fail,fail,wait,retry"
+        "wait,adopt,release,cancel,retry,submit,fail,fail,fail,wait,fail,fail,fail,wait,fail,retry"
     )
     await walk(queue, [(name, 1) for name in names.split(",")])
     told = {entry.action_type for entry in await queue.audit()}

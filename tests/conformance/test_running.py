@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from abathur.domain.audit import Action
-from abathur.domain.errors import IntegrityViolation, NotFoundError, StaleFenceError
+from abathur.domain.errors import (
+    BranchTakenError,
+    IntegrityViolation,
+    NotFoundError,
+    StaleFenceError,
+)
 from abathur.domain.landing import LandingState
 from abathur.domain.runs import EventKind, Outcome, OutcomeKind, RunEvent, Usage
 from abathur.domain.tasks import TaskStatus
@@ -310,3 +315,13 @@ async def test_a_dependant_for_later_becomes_pending_when_its_prerequisite_is_co
     await queue.complete_next()
     found = await queue.task(task)
     assert (found.status, found.not_before) == (TaskStatus.PENDING, later)
+
+
+async def test_two_attempts_can_not_be_given_the_same_branch(queue: Queue) -> None:
+    await queue.submit()
+    await queue.submit()
+    first, second = await queue.claim(2)
+    await queue.start(first, branch="task/same/1")
+    with pytest.raises(BranchTakenError, match="task/same/1"):
+        await queue.start(second, branch="task/same/1")
+    await queue.start(second, branch="task/same/2")
