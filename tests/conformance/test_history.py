@@ -360,10 +360,10 @@ class History(RuleBasedStateMachine):
         for other in sorted(self.tasks, key=lambda one: one.depth):
             was_taken_along = other.status is S.CANCELLED and other.cancelled_by is not None
             waits_for_revived = any(need in expected for need in other.needs)
-            if was_taken_along and waits_for_revived:
-                if not any(need.status in DEAD for need in other.needs):
-                    expected.append(other)
-                    self.revive(other)
+            is_free = not any(need.status in DEAD for need in other.needs)
+            if was_taken_along and waits_for_revived and is_free:
+                expected.append(other)
+                self.revive(other)
         assert revived == {one.id for one in expected}
 
     def revive(self, task: Known) -> None:
