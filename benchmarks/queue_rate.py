@@ -29,6 +29,9 @@ WRITES: Final[Mapping[str, int]] = {
     "report + land": WRITES_TO_LAND,
     "cycle": WRITES_TO_LAND + 2,
 }
+FEW: Final = 300
+MOST: Final = 1000
+"""Steps in a run; a single caller, who waits for the disk each time, does few."""
 PLAN: Final = 1000
 APART: Final = 96
 """Operations on connections of their own: more would take too long."""
@@ -43,7 +46,7 @@ class Timed:
 
 
 def measure(folder: Path, size: Size) -> Measured:
-    tapes = asyncio.run(_record(folder / "tape", size.pick(32, 1500)))
+    tapes = asyncio.run(_record(folder / "tape", size.pick(32, MOST)))
     plan = asyncio.run(_record_plan(folder / "plan-tape"))
     runs: list[dict[tuple[str, int], dict[str, float]]] = []
     for number in range(size.pick(1, 3)):
@@ -137,10 +140,10 @@ def _round(
 ) -> dict[tuple[str, int], dict[str, float]]:
     found: dict[tuple[str, int], dict[str, float]] = {}
     for callers in CALLERS:
-        count = min(size.pick(32, 1500), 300 if callers == 1 else 1500)
+        count = size.pick(32, FEW if callers == 1 else MOST)
         folder = place / str(callers)
         ours = asyncio.run(_ours(folder / "ours", callers, count))
-        raw = _raw(folder / "raw", callers, tapes)
+        raw = _raw(folder / "raw", callers, {s: tapes[s][: count * WRITES[s]] for s in STEPS})
         apart = _apart(folder / "apart", callers, tapes["submit"][:APART])
         for step in STEPS:
             timed = ours[step]

@@ -54,7 +54,7 @@ def measure(folder: Path, size: Size) -> Measured:
     # One task alone shows the bare overhead: with more, landing overlaps with the next run.
     cases = ((1, 1), (many, 1), (many, 4))
     runs: dict[tuple[int, int], list[tuple[Cost, Cost, Cost]]] = {case: [] for case in cases}
-    for number in range(size.pick(1, 7)):
+    for number in range(size.pick(1, 5)):
         for (count, agents), place in runs.items():
             name = f"{number}-{count}-{agents}"
             bare = _bare(folder / f"bare-{name}", count, agents)

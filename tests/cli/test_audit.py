@@ -18,8 +18,15 @@ def test_the_newest_entries_of_all(abathur: Any, chain: Sequence[str]) -> None:
     assert len(entries) == 2
     assert entries[0]["id"] < entries[1]["id"]
     assert abathur("audit", "--limit", "1", "--json").json == entries[-1:]
-    one = abathur("audit", chain[0], "--limit", "1", "--json").json
-    assert one == abathur("audit", chain[0], "--json").json[-1:]
+
+
+def test_the_newest_entries_of_one_task(abathur: Any, chain: Sequence[str]) -> None:
+    for command in ("cancel", "retry", "cancel"):
+        abathur.ok("task", command, chain[0])
+    entries = abathur("audit", chain[0], "--json").json
+    assert len(entries) == 4
+    assert abathur("audit", chain[0], "--limit", "2", "--json").json == entries[-2:]
+    assert abathur("audit", chain[0], "--limit", "9", "--json").json == entries
 
 
 def test_the_table_tells_what_changed(abathur: Any) -> None:

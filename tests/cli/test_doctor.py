@@ -106,6 +106,9 @@ def test_a_program_that_is_missing(abathur: "Abathur") -> None:
     result = abathur("doctor")
     assert result.code == 1
     assert "fail  agent coder     program `no-such-program` isn't on PATH" in result.out
+    configure(abathur, agents={"coder": {"runtime": "command", "argv": ["/no/such/program"]}})
+    text = "fail  agent coder     program `/no/such/program` doesn't exist or can't be executed\n"
+    assert text in abathur("doctor").out
 
 
 def test_a_version_is_asked_for_with_a_time_out(

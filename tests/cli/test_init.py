@@ -1,4 +1,3 @@
-import os
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,16 +80,6 @@ def test_in_a_worktree_it_sets_up_the_main_folder(
     assert (git_repo / ".abathur" / "abathur.db").is_file()
     assert not (other / ".abathur").exists()
     assert capsys.readouterr().out.startswith(f"set up a queue in {git_repo}\n")
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_cannot_be_written(
-    git_repo: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    git_repo.chmod(0o555)
-    assert init(git_repo) == 6
-    git_repo.chmod(0o755)
-    assert "permission denied" in capsys.readouterr().err
 
 
 def test_a_file_in_the_way(git_repo: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -109,19 +109,6 @@ def test_a_database_that_can_not_be_written(abathur: Any) -> None:
     assert "/proc/nowhere" in result.line
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_can_not_be_written(abathur: Any) -> None:
-    folder = abathur.root / ".abathur"
-    (folder / "abathur.db").unlink()
-    folder.chmod(0o555)
-    try:
-        result = abathur("task", "submit", "x")
-    finally:
-        folder.chmod(0o755)
-    assert result.code == 6
-    assert str(folder) in result.line
-
-
 def test_a_file_that_is_no_database(abathur: Any, tmp_path: Path) -> None:
     file = tmp_path / "notes.db"
     file.write_text("This is no database, but it is long enough to be taken for one. " * 50)

@@ -209,7 +209,7 @@ def _explained(ending: Ending) -> Iterator[str]:
 
 def farewell(ending: Ending, root: Path | None) -> list[str]:
     """What to type next, and how it went. `root` is None when it was removed."""
-    lines = _title("What to type next")
+    lines = [*_title("What to type next"), *_path_step()]
     if root is not None:
         lines += _steps(f"cd {shlex.quote(str(root))}", *_around(ending))
     lines += ["", "In a repository of your own:"]
@@ -219,9 +219,15 @@ def farewell(ending: Ending, root: Path | None) -> list[str]:
         ('abathur task submit "Fix the typo"', "or a whole plan, as above"),
         ("abathur swarm start", "until Ctrl-C"),
     )
-    if shutil.which("abathur") is None:
-        lines += ["", f"(If abathur isn't found: {shlex.quote(sys.executable)} -m abathur)"]
     return [*lines, "", *_summary(ending)]
+
+
+def _path_step() -> list[str]:
+    """Where the command is, when the person's shell wouldn't find it."""
+    if shutil.which("abathur") is not None:
+        return []
+    folder = shlex.quote(str(Path(sys.executable).parent))
+    return [f'  export PATH={folder}:"$PATH"']
 
 
 def _around(ending: Ending) -> Iterator[tuple[str, str]]:

@@ -151,7 +151,7 @@ async def test_the_main_working_tree_is_never_removed(
     assert await repository.head(repository.root) == git.head()
 
 
-@pytest.mark.parametrize("branch", ["-x", "--force", "a..b", "", "a b", "@{-1}"])
+@pytest.mark.parametrize("branch", ["-x", "--force", "HEAD", "a..b", "", "a b", "@{-1}"])
 async def test_a_bad_branch_name_is_refused(
     repository: GitRepository, path: Path, branch: str
 ) -> None:

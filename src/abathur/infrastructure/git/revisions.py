@@ -49,6 +49,15 @@ async def is_ancestor(git: Git, commit: str, descendant: str) -> bool:
     return result.code == 0
 
 
+async def make_branch(git: Git, branch: str, commit: str) -> None:
+    """Fails if there is one of this name already, wherever it is."""
+    # The plumbing would take these two, and the person who has to delete them be puzzled.
+    if branch.startswith("-") or branch == "HEAD":
+        raise GitError(f"`{branch}` can't be the name of a branch")
+    order = f"create {HEADS}{branch}\0{require_hash(commit)}\0"
+    await git.run("update-ref", "--stdin", "-z", stdin=order.encode(errors="surrogateescape"))
+
+
 def require_hash(commit: str) -> str:
     if not is_hash(commit):
         raise GitError(f"`{commit}` isn't a full commit hash; pass what `git rev-parse` prints")

@@ -11,7 +11,13 @@ from pathlib import Path
 
 from abathur.domain.errors import GitError
 from abathur.infrastructure.git.place import Placed
-from abathur.infrastructure.git.revisions import HEADS, commit_of, is_ancestor, look_up
+from abathur.infrastructure.git.revisions import (
+    HEADS,
+    commit_of,
+    is_ancestor,
+    look_up,
+    make_branch,
+)
 from abathur.infrastructure.git.status import is_hollow, is_unfinished, status_of
 from abathur.infrastructure.git.worktree_list import (
     forget,
@@ -40,15 +46,22 @@ class Worktrees(Placed):
             raise GitError(
                 f"branch `{branch}` exists already, at {tip and tip[:12]} and not at {commit[:12]}"
             )
+        if await self._is_there(path, commit, branch):
+            return
+        await asyncio.to_thread(self._clear_the_way, path)
         if tip is None:
-            new = ("--no-track", "-b", branch)
-            await self._add(path, commit, branch, (*new, "--", str(path.absolute()), commit))
-        else:
-            await self._add(path, commit, branch, ("--", str(path.absolute()), branch))
+            # Not by `git worktree add -b`: should that find a lock taken after it has made the
+            # branch, it can't be repeated.
+            await make_branch(self._git, branch, commit)
+        await self._git.run("worktree", "add", "--quiet", "--", str(path.absolute()), branch)
 
     async def add_detached_worktree(self, path: Path, commit: str) -> None:
         wanted = await commit_of(self._git, commit)
-        await self._add(path, wanted, None, ("--detach", "--", str(path.absolute()), wanted))
+        if await self._is_there(path, wanted, None):
+            return
+        await asyncio.to_thread(self._clear_the_way, path)
+        place = ("--detach", "--", str(path.absolute()))
+        await self._git.run("worktree", "add", "--quiet", *place, wanted)
 
     async def remove_worktree(self, path: Path, *, kept_by: str) -> None:
         inside: list[Path] = []
@@ -58,14 +71,6 @@ class Worktrees(Placed):
             await asyncio.to_thread(self._discard, path, inside)
         except OSError as error:
             raise GitError(f"can't remove {error.filename}: {error.strerror}") from error
-
-    async def _add(
-        self, path: Path, commit: str, branch: str | None, args: tuple[str, ...]
-    ) -> None:
-        if await self._is_there(path, commit, branch):
-            return
-        await asyncio.to_thread(self._clear_the_way, path)
-        await self._git.run("worktree", "add", "--quiet", *args)
 
     async def _is_there(self, path: Path, commit: str, branch: str | None) -> bool:
         record = linked_record(self._common, path)
