@@ -224,3 +224,20 @@ async def test_tasks_of_the_same_name_that_start_together_get_branches_of_their_
     assert [outcomes(each) for each in attempts] == [["succeeded"]] * 3
     assert len({each[0].branch for each in attempts}) == 3
     await world.assert_sound()
+
+
+async def test_a_definition_file_says_which_runtime_and_model_serve_an_agent_type(
+    world: Any,
+) -> None:
+    folder = world.root / ".claude" / "agents" / "team"
+    folder.mkdir(parents=True)
+    text = "---\nname: scribe\ndescription: Writes\nruntime: fake\nmodel: small\n---\nYou write.\n"
+    (folder / "scribe.md").write_text(text)
+    world.configure(default_runtime="claude")
+    script = [{"write": {"path": "a.txt", "text": "a\n"}}]
+    task = await world.submit("Write", script, agent_type="scribe")
+    await world.run_until_idle()
+    (attempt,) = await world.attempts(task)
+    assert (attempt.runtime, attempt.model, attempt.outcome) == ("fake", "small", "succeeded")
+    (agent,) = await world.db.read(lambda stores: stores.workers.agents(task.id))
+    assert (agent.agent_type, agent.model, agent.state) == ("scribe", "small", "terminated")
