@@ -26,7 +26,7 @@ from abathur.domain.runs import EventKind, OutcomeKind
 from abathur.domain.settings import CommandSetting, Settings
 from abathur.domain.tasks import TRANSITIONS, TaskStatus
 from abathur.infrastructure import config_older
-from abathur.infrastructure.config import DEFAULT_LOG_LEVEL, default_config_text
+from abathur.infrastructure.config import default_config_text
 from abathur.infrastructure.config_keys import KEYS, Key
 from abathur.infrastructure.database import Database
 from abathur.infrastructure.runtimes import fake_agent
@@ -216,8 +216,6 @@ def _configuration() -> str:
 
 
 def _default(key: Key) -> str:
-    if key.name == "log_level":
-        return code(DEFAULT_LOG_LEVEL)
     value: Any = Settings()
     for name in key.setting.split("."):
         value = getattr(value, name)

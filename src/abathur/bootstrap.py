@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -158,6 +158,31 @@ async def build_supervisor(project: Project, db: Database, sink: Sink) -> Superv
         guard=guard,
     )
     return Supervisor(parts, sink)
+
+
+@contextmanager
+def logging_sink(project: Project, sink: Sink) -> Iterator[Sink]:
+    """The sink, with everything that reaches it written to the project's log file too."""
+    import logging
+
+    from abathur.infrastructure.event_log import open_event_log
+    from abathur.swarm.events import SwarmEvent, SwarmEventKind
+
+    levels = {
+        SwarmEventKind.AGENT_EVENT: logging.DEBUG,
+        SwarmEventKind.WARNING: logging.WARNING,
+        SwarmEventKind.TASK_FAILED: logging.WARNING,
+    }
+    file = project.folder / "logs" / "swarm.log"
+    with open_event_log(file, project.settings.log_level) as log:
+
+        def both(event: SwarmEvent) -> None:
+            run = f" {event.task_id}/{event.attempt or '-'}" if event.task_id else ""
+            line = f"{event.kind}{run} {event.text}".replace("\n", " ")
+            log(levels.get(event.kind, logging.INFO), line)
+            sink(event)
+
+        yield both
 
 
 def actor() -> str:

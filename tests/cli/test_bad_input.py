@@ -336,6 +336,17 @@ def test_a_full_disk_while_enqueuing(scene: Scene) -> None:
     assert {one["status"] for one in scene.tasks()} == {"completed"}
 
 
+@pytest.mark.parametrize("args", ["task submit x", "task list", "db check", "swarm start"])
+def test_a_disk_without_room_even_for_opening(scene: Scene, args: str) -> None:
+    size = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))}
+    before = scene.tasks()
+    for path in scene.database.parent.glob("abathur.db-*"):
+        assert path.stat().st_size == 0  # the last one to close leaves nothing to open with
+    code, line = one_line(scene, args.split(), **size)
+    assert (code, f"no space is left for `{scene.database}`" in line) == (6, True)
+    assert scene.tasks() == before
+
+
 def test_a_full_disk_in_the_middle_of_a_plan(scene: Scene) -> None:
     before = scene.tasks()
     tasks = {f"t{number}": {"prompt": "x" * 20_000} for number in range(20)}

@@ -167,6 +167,7 @@ def test_a_file_that_is_no_database(abathur: "Abathur") -> None:
     (abathur.root / ".abathur" / "abathur.db").write_bytes(b"nonsense " * 1000)
     result = abathur("doctor")
     assert (result.code, "fail  database" in result.out) == (1, True)
+    assert "-> move it away, or name another file with --db\n" in result.out
 
 
 def test_a_worker_that_died_with_a_task(abathur: "Abathur") -> None:

@@ -156,7 +156,7 @@ def test_commands(project: Path, key: str, text: str, setting: CommandSetting) -
     [
         ({"ABATHUR_TARGET_BRANCH": "dev"}, lambda c: c.settings.target_branch == "dev"),
         ({"ABATHUR_RUNTIME": "fake"}, lambda c: c.settings.default_runtime == "fake"),
-        ({"ABATHUR_LOG_LEVEL": "debug"}, lambda c: c.log_level == "DEBUG"),
+        ({"ABATHUR_LOG_LEVEL": "debug"}, lambda c: c.settings.log_level == "DEBUG"),
         ({"ABATHUR_MAX_CONCURRENT_AGENTS": "7"}, lambda c: c.settings.swarm.max_agents == 7),
         (
             {"ABATHUR_MAX_CONCURRENT_AGENTS": "7", "ABATHUR_MAX_AGENTS": "8"},
@@ -196,7 +196,7 @@ def test_a_file_of_the_older_version_is_understood(project: Path) -> None:
     assert read.settings.swarm.max_agents == 6
     assert read.settings.retry.initial_seconds == 20
     assert read.settings.retry.max_seconds == 600
-    assert read.log_level == "WARNING"
+    assert read.settings.log_level == "WARNING"
     told = {match[1] for note in read.notes if (match := re.search(r"`(.+)` is of an older", note))}
     assert {"version", "template_repos", "queue.max_size", "loop", "auth"} <= told
     assert "swarm.max_concurrent_agents" not in told

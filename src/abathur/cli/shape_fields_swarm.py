@@ -48,9 +48,9 @@ SWARM_EVENT: Final[Fields] = {
 
 SWARM_RESULT: Final[Fields] = {
     "kind": ("string", "always `result`: the last line"),
-    "completed": ("integer", "how many tasks this swarm brought to an end"),
-    "failed": ("integer", "how many of them failed"),
-    "cancelled": ("integer", "how many of them were cancelled"),
+    "completed": ("integer", "how many tasks this swarm completed"),
+    "failed": ("integer", "how many failed here"),
+    "cancelled": ("integer", "how many were cancelled here"),
     "stopped_by": ("string", "idle, limit, signal or request"),
     "seconds": ("number", "how long the swarm ran"),
     "scheduled": ("integer", "how many tasks wait for their time"),

@@ -142,10 +142,11 @@ async def _start(project: Project, options: Options) -> Ending:
     began = now()
     view = make_view(now, as_json=options.as_json)
     async with bootstrap.open_database(project) as db:
-        supervisor = await bootstrap.build_supervisor(project, db, view.sink)
-        await supervisor.preflight(allow_dirty=options.allow_dirty)
-        with view, _signals(supervisor, view, project.settings.swarm.grace_seconds):
-            result = await _watched(supervisor, options, view, db)
+        with bootstrap.logging_sink(project, view.sink) as sink:
+            supervisor = await bootstrap.build_supervisor(project, db, sink)
+            await supervisor.preflight(allow_dirty=options.allow_dirty)
+            with view, _signals(supervisor, view, project.settings.swarm.grace_seconds):
+                result = await _watched(supervisor, options, view, db)
         left = await _left(db)
     return Ending(
         result=result,

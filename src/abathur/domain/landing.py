@@ -6,7 +6,8 @@ through `queued -> running`, and ends in one of the other states. It is `landed`
 Proof is one of two facts, read from the repository after the ref was moved:
 
 - merged: the target ref resolves to a commit that has the merge commit among its ancestors (or is
-  it), and the merge commit has the work commit among its parents;
+  it), and the merge commit contains the work commit: as a parent, or as an ancestor where the
+  target had the work before there was anything to merge;
 - nothing changed: the work commit's tree equals its base's tree, so there is nothing to contain,
   and the target contains the base.
 """

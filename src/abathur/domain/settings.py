@@ -49,6 +49,8 @@ class SwarmSettings:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     default_runtime: str = DEFAULT_RUNTIME
+    log_level: str = "INFO"
+    """The least that goes into the swarm's log file: DEBUG (agents' words), INFO, WARNING, ..."""
     target_branch: str | None = None
     """The target of tasks that name none; without it the branch that is checked out."""
     setup: CommandSetting | None = None

@@ -23,7 +23,6 @@ from abathur.domain.specs import merged
 from abathur.infrastructure import config_keys, config_older, paths
 from abathur.infrastructure.config_keys import FREE_SECTIONS, KEYS, SECTIONS, Key, NotAccepted
 
-DEFAULT_LOG_LEVEL: Final = "INFO"
 Result = TypeVar("Result")
 
 _BY_NAME: Final[Mapping[str, Key]] = {
@@ -39,7 +38,6 @@ _VARIABLES: Final[Mapping[str, str]] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     settings: Settings
-    log_level: str = DEFAULT_LOG_LEVEL
     notes: tuple[str, ...] = ()
     """About keys of the older version that no longer do anything."""
 
@@ -249,7 +247,6 @@ def _unknown(dotted: str) -> str:
 
 def _config(draft: _Draft) -> Config:
     values = dict(draft.values)
-    level = values.pop("log_level", DEFAULT_LOG_LEVEL)
     inner: dict[str, dict[str, Any]] = {"swarm": {}, "retry": {}, "": {}}
     for name, value in values.items():
         folder, _, leaf = name.rpartition(".")
@@ -261,4 +258,4 @@ def _config(draft: _Draft) -> Config:
         retry=RetrySettings(**inner["retry"]),
         sources=draft.sources,
     )
-    return Config(settings=settings, log_level=level, notes=tuple(draft.notes))
+    return Config(settings=settings, notes=tuple(draft.notes))

@@ -187,7 +187,7 @@ KEYS: Final = (
         "log_level",
         log_level,
         "INFO",
-        "DEBUG, INFO, WARNING or ERROR.",
+        "The least that goes into `.abathur/logs/swarm.log`: DEBUG, INFO, WARNING or ERROR.",
         variable="ABATHUR_LOG_LEVEL",
     ),
     Key(

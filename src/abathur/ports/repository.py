@@ -67,7 +67,10 @@ class Refs(Protocol):
         ...
 
     async def salvage(self, task_id: str, attempt: int, commit: str) -> str:
-        """Write `refs/abathur/salvage/<task>/<attempt>`, read it back, return its name."""
+        """Write `refs/abathur/salvage/<task>/<attempt>`, read it back, return its name.
+
+        What a ref keeps is never given up: other work under the same name gets `-2`, `-3`, ...
+        """
         ...
 
     async def salvage_refs(self) -> Sequence[tuple[str, str]]:

@@ -181,6 +181,9 @@ def _project(facts: Facts) -> Iterator[Check]:
 def _database(problems: Sequence[str]) -> Check:
     if not problems:
         return Check("database", Verdict.OK, "it opens and is sound")
+    text, _, remedy = problems[0].partition("; ")
+    if len(problems) == 1 and remedy:  # an error, which knows best what to do
+        return Check("database", Verdict.FAIL, text, remedy)
     remedy = "`abathur db check --full` tells all; keep a copy of .abathur before you repair it"
     return Check("database", Verdict.FAIL, _some(problems), remedy)
 

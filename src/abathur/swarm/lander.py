@@ -34,6 +34,7 @@ from abathur.swarm.state import LandingRun, State
 MAX_PARALLEL: Final = 2
 """Targets that are landed on at once by this process; one target is never by two."""
 OUTPUT_TAIL: Final = 4000
+LAST_WORDS: Final = 120
 MAX_ERRORS: Final = 5
 ERROR_PAUSE_SECONDS: Final = 1.0
 MOVES_OF_TARGET: Final = 20
@@ -288,7 +289,7 @@ class _Approach:
         landing = self._landing
         log.parent.mkdir(parents=True, exist_ok=True)
         launch = Launch(
-            command=Command(argv=verify.argv),
+            command=Command(argv=verify.argv, pass_env=self._parts.settings.swarm.pass_env),
             cwd=path,
             transcript=log,
             tags={
@@ -339,8 +340,8 @@ class _Approach:
             "output": _tail(log),
             "salvage_ref": ref,
         }
-        detail = f"the verify command {failure} on the merged tree"
-        await self._refuse(LandingState.REJECTED, detail, facts, str(log))
+        detail = f"the verify command {failure} on the merged tree{_last_words(log)}"
+        await self._refuse(LandingState.REJECTED, detail, facts, str(_telling(log)))
 
     async def _as_kept(self, merged: Merge) -> Merge:
         assert self._task is not None
@@ -407,13 +408,29 @@ def _attempt_of(stores: Stores, landing: Landing) -> Attempt | None:
     return stores.attempts.get(landing.task_id, landing.attempt)
 
 
+def _streams(log: Path) -> tuple[Path, Path]:
+    return log, log.with_name(log.name + ".stderr")
+
+
 def _tail(log: Path) -> str:
     """The end of what the verify command said, on both of its streams."""
-    texts = []
-    for path in (log, log.with_name(log.name + ".stderr")):
-        if path.is_file():
-            texts.append(path.read_bytes()[-OUTPUT_TAIL:].decode("utf-8", "replace").strip())
+    texts = [
+        path.read_bytes()[-OUTPUT_TAIL:].decode("utf-8", "replace").strip()
+        for path in _streams(log)
+        if path.is_file()
+    ]
     return "\n".join(text for text in texts if text)
+
+
+def _telling(log: Path) -> Path:
+    """The file to look into first: test runners differ in which stream they speak on."""
+    said = [path for path in _streams(log) if path.is_file() and path.stat().st_size]
+    return said[-1] if said else log
+
+
+def _last_words(log: Path) -> str:
+    lines = [" ".join(line.split()) for line in _tail(log).splitlines() if line.strip()]
+    return f": {lines[-1][:LAST_WORDS]}" if lines else ""
 
 
 def _left_alone(path: Path, target: str, old: str) -> str:

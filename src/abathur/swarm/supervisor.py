@@ -75,7 +75,7 @@ class Supervisor:
         """
         state, parts = self._state, self._parts
         await parts.db.write(_register, self._row())
-        state.tell(SwarmEventKind.SWARM_STARTED, f"up to {self._max_agents} agents at once")
+        state.tell(SwarmEventKind.SWARM_STARTED, self._size())
         try:
             async with parts.guard({WORKER_TAG: state.worker_id}), parts.open_wakeups() as wakeups:
                 await Lifeline(parts, state).rescue()
@@ -92,6 +92,10 @@ class Supervisor:
             cancelled=tally.cancelled,
             stopped_by=state.stopped_by,
         )
+
+    def _size(self) -> str:
+        many = self._max_agents
+        return "one agent at a time" if many == 1 else f"up to {many} agents at once"
 
     @property
     def _max_agents(self) -> int:

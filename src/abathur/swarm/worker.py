@@ -184,7 +184,7 @@ class Worker:
         if setup is None:
             return None
         end = await self._parts.processes.run(
-            self._launch(_project_command(setup), place, "setup.log", setup.timeout_seconds),
+            self._launch(self._project_command(setup), place, "setup.log", setup.timeout_seconds),
             on_started=lambda _: None,
             on_line=lambda _: None,
             stop=self._run.stop,
@@ -199,6 +199,9 @@ class Worker:
             kind=OutcomeKind.FAILED,
             message=f"the set-up command {why}{': ' + tail[-1] if tail else ''}",
         )
+
+    def _project_command(self, setting: CommandSetting) -> Command:
+        return Command(argv=setting.argv, pass_env=self._parts.settings.swarm.pass_env)
 
     def _launch(self, command: Command, place: Workspace, log: str, timeout: float) -> Launch:
         task, number = self._run.task, self._run.attempt.number
@@ -351,10 +354,6 @@ class Worker:
 
 def _prerequisites(task: Task | None) -> tuple[str, ...]:
     return task.prerequisites if task else ()
-
-
-def _project_command(setting: CommandSetting) -> Command:
-    return Command(argv=setting.argv, pass_env=())
 
 
 def _one_line(error: BaseException) -> str:

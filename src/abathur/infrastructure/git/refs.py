@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 
 from abathur.domain.errors import GitError, RefMovedError
 from abathur.infrastructure.git.place import Placed
@@ -65,18 +66,32 @@ class Refs(Placed):
         await self._write(f"delete {ref}\0{tip}\0", f"deleted, kept by {kept_by}")
 
     async def salvage(self, task_id: str, attempt: int, commit: str) -> str:
-        """Salvaging again may only add to what the ref keeps already; else `GitError`."""
-        ref = f"{SALVAGE}{task_id}/{attempt}"
+        """Salvaging again adds to what the ref keeps already; other work gets a ref beside it.
+
+        There is other work when the queue was restored from a backup: attempts count anew then.
+        """
         wanted = await commit_of(self._git, commit)
-        kept = await self._read(ref)
-        if kept is not None and not await is_ancestor(self._git, kept, wanted):
-            raise GitError(f"{ref} keeps another commit, {kept[:12]}; it isn't overwritten")
+        ref, kept = await self._salvage_ref(f"{SALVAGE}{task_id}/{attempt}", wanted)
+        if kept is not None and await is_ancestor(self._git, wanted, kept):
+            return ref
         if kept != wanted:
             old = kept or "0" * len(wanted)
             await self._write(f"update {ref}\0{wanted}\0{old}\0", "salvaged")
         if await self._read(ref) != wanted:
             raise GitError(f"{ref} doesn't read back as {wanted[:12]}; nothing may be removed")
         return ref
+
+    async def _salvage_ref(self, name: str, wanted: str) -> tuple[str, str | None]:
+        """The first of NAME, NAME-2, ... that is free or in line with `wanted`, and its commit."""
+        for number in count(1):
+            ref = name if number == 1 else f"{name}-{number}"
+            kept = await self._read(ref)
+            if kept is None or await self._are_in_line(kept, wanted):
+                return ref, kept
+        raise AssertionError("counting ends never")
+
+    async def _are_in_line(self, a: str, b: str) -> bool:
+        return await is_ancestor(self._git, a, b) or await is_ancestor(self._git, b, a)
 
     async def salvage_refs(self) -> Sequence[tuple[str, str]]:
         listed = await self._git.run("for-each-ref", "--format=%(objectname) %(refname)", SALVAGE)

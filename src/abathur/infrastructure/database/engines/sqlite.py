@@ -150,7 +150,8 @@ def cant_write(where: str, error: Exception, connection: Connection | None) -> D
 def io_failure(where: str, error: Exception, connection: Connection | None) -> DatabaseError:
     # A file size limit or quota isn't SQLITE_FULL to SQLite; only the system's number tells.
     number = 0 if connection is None else connection.system_errno
-    if number in NO_SPACE:
+    # Where it is the memory shared by readers that can't grow, there is no room even for opening.
+    if number in NO_SPACE or getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE:
         return full(where)
     reason = f"{error}: {errno.errorcode[number]}" if number in errno.errorcode else str(error)
     return DatabaseError(
