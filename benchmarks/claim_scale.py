@@ -50,7 +50,7 @@ async def _rows(folder: Path, finished: int) -> list[Row]:
     rows: list[Row] = []
     for name, once, rounds in (
         # Before any claim: every running task is a row more of the status.
-        ("is the swarm idle?", _status, 20),
+        ("is the swarm idle?", _is_idle, 20),
         ("is there work?", _has_work, CLAIMS),
         ("claim", _claim, CLAIMS),
         ("whole claim", _whole_claim, CLAIMS),
@@ -120,8 +120,8 @@ async def _has_work(db: Database) -> float:
     return await db.read(lambda stores: _seconds(lambda: has_work(stores, now())))
 
 
-async def _status(db: Database) -> float:
-    return await db.read(lambda stores: _seconds(lambda: reading.swarm_status(stores)))
+async def _is_idle(db: Database) -> float:
+    return await db.read(lambda stores: _seconds(lambda: reading.is_idle(stores)))
 
 
 def _seconds(work: Callable[[], Any]) -> float:

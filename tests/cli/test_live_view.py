@@ -55,7 +55,7 @@ def full_board(agents: int) -> Board:
     counts = dict.fromkeys(TaskStatus, 3)
     board.put_right(
         SwarmStatus(
-            counts=counts, workers=[], running=[], landings=[], next_due=None, is_backing_off=False
+            counts=counts, workers=[], running=[], landings=[], next_due=None, is_idle=False
         )
     )
     for number in range(agents):

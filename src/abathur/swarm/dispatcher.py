@@ -93,8 +93,7 @@ class Dispatcher:
             self._state.begin_stop("limit")
             return True
         if self._until_idle and not self._state.runs and not self._state.landings:
-            status = await self._parts.db.read(reading.swarm_status)
-            if status.is_idle:
+            if await self._parts.db.read(reading.is_idle):
                 self._state.begin_stop("idle")
                 return True
         return False

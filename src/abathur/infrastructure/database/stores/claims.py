@@ -45,5 +45,8 @@ class SqlClaims:
     def any_ready(self) -> bool:
         return self._session.fetch_one("tasks_any_ready") is not None
 
+    def any_running(self) -> bool:
+        return self._session.fetch_one("tasks_any_running") is not None
+
     def any_backing_off(self) -> bool:
         return self._session.fetch_one("tasks_any_backing_off") is not None

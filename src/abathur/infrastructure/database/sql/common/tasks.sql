@@ -105,6 +105,9 @@ SELECT * FROM tasks WHERE status = 'pending' AND not_before <= :now ORDER BY ran
 -- name: tasks_any_ready
 SELECT 1 AS yes FROM tasks WHERE status = 'ready' LIMIT 1;
 
+-- name: tasks_any_running
+SELECT 1 AS yes FROM tasks WHERE status = 'running' LIMIT 1;
+
 -- name: tasks_any_backing_off
 SELECT 1 AS yes FROM tasks WHERE status = 'pending' AND attempt_count > 0 LIMIT 1;
 
