@@ -92,10 +92,10 @@ class Dispatcher:
         if self._task_limit is not None and self._ended >= self._task_limit:
             self._state.begin_stop("limit")
             return True
-        if self._until_idle and not self._state.runs and not self._state.landings:
-            if await self._parts.db.read(reading.is_idle):
-                self._state.begin_stop("idle")
-                return True
+        is_at_rest = self._until_idle and not self._state.runs and not self._state.landings
+        if is_at_rest and await self._parts.db.read(reading.is_idle):
+            self._state.begin_stop("idle")
+            return True
         return False
 
     async def _pause(self) -> float:
