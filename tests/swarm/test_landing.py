@@ -130,6 +130,23 @@ async def test_a_dirty_working_tree_is_left_alone_and_said_so(world: Any) -> Non
     assert (world.root / "new.txt").read_text() == "hello\n"
 
 
+async def test_a_tree_that_stays_behind_several_landings_can_catch_up_from_the_last_message(
+    world: Any,
+) -> None:
+    readme = world.root / "README.md"
+    readme.write_text("my own change\n")
+    first = await world.submit("Add one", change("one.txt", "1\n"))
+    second = await world.submit("Add two", change("two.txt", "2\n"), prerequisites=(first.id,))
+    await world.run_until_idle()
+    (landing,) = await world.landings(second)
+    for command in landing.detail.partition("to catch up: ")[2].split(" && "):
+        world.git(*command.split()[3:])
+    assert readme.read_text() == "my own change\n"
+    assert (world.root / "one.txt").read_text() == "1\n"
+    assert (world.root / "two.txt").read_text() == "2\n"
+    assert world.git("status", "--porcelain") == "M README.md"
+
+
 async def test_tasks_land_on_the_target_that_they_name(world: Any) -> None:
     world.git("branch", "feature/x")
     before = world.git("rev-parse", "main")

@@ -73,13 +73,19 @@ def withdraw_merge(stores: Stores, landing: Landing) -> Landing:
 
 
 def conclude(
-    stores: Stores, landing: Landing, proof: Proof, *, detail: str | None, now: datetime
+    stores: Stores,
+    landing: Landing,
+    proof: Proof,
+    *,
+    detail: str | None,
+    now: datetime,
+    facts: JsonObject | None = None,
 ) -> Concluded:
     """Complete the task on the strength of a proof, and let go what waited for it."""
     current, task = _current(stores, landing)
     _check_proof(current, proof)
     state = LandingState.LANDED if proof.merge_commit else LandingState.NOTHING_CHANGED
-    ended = _end(stores, current, state, now, detail=detail, proof=proof)
+    ended = _end(stores, current, state, now, detail=detail, proof=proof, facts=facts)
     actor = actor_of(landing.worker_id or "")
     released = complete(stores, task, actor, now)
     return Concluded(ended, stores.tasks.get(task.id) or task, released)

@@ -132,6 +132,8 @@ class _Approach:
     def __init__(self, parts: Parts, state: State, run: LandingRun) -> None:
         self._parts, self._state, self._run = parts, state, run
         self._task: Task | None = None
+        self._stays: dict[str, str] = {}
+        """Working trees that were left alone, and the commit that each stands at."""
 
     @property
     def _landing(self) -> Landing:
@@ -224,16 +226,19 @@ class _Approach:
         repository, target = self._parts.repository, self._landing.target
         if not old or proof.merge_commit is None or old == proof.merge_commit:
             return None
-        left = []
+        behind = await self._parts.db.read(_left_behind, target)
         for tree in await repository.checkouts(target, old):
             moved = not tree.is_dirty and await repository.bring_along(
                 tree.path, old, proof.target_commit
             )
             if not moved:
-                left.append(_left_alone(tree.path, target, old))
-        for text in left:
+                # Left before, it stands where it was left first. Naming an older commit than it
+                # stands at does no harm: what it has already is merged with itself.
+                self._stays[str(tree.path)] = behind.get(str(tree.path), old)
+        texts = [_left_alone(path, target, commit) for path, commit in self._stays.items()]
+        for text in texts:
             self._tell(SwarmEventKind.WARNING, text)
-        return "; ".join(left) or None
+        return "; ".join(texts) or None
 
     async def _conclude(self, proof: Proof | None, detail: str | None) -> None:
         proof = proof or await self._proof(None)
@@ -247,6 +252,7 @@ class _Approach:
             self._landing,
             proof,
             detail=detail,
+            facts={"left_behind": self._stays} if self._stays else None,
             now=self._parts.clock.now(),
         )
         self._state.tally.completed += 1
@@ -433,7 +439,14 @@ def _last_words(log: Path) -> str:
     return f": {lines[-1][:LAST_WORDS]}" if lines else ""
 
 
-def _left_alone(path: Path, target: str, old: str) -> str:
+def _left_behind(stores: Stores, target: str) -> dict[str, str]:
+    """Working trees that the newest landing on the target left alone: path -> commit."""
+    ended = stores.landings.recent(100)
+    newest = next((one for one in ended if one.target == target and one.proof), None)
+    return dict((newest.facts or {}).get("left_behind", {})) if newest else {}
+
+
+def _left_alone(path: str, target: str, old: str) -> str:
     return (
         f"the working tree {path} has uncommitted changes and was left as it is; to catch up: "
         f"git -C {path} update-ref --no-deref HEAD {old[:12]} && "
