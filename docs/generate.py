@@ -131,7 +131,8 @@ def _exit_codes() -> str:
         [
             "# Exit codes",
             table(["Code", "Meaning", "Errors (`type` in JSON)"], rows),
-            "An error is one line on stderr; with `--json` it is an [Error](json.md#error) there,"
+            "An error is one line on stderr, or a few when there are several things to name; with"
+            " `--json` it is an [Error](json.md#error) there,"
             " and stdout stays empty. A bug leaves a crash log in `.abathur/logs/`.",
             "`abathur swarm start --until-idle` ends with 1 when tasks have failed, and with 130"
             " when a signal stopped it before it was idle. `abathur db check`, `abathur doctor`"

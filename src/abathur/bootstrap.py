@@ -118,6 +118,18 @@ def agent_spec(project: Project, agent_type: str) -> AgentSpec:
     return resolve_agent(project.settings, read_definitions(project.root).by_name, agent_type)
 
 
+def unknown_agents(project: Project, agent_types: Iterable[str]) -> list[str]:
+    """Those of the agent types that neither the configuration nor a definition names."""
+    from abathur.domain.tasks import DEFAULT_AGENT_TYPE
+
+    unknown = {*agent_types} - {DEFAULT_AGENT_TYPE, *project.settings.agents}
+    if not unknown:  # then the definitions needn't be read
+        return []
+    from abathur.infrastructure.definitions import read_definitions
+
+    return sorted(unknown - read_definitions(project.root).by_name.keys())
+
+
 async def build_supervisor(project: Project, db: Database, sink: Sink) -> Supervisor:
     """A supervisor for the project, not started. Raises what its parts raise."""
     import random
@@ -205,12 +217,16 @@ def make_project_files(root: Path) -> Sequence[Path]:
     return make_files(root)
 
 
+AT_ONCE = signal.SIGUSR1
+"""Tells a swarm's process to end its agents without any grace."""
+
+
 def end_worker(worker: Worker) -> bool:
-    """Ask the worker's process on this host to end; False when there is none to ask."""
+    """Tell the worker's process on this host to stop at once; False when there is none to tell."""
     if worker_is_alive(worker) is not True:
         return False
     try:
-        os.kill(worker.pid, signal.SIGTERM)
+        os.kill(worker.pid, AT_ONCE)
     except (ProcessLookupError, PermissionError):
         return False
     return True

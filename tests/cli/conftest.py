@@ -72,6 +72,7 @@ class Abathur:
     def popen(self, *args: str, **options: Any) -> "subprocess.Popen[bytes]":
         """The real entry point, in a process of its own."""
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        env.pop("PYTHONUNBUFFERED", None)  # a person's stdout has a buffer
         command = [sys.executable, "-m", "abathur", *args]
         return subprocess.Popen(command, **{"cwd": self.root, "env": env, **options})
 

@@ -82,7 +82,6 @@ def one_line(scene: Scene, args: Sequence[str], **options: Any) -> tuple[int, st
 REFUSED = [
     ("why zz", 2, ["`zz` isn't a task id", "`abathur task list`"]),
     ("why ffff", 3, ["no task has an id that begins with `ffff`", "`abathur task list`"]),
-    ("task show 0", 2, ["id `0` fits several tasks", "type more of it"]),
     ("task cancel {first} ffff", 3, ["begins with `ffff`"]),
     ("task retry {first}", 4, ["{first} is ready", "only a failed or cancelled one"]),
     ("logs {first}", 3, ["{first} hasn't been started yet", "`abathur why {first}`"]),

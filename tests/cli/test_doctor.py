@@ -136,6 +136,12 @@ def test_a_program_of_the_project_is_not_started(abathur: "Abathur", tmp_path: P
     assert not (tmp_path / "started").exists()
 
 
+@pytest.mark.parametrize("argv", [["sh", "{input.script}"], ["{input.tool}"], ["/x/{input.tool}"]])
+def test_what_only_a_task_can_tell_is_no_fault(abathur: "Abathur", argv: list[str]) -> None:
+    configure(abathur, agents={"runner": {"runtime": "command", "argv": argv}})
+    assert f"ok    agent runner    command: {argv[0]}\n" in abathur.ok("doctor")
+
+
 def test_a_broken_configuration(abathur: "Abathur") -> None:
     (abathur.root / ".abathur" / "config.yaml").write_text("swarm: {max_agents: many}\n")
     result = abathur("doctor")

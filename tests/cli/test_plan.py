@@ -2,6 +2,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from tests.cli.conftest import Abathur
 
@@ -29,6 +31,19 @@ def test_a_backlog_is_queued_and_applying_it_again_changes_nothing(abathur: "Aba
     assert again[-1] == "plan demo: all 3 tasks are queued already; nothing was changed"
     assert [line.replace("unchanged", "created") for line in again[1:-1]] == first[1:-1]
     assert len(abathur("task", "list", "--json").json) == 3
+
+
+def test_one_task_is_singular_and_has_an_author(
+    abathur: "Abathur", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("USER", "ada")
+    file = write(abathur, "plan: one\ntasks: {a: {prompt: x, agent_type: nobody}}\n")
+    first = abathur("plan", "apply", file)
+    assert first.err.startswith("no agent type `nobody` is defined or configured")
+    again = abathur.ok("plan", "apply", file).splitlines()
+    assert again[-1] == "plan one: its task is queued already; nothing was changed"
+    (task,) = abathur("task", "list", "--json").json
+    assert task["created_by"] == "cli:ada"
 
 
 def test_a_task_added_later_joins_those_that_are_there(abathur: "Abathur") -> None:

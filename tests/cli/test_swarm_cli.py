@@ -65,6 +65,33 @@ def test_programs_get_events_and_the_result(abathur: Abathur) -> None:
     assert result.err == ""
 
 
+def test_what_happens_is_in_a_log_file(abathur: Abathur) -> None:
+    task = abathur.script("Write", {"say": "Hello"}, {"write": {"path": "a.txt", "text": "a"}})
+    log = abathur.root / ".abathur" / "logs" / "swarm.log"
+    assert not log.exists()
+    abathur.ok("swarm", "start", "--until-idle")
+    lines = log.read_text().splitlines()
+    assert " INFO    swarm_started up to 2 agents at once" in lines[0]
+    assert any(f" INFO    task_completed {task}/1 landed on main (" in line for line in lines)
+    assert not any("Hello" in line for line in lines)
+
+
+def test_the_log_file_holds_what_the_agents_say_when_asked_for(abathur: Abathur) -> None:
+    configure(abathur, log_level="DEBUG")
+    task = abathur.script("Write", {"say": "Hello"})
+    abathur.ok("swarm", "start", "--until-idle", "--json")
+    log = (abathur.root / ".abathur" / "logs" / "swarm.log").read_text()
+    assert f" DEBUG   agent_event {task}/1 Hello\n" in log
+
+
+def test_an_agent_that_starts_is_told_once(abathur: Abathur) -> None:
+    abathur.script("Write", {"say": "Hello"})
+    out = abathur.ok("swarm", "start", "--until-idle")
+    assert out.count("agent started") == 1
+    abathur.script("Write", {"say": "Hello"})
+    assert '"kind":"started"' in abathur.ok("swarm", "start", "--until-idle", "--json")
+
+
 def test_a_failed_task_is_a_bad_answer_until_idle(abathur: Abathur) -> None:
     abathur.ok("task", "submit", "x", "--max-retries", "0", "--input-data",
                json.dumps({"script": [{"fail": "can't"}]}))  # fmt: skip
@@ -132,7 +159,9 @@ def test_stopping_from_elsewhere(abathur: Abathur) -> None:
         0,
         f"stopped worker {worker['id'][:13]} (process {swarm.pid})\n",
     )
-    swarm.communicate(timeout=20)
+    assert result.err.endswith("; its agents are ended at once\n")
+    _, err = swarm.communicate(timeout=20)
+    assert err == b"stopping at once\n"
     assert swarm.returncode == 0
     assert status_of(abathur, task) in ("ready", "pending")
 

@@ -79,7 +79,7 @@ async def test_a_failed_check_lets_the_agent_mend_the_very_tree_that_failed(worl
     assert (result.completed, result.failed) == (1, 0)
     rejected, landed = await world.landings(task)
     assert rejected.state is LandingState.REJECTED
-    assert rejected.facts["exit_code"] == "7"
+    assert rejected.facts["exit_code"] == 7
     assert landed.state is LandingState.LANDED
     assert world.file("new.txt") == "good"
     everything = world.git("log", "--format=%(trailers:key=Abathur-Task,valueonly)")

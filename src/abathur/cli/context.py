@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
+from abathur.domain.errors import AmbiguousIdError
+
 if TYPE_CHECKING:
     from abathur.bootstrap import Project
-    from abathur.ports.stores import Stores
+    from abathur.ports.stores import Stores, UnitOfWork
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -60,13 +63,31 @@ def run(work: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kw
     return asyncio.run(work(*args, **kwargs))
 
 
+@asynccontextmanager
+async def opened(found: Project) -> AsyncIterator[UnitOfWork]:
+    """The project's database. An id that fits several tasks is refused with their summaries."""
+    from abathur import bootstrap
+
+    async with bootstrap.open_database(found) as db:
+        try:
+            yield db
+        except AmbiguousIdError as error:
+            raise await _with_summaries(db, error) from None
+
+
+async def _with_summaries(db: UnitOfWork, error: AmbiguousIdError) -> AmbiguousIdError:
+    from abathur.services.reading import all_tasks
+
+    tasks = await db.read(all_tasks, error.candidates)
+    ids, summaries = [task.id for task in tasks], [task.summary for task in tasks]
+    return AmbiguousIdError(error.prefix, ids, summaries)
+
+
 def read(query: Callable[Concatenate[Stores, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Ask the project's database one thing."""
 
-    from abathur import bootstrap
-
     async def ask() -> T:
-        async with bootstrap.open_database(queue()) as db:
+        async with opened(queue()) as db:
             return await db.read(query, *args, **kwargs)
 
     return run(ask)
@@ -75,10 +96,8 @@ def read(query: Callable[Concatenate[Stores, P], T], *args: P.args, **kwargs: P.
 def write(use_case: Callable[Concatenate[Stores, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Change one thing in the project's database; it is durable when this returns."""
 
-    from abathur import bootstrap
-
     async def change() -> T:
-        async with bootstrap.open_database(queue()) as db:
+        async with opened(queue()) as db:
             return await db.write(use_case, *args, **kwargs)
 
     return run(change)

@@ -13,7 +13,7 @@ from abathur import __version__
 from abathur.cli.exit_codes import BUG, INTERRUPTED, USAGE, exit_code
 from abathur.cli.output import say
 from abathur.cli.text import clean
-from abathur.domain.errors import AbathurError, PlanError
+from abathur.domain.errors import AbathurError, AmbiguousIdError, PlanError
 
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 VERBOSE = frozenset({"-v", "--verbose"})
@@ -60,6 +60,8 @@ def _message(error: BaseException) -> str:
         return "interrupted"
     if isinstance(error, PlanError):
         return str(error)
+    if isinstance(error, AmbiguousIdError) and error.summaries:
+        return _ambiguous(error)
     if isinstance(error, OSError):
         return _os_error(error)
     return " ".join(str(error).split())
@@ -69,6 +71,13 @@ def _usage(error: click.UsageError) -> str:
     message = " ".join(error.format_message().split()).rstrip(".")
     path = error.ctx.command_path if error.ctx else "abathur"
     return f"{message[:1].lower()}{message[1:]} (see `{path} --help`)"
+
+
+def _ambiguous(error: AmbiguousIdError) -> str:
+    pairs = zip(error.candidates, error.summaries, strict=True)
+    lines = [f"  {task_id}  {' '.join(summary.split())}" for task_id, summary in pairs]
+    head = f"id `{error.prefix}` fits several tasks; type more of it:"
+    return "\n".join([head, *lines])
 
 
 def _os_error(error: OSError) -> str:

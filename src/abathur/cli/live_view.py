@@ -13,6 +13,7 @@ from abathur.cli import output
 from abathur.cli.live_board import Board, Note, Picture, Row, elapsed, harmless
 from abathur.cli.output import status_colour
 from abathur.cli.text import SHORT_ID, short
+from abathur.domain.runs import EventKind
 from abathur.domain.tasks import TaskStatus
 from abathur.services.reading import SwarmStatus
 from abathur.swarm.events import SwarmEvent, SwarmEventKind
@@ -91,6 +92,7 @@ class PlainView:
         line: Callable[[SwarmEvent], str] | None = None,
     ) -> None:
         self._write, self._say, self._line = write, say, line or plain_line
+        self._is_wanted = is_news if line is None else lambda event: True
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._keep_writing, daemon=True)
         self.lost = 0
@@ -105,7 +107,8 @@ class PlainView:
 
     def sink(self, event: SwarmEvent) -> None:
         try:
-            self._put(self._line(event))
+            if self._is_wanted(event):
+                self._put(self._line(event))
         except Exception:  # a view is no reason for a swarm to end
             self.lost += 1
 
@@ -187,6 +190,12 @@ def plain_line(event: SwarmEvent) -> str:
     shown = f"{text}  ({summary})" if summary else text
     head = f"{event.at.astimezone():%H:%M:%S}  {_short(event.task_id):{SHORT_ID}}"
     return f"{head}  {harmless(what):{WHAT_WIDTH}}  {shown}".rstrip()
+
+
+def is_news(event: SwarmEvent) -> bool:
+    """Whether the agent's own word that it has started would be the second one about that."""
+    is_agents = event.kind is SwarmEventKind.AGENT_EVENT
+    return not (is_agents and event.data.get("kind") == EventKind.STARTED)
 
 
 def json_line(event: SwarmEvent) -> str:

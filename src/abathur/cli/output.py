@@ -102,8 +102,8 @@ def flush() -> None:
     """Raises `OSError` when what was written couldn't be stored, as on a full disk."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        _leave_silently()
+    except OSError as error:
+        _give_up(error)
 
 
 def say(text: str) -> None:
@@ -121,15 +121,21 @@ def _write_bytes(data: bytes) -> None:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        _leave_silently()
+    except OSError as error:
+        _give_up(error)
 
 
-def _leave_silently() -> NoReturn:
-    """The reader has seen enough (`| head`). Python must not try to flush again at its end."""
+def _give_up(error: OSError) -> NoReturn:
+    """A reader who has seen enough (`| head`) is no error. Raises the error if it is another one.
+
+    What is left in Python's buffer goes nowhere: Python would flush it again at its end, and fail
+    with an exit code of its own.
+    """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
-    raise click.exceptions.Exit(0)
+    if isinstance(error, BrokenPipeError):
+        raise click.exceptions.Exit(0) from error
+    raise error
 
 
 # --- colour -------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from abathur import bootstrap
 from abathur.bootstrap import Project
 from abathur.cli import output
 from abathur.cli.context import json_option, now, project, read, run
+from abathur.cli.strangers import warn_of_strangers
 from abathur.cli.target import resolve_target
 from abathur.cli.text import clean
 from abathur.domain.errors import InvalidInputError, PlanError
@@ -88,6 +89,7 @@ class _OnlyTried(Exception):
 
 async def _apply(found: Project, backlog: Plan, target: str | None, dry_run: bool) -> Applied:
     backlog = await _with_targets(found, backlog, target)
+    warn_of_strangers(found, [task.new.agent_type for task in backlog.tasks.values()])
     async with bootstrap.open_database(found) as db:
         try:
             return await db.write(_queue, backlog, dry_run)
@@ -122,13 +124,14 @@ async def _with_targets(found: Project, backlog: Plan, target: str | None) -> Pl
     ]
     if problems:
         raise PlanError(problems)
-    return replace(backlog, tasks={task.name: _landing_on(task, default) for task in tasks})
+    return replace(backlog, tasks={task.name: _whole(task, default) for task in tasks})
 
 
-def _landing_on(task: PlannedTask, default: str | None) -> PlannedTask:
-    if task.new.feature_branch is not None:
-        return task
-    return replace(task, new=replace(task.new, feature_branch=default))
+def _whole(task: PlannedTask, default: str | None) -> PlannedTask:
+    """With what isn't in the file: a target, and who queues it."""
+    target = task.new.feature_branch or default
+    new = replace(task.new, feature_branch=target, created_by=bootstrap.actor())
+    return replace(task, new=new)
 
 
 def _plain(backlog: Plan, applied: Applied, dry_run: bool) -> dict[str, Any]:
@@ -164,9 +167,10 @@ def _told(backlog: Plan, applied: Applied, dry_run: bool) -> str:
     name = clean(backlog.name)
     old = len(applied.submitted) - applied.created
     if not applied.created:
-        return f"plan {name}: all {old} tasks are queued already; nothing was changed"
+        told = "its task is" if old == 1 else f"all {old} tasks are"
+        return f"plan {name}: {told} queued already; nothing was changed"
     would = "would be queued" if dry_run else "queued"
-    unchanged = f", {old} were there already" if old else ""
+    unchanged = f", {old} {'was' if old == 1 else 'were'} there already" if old else ""
     return f"plan {name}: {applied.created} {would}{unchanged}"
 
 

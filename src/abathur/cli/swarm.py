@@ -188,21 +188,23 @@ async def _keep_right(view: View, db: UnitOfWork) -> None:
 
 @contextmanager
 def _signals(supervisor: Supervisor, view: View, grace_seconds: float) -> Iterator[None]:
-    """The first signal begins an orderly stop, each further one stops at once."""
+    """The first signal begins an orderly stop; each further one, and its own one, stop at once."""
     loop = asyncio.get_running_loop()
     seen = 0
 
-    def on_signal() -> None:
+    def on_signal(number: int) -> None:
         nonlocal seen
         seen += 1
-        supervisor.stop(now=seen > 1)
+        at_once = seen > 1 or number == bootstrap.AT_ONCE
+        supervisor.stop(now=at_once)
         rest = f"running agents get {grace_seconds:g} s; again to stop at once"
-        view.say("stopping at once" if seen > 1 else f"stopping: {rest}")
+        view.say("stopping at once" if at_once else f"stopping: {rest}")
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, on_signal)
+    numbers = (signal.SIGINT, signal.SIGTERM, bootstrap.AT_ONCE)
+    for number in numbers:
+        loop.add_signal_handler(number, on_signal, number)
     try:
         yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in numbers:
             loop.remove_signal_handler(number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -22,12 +22,10 @@ if TYPE_CHECKING:
     from abathur.ports.stores import UnitOfWork
 
 SECONDS_BETWEEN_LOOKS = 0.2
-SECONDS_BETWEEN_SIGNALS = 0.5
-"""Two that come together count as one, and the second one means `at once`."""
 
 
 @click.command()
-@click.option("--now", "at_once", is_flag=True, help="Give running agents no time to finish.")
+@click.option("--now", "at_once", is_flag=True, help="End running agents at once.")
 @click.option("--no-wait", is_flag=True, help="Don't wait until they have stopped.")
 @json_option
 def stop(at_once: bool, no_wait: bool, as_json: bool) -> None:
@@ -56,10 +54,10 @@ def _project() -> Project:
 async def _stop(found: Project, at_once: bool, no_wait: bool) -> Sequence[Worker]:
     async with bootstrap.open_database(found) as db:
         asked = [one for one in await db.write(request_stop, now()) if is_there(one, now())]
-        if at_once:
-            await _end(asked)
+        # One on another host can't be signalled; it stops in order.
+        ended = {one.id for one in asked if at_once and bootstrap.end_worker(one)}
         if not no_wait:
-            await _wait(db, asked, found.settings.swarm.grace_seconds)
+            await _wait(db, asked, ended, found.settings.swarm.grace_seconds)
     return asked
 
 
@@ -69,17 +67,13 @@ def is_there(worker: Worker, at: datetime) -> bool:
     return worker.lease_until > at if is_alive is None else is_alive
 
 
-async def _end(workers: Sequence[Worker]) -> None:
-    """The first signal asks for an orderly stop, the second one for one at once."""
-    for _ in range(2):
-        for worker in workers:
-            bootstrap.end_worker(worker)
-        await asyncio.sleep(SECONDS_BETWEEN_SIGNALS)
-
-
-async def _wait(db: UnitOfWork, asked: Sequence[Worker], grace_seconds: float) -> None:
+async def _wait(
+    db: UnitOfWork, asked: Sequence[Worker], ended: Collection[str], grace_seconds: float
+) -> None:
     for worker in asked:
-        output.say(f"waiting for {_named(worker)}; its agents get {grace_seconds:g} s to finish")
+        in_order = f"get {grace_seconds:g} s to finish"
+        rest = "are ended at once" if worker.id in ended else in_order
+        output.say(f"waiting for {_named(worker)}; its agents {rest}")
     ids = {worker.id for worker in asked}
     while True:
         live = await db.read(still_live)

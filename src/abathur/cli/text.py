@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+from abathur.domain.wording import clock
+
 ELLIPSIS: Final = "…"
 SHORT_ID: Final = 13
 TAB: Final = "    "
@@ -104,7 +106,7 @@ def iso(time: datetime) -> str:
 
 def local(time: datetime) -> str:
     """For a person: in the zone of the machine, to the second."""
-    return f"{time.astimezone():%Y-%m-%d %H:%M:%S}"
+    return clock(time, time.astimezone().tzinfo)
 
 
 def waiting(tasks: int, due: datetime) -> str:

@@ -65,6 +65,17 @@ def parse_worktree_name(name: str) -> tuple[str, int] | None:
     return (task_id, int(number)) if task_id and number.isascii() and number.isdigit() else None
 
 
+def removal_name(name: str) -> str:
+    """What a folder is called while it is removed."""
+    return f".{name}.removed"
+
+
+def before_removal(name: str) -> str:
+    """The name that a half removed folder had; any other as it is."""
+    is_removed = name.startswith(".") and name.endswith(".removed")
+    return name[1 : -len(".removed")] if is_removed else name
+
+
 def is_task_branch(name: str) -> bool:
     """Whether `task_branch` could have named it. A person's branch may look the same."""
     return name.startswith(("task/", "task-"))

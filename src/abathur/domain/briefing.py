@@ -60,7 +60,7 @@ def feedback_text(feedback: JsonObject | None) -> str:
         )
     return (
         f"The earlier work was merged with `{feedback.get('target')}` for a check, and the check "
-        f"failed (exit code {feedback.get('exit_code')}). You start from exactly that merged "
+        f"failed: it {feedback.get('how')}. You start from exactly that merged "
         f"state: find out why and mend it. {kept} The end of the check's output:\n\n"
         f"```\n{feedback.get('output', '')}\n```"
     )

@@ -40,12 +40,19 @@ class NotFoundError(AbathurError):
 
 
 class AmbiguousIdError(InvalidInputError):
-    """An id prefix fits more than one task. `candidates` are full ids, some of them."""
+    """An id prefix fits more than one task. `candidates` are full ids, some of them.
 
-    def __init__(self, prefix: str, candidates: Sequence[str]) -> None:
+    `summaries` are those of the candidates, from whoever has looked them up.
+    """
+
+    def __init__(
+        self, prefix: str, candidates: Sequence[str], summaries: Sequence[str] = ()
+    ) -> None:
         shown = ", ".join(candidates)
         super().__init__(f"id `{prefix}` fits several tasks ({shown}); type more of it")
+        self.prefix = prefix
         self.candidates = tuple(candidates)
+        self.summaries = tuple(summaries)
 
 
 class IllegalTransitionError(AbathurError):

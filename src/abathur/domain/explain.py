@@ -12,7 +12,7 @@ from abathur.domain.explain_running import running, wait_or_start
 from abathur.domain.facts import Explanation, Facts
 from abathur.domain.runs import OutcomeKind
 from abathur.domain.tasks import Task, TaskStatus
-from abathur.domain.wording import clock, count, quote, span
+from abathur.domain.wording import count, quote, span
 
 __all__ = ["Explanation", "Facts", "explain"]
 
@@ -82,7 +82,7 @@ def _unmet_details(facts: Facts) -> tuple[str, ...]:
         shown.append(f"and {count(len(facts.unmet) - SHOWN_PREREQUISITES, 'more task')}")
     not_before = facts.task.not_before
     if not_before is not None and not_before > facts.now:
-        shown.append(f"it is scheduled for {clock(not_before)} at the earliest")
+        shown.append(f"it is scheduled for {facts.clock(not_before)} at the earliest")
     return tuple(shown)
 
 
@@ -96,7 +96,8 @@ def _pending(facts: Facts) -> Explanation:
         tail = ", but no swarm runs to take it" if facts.is_alone else " and is being queued"
         text = f"Its time came {span(facts.now - due)} ago{tail}."
     else:
-        text = f"It waits {span(due - facts.now)} more, until {clock(due)}, {_why_later(facts)}."
+        wait = f"{span(due - facts.now)} more, until {facts.clock(due)}"
+        text = f"It waits {wait}, {_why_later(facts)}."
         if facts.is_alone:
             details.append("no swarm runs at the moment")
     return Explanation(text, tuple(details), facts.still_to_come(due), wait_or_start(facts))
@@ -162,7 +163,7 @@ def _completed(facts: Facts) -> Explanation:
             f"It is completed: {proof.target} contains its work "
             f"by merge commit {proof.merge_commit[:12]}."
         )
-        details = [f"work commit {proof.work_commit}", f"checked {clock(proof.checked_at)}"]
+        details = [f"work commit {proof.work_commit}", f"checked {facts.clock(proof.checked_at)}"]
     if facts.landing and facts.landing.detail:
         details.append(quote(facts.landing.detail))
     return Explanation(text, tuple(details), None, FINISHED)

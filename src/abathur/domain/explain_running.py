@@ -7,7 +7,7 @@ from typing import Final
 
 from abathur.domain.facts import Explanation, Facts
 from abathur.domain.landing import Landing, LandingState
-from abathur.domain.wording import clock, quote, span
+from abathur.domain.wording import quote, span
 
 START_SWARM: Final = "Run `abathur swarm start`."
 NOTHING_TO_DO: Final = "Nothing to do: it goes on by itself."
@@ -42,7 +42,7 @@ def _at_work(facts: Facts) -> Explanation:
     return Explanation(
         f"Attempt {attempt.number} has been running for {span(facts.now - attempt.started_at)}; "
         f"{_sign_of_life(facts)}.",
-        (*_place(facts), f"it is stopped at {clock(timeout)} at the latest"),
+        (*_place(facts), f"it is stopped at {facts.clock(timeout)} at the latest"),
         facts.still_to_come(timeout),
         _step_at_work(facts),
     )
@@ -96,8 +96,9 @@ def _place(facts: Facts) -> tuple[str, ...]:
 def _landing(facts: Facts, landing: Landing) -> Explanation:
     started = landing.started_at if landing.state is LandingState.RUNNING else None
     since = started or landing.requested_at
+    begun = "begun" if started else "waiting since"
     details = (
-        f"{'begun' if started else 'waiting since'} {clock(since)}, {span(facts.now - since)} ago",
+        f"{begun} {facts.clock(since)}, {span(facts.now - since)} ago",
         f"the work is commit {landing.work_commit[:12]} of attempt {landing.attempt}",
     )
     return Explanation(_landing_text(facts, landing), details, None, wait_or_start(facts))

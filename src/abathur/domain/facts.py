@@ -10,6 +10,7 @@ from abathur.domain.agents import Worker
 from abathur.domain.landing import Landing
 from abathur.domain.runs import Attempt
 from abathur.domain.tasks import Task
+from abathur.domain.wording import clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,10 @@ class Facts:
     def is_alone(self) -> bool:
         """No swarm runs."""
         return self.live_workers == 0
+
+    def clock(self, time: datetime) -> str:
+        """In the zone of whoever asks: that of `now`."""
+        return clock(time, self.now.tzinfo)
 
     def still_to_come(self, time: datetime | None) -> datetime | None:
         return time if time is not None and time > self.now else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 MAX_QUOTE: Final = 200
@@ -19,9 +19,9 @@ def span(length: timedelta) -> str:
     return f"{minutes} min" if minutes else f"{seconds} s"
 
 
-def clock(time: datetime) -> str:
-    """`2030-01-31 12:05:09 UTC`."""
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+def clock(time: datetime, zone: tzinfo | None) -> str:
+    """`2030-01-31 12:05:09 UTC`: in that zone, and with its name."""
+    return f"{time.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
 
 
 def quote(text: str | None) -> str:

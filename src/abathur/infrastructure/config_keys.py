@@ -235,7 +235,7 @@ KEYS: Final = (
         "swarm.pass_env",
         names,
         "[CI, NPM_*]",
-        "Environment variables that every agent is given; others stay out.",
+        "Variables of the environment that agents, set-up and checks get; others stay out.",
     ),
     Key(
         "retry.initial",

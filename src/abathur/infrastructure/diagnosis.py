@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from abathur.domain.agents import AgentSpec
@@ -27,6 +27,13 @@ VERSION_SECONDS: Final = 10.0
 OWN_PROGRAMS: Final = frozenset({"command"})
 """Runtimes whose program is the project's own: asking it for a version could do anything."""
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)+[\w.+-]*")
+
+
+class _AnyInput(dict[str, Any]):
+    """Input data of a task that isn't there yet: each key stands for itself, as `{input.KEY}`."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return f"{{input.{key}}}"
 
 
 async def machine(folder: Path) -> Machine:
@@ -92,7 +99,8 @@ async def _program(root: Path, spec: AgentSpec, versions: dict[str, str | None])
     except AbathurError as error:
         return Program(agent_type=spec.agent_type, runtime=spec.runtime, problem=str(error))
     name = command.argv[0]
-    if Path(name).is_absolute() and not os.access(name, os.X_OK):
+    is_known = Path(name).is_absolute() and "{input." not in name
+    if is_known and not os.access(name, os.X_OK):
         problem = f"program `{name}` doesn't exist or can't be executed; install or correct it"
         return Program(agent_type=spec.agent_type, runtime=spec.runtime, problem=problem)
     if spec.runtime not in OWN_PROGRAMS and name not in versions:
@@ -116,6 +124,7 @@ def _command(root: Path, spec: AgentSpec) -> Command:
         worktree=root,
         scratch=root,
         session_id=str(UUID(int=0)),
+        input_data=_AnyInput(),
         settings=spec.settings,
     )
     return load_runtime(spec.runtime).command(run)

@@ -12,6 +12,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from abathur.domain.errors import PlanError
+from abathur.domain.wording import count
 
 MAX_BYTES: Final = 5_000_000
 MAX_EXPANDED: Final = 4 * MAX_BYTES
@@ -48,7 +49,7 @@ class Problems:
         """In the order of the file, the first hundred."""
         shown = sorted(self._found, key=self._found.__getitem__)
         more = len(shown) - SHOWN_PROBLEMS
-        cut = [f"{self.file}: and {more} more problems"] if more > 0 else []
+        cut = [f"{self.file}: and {count(more, 'more problem')}"] if more > 0 else []
         return PlanError([*shown[:SHOWN_PROBLEMS], *cut])
 
 

@@ -92,11 +92,10 @@ class Worktrees(Protocol):
     async def add_detached_worktree(self, path: Path, commit: str) -> None: ...
 
     async def remove_detached_worktree(self, path: Path) -> None:
-        """Remove a worktree that `add_detached_worktree` made, with all that a check left in it.
+        """Remove a worktree that `add_detached_worktree` made, whatever a check made of it.
 
-        Raises `GitError`, and nothing is removed, when a branch is checked out there or its head
-        is a commit that no ref holds and that it wasn't made with. A folder that is gone is no
-        error.
+        A folder that is gone is no error. Raises `GitError`, and nothing is removed, when git knows
+        of no worktree there or somebody locked it.
         """
         ...
 

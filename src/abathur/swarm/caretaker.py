@@ -15,7 +15,7 @@ from abathur.domain.runs import Attempt
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.ports.stores import Stores
 from abathur.swarm import workspace
-from abathur.swarm.parts import Parts
+from abathur.swarm.parts import RUN_TAG, Parts
 from abathur.swarm.state import State
 
 INTERVAL_SECONDS: Final = 60.0
@@ -34,7 +34,7 @@ class Caretaker:
     async def tidy(self) -> None:
         """One round. What can't be proven to be kept elsewhere stays, with a warning."""
         try:
-            for path in self._folders():
+            for path in sorted(self._folders()):
                 await self._try(path.name, self._tidy_folder(path))
             for branch in sorted(await self._parts.repository.branches()):
                 if branches.is_task_branch(branch):
@@ -42,9 +42,11 @@ class Caretaker:
         except (DatabaseError, GitError) as error:
             self._state.warn(f"tidying waits: {error}")
 
-    def _folders(self) -> list[Path]:
+    def _folders(self) -> set[Path]:
+        """Where work was done. What is half removed has a name made of the first one."""
         folder = self._parts.worktrees
-        return sorted(folder.iterdir()) if folder.is_dir() else []
+        found = folder.iterdir() if folder.is_dir() else ()
+        return {folder / branches.before_removal(path.name) for path in found}
 
     async def _try(self, name: str, tidying: Coroutine[Any, Any, None]) -> None:
         try:
@@ -55,7 +57,7 @@ class Caretaker:
             self._state.warn(f"{name} is left as it is: {error}")
 
     async def _tidy_folder(self, path: Path) -> None:
-        if path.name.startswith("verify-"):
+        if path.name.startswith(workspace.VERIFY_PREFIX):
             await self._tidy_verification(path)
             return
         parsed = branches.parse_worktree_name(path.name)
@@ -70,11 +72,25 @@ class Caretaker:
             await self._tidy_attempt(found)
 
     async def _tidy_attempt(self, found: tuple[Task, Attempt] | None) -> None:
-        if found is not None and _is_left_over(*found):
-            await self._clear(*found)
+        if found is None or not _is_left_over(*found):
+            return
+        task, attempt = found
+        if not await self._is_being_ended(attempt):
+            run = {RUN_TAG: f"{task.id}/{attempt.number}"}
+            await self._parts.processes.reap(run, self._parts.settings.swarm.grace_seconds)
+            await self._clear(task, attempt)
+
+    async def _is_being_ended(self, attempt: Attempt) -> bool:
+        """Its worker lives and has yet to end the agent: the task was cancelled under it."""
+        if attempt.worker_id == self._state.worker_id:
+            return (attempt.task_id, attempt.number) in self._state.runs
+        worker = await self._parts.db.read(lambda stores: stores.workers.get(attempt.worker_id))
+        if worker is None or worker.stopped_at is not None:
+            return False
+        return worker.lease_until > self._parts.clock.now()
 
     async def _tidy_verification(self, path: Path) -> None:
-        landing_id = path.name.removeprefix("verify-")
+        landing_id = path.name.removeprefix(workspace.VERIFY_PREFIX).rpartition("-")[0]
         landing = await self._parts.db.read(lambda stores: stores.landings.get(landing_id))
         if landing is not None and landing.state.is_final:
             await self._parts.repository.remove_detached_worktree(path)

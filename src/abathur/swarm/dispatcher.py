@@ -15,7 +15,7 @@ from abathur.services.claiming import Claim
 from abathur.services.running import Holder
 from abathur.swarm.events import SwarmEventKind
 from abathur.swarm.parts import Parts
-from abathur.swarm.state import Run, State
+from abathur.swarm.state import Run, State, StopReason
 from abathur.swarm.worker import Worker
 
 MIN_WAIT_SECONDS: Final = 0.05
@@ -62,7 +62,10 @@ class Dispatcher:
         task = claim.task
         holder = Holder(task.id, claim.attempt.number, task.fence, self._state.worker_id)
         run = Run(task, claim.attempt, holder)
-        self._state.runs[task.id] = run
+        if self._state.stopping.is_set():
+            # The claim was on its way when the end began: nobody else will tell the run.
+            run.end(StopReason.RELEASED)
+        self._state.runs[run.key] = run
         self._state.claimed.add(task.id)
         self._state.tell(
             SwarmEventKind.TASK_CLAIMED, "claimed", task=task, attempt=claim.attempt.number
@@ -81,7 +84,7 @@ class Dispatcher:
 
         So with a limit of N at most N tasks end, whoever lands them and however often they run.
         """
-        open_ids = self._state.claimed - self._state.runs.keys()
+        open_ids = self._state.claimed - {task_id for task_id, _ in self._state.runs}
         tasks = await self._parts.db.read(lambda stores: stores.tasks.get_many(open_ids))
         for task in tasks:
             if task.status is not TaskStatus.RUNNING:
@@ -111,8 +114,11 @@ class Dispatcher:
         """One claimed task from start to report; frees its slot whatever happens."""
         try:
             await Worker(self._parts, self._state, run).run()
+        except DatabaseError as error:
+            # The lifeline of this swarm or the next one takes it back, with its work.
+            self._state.warn(f"the end of a run isn't written down: {error}", run.task)
         finally:
-            self._state.runs.pop(run.task.id, None)
+            self._state.runs.pop(run.key, None)
             self._state.ring_all()
 
 

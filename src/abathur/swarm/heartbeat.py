@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from typing import Final
 
 from abathur.domain.errors import DatabaseError
@@ -9,7 +11,7 @@ from abathur.ports.stores import Stores
 from abathur.services import claiming
 from abathur.services.claiming import Held
 from abathur.swarm.parts import Parts
-from abathur.swarm.state import LandingRun, Run, State, StopReason
+from abathur.swarm.state import LandingRun, Run, RunKey, State, StopReason
 
 SELF_FENCE_SHARE: Final = 0.7
 """Of a lease that wasn't renewed: then agents are ended, so that they are gone before it is."""
@@ -37,18 +39,36 @@ class Heartbeat:
     async def _beat(self) -> None:
         runs, landings = self._watched()
         try:
-            held = await self._parts.db.write(
-                claiming.renew,
-                worker_id=self._state.worker_id,
-                now=self._parts.clock.now(),
-                lease=self._state.lease,
-            )
+            held = await self._renew()
         except DatabaseError as error:
             self._state.warn(f"leases can't be renewed: {error}")
             self._fence_self()
             return
         self._renewed_at = self._parts.clock.monotonic()
         self._end_lost(held, runs, landings)
+
+    async def _renew(self) -> Held:
+        renewing = asyncio.ensure_future(
+            self._parts.db.write(
+                claiming.renew,
+                worker_id=self._state.worker_id,
+                now=self._parts.clock.now(),
+                lease=self._state.lease,
+            )
+        )
+        try:
+            # The lease runs out too while the database neither answers nor fails.
+            left = self._fence_after - (self._parts.clock.monotonic() - self._renewed_at)
+            done, _ = await asyncio.wait((renewing,), timeout=max(0.0, left))
+            if not done:
+                self._fence_self()
+            return await renewing
+        finally:
+            renewing.cancel()
+
+    @property
+    def _fence_after(self) -> float:
+        return self._state.lease.total_seconds() * SELF_FENCE_SHARE
 
     async def _compare(self) -> None:
         runs, landings = self._watched()
@@ -60,14 +80,16 @@ class Heartbeat:
             return  # the next beat will tell
         self._end_lost(held, runs, landings)
 
-    def _watched(self) -> tuple[dict[str, Run], dict[str, LandingRun]]:
+    def _watched(self) -> tuple[dict[RunKey, Run], dict[str, LandingRun]]:
         """What ran before the database was asked: its answer knows nothing of later claims."""
         return dict(self._state.runs), dict(self._state.landings)
 
-    def _end_lost(self, held: Held, runs: dict[str, Run], landings: dict[str, LandingRun]) -> None:
-        for task_id, run in runs.items():
+    def _end_lost(
+        self, held: Held, runs: Mapping[RunKey, Run], landings: Mapping[str, LandingRun]
+    ) -> None:
+        for run in runs.values():
             # A run that reports at this moment has given its task up by itself.
-            if held.tasks.get(task_id) != run.holder.fence:
+            if held.tasks.get(run.task.id) != run.holder.fence:
                 run.end(StopReason.LOST)
         for landing_id, landing_run in landings.items():
             if held.landings.get(landing_id) != landing_run.landing.fence:
@@ -77,9 +99,11 @@ class Heartbeat:
 
     def _fence_self(self) -> None:
         silent = self._parts.clock.monotonic() - self._renewed_at
-        if silent > self._state.lease.total_seconds() * SELF_FENCE_SHARE:
+        if silent >= self._fence_after:
             for run in self._state.runs.values():
                 run.end(StopReason.LOST)
+            for landing_run in self._state.landings.values():
+                landing_run.stop.set()
 
 
 def _held(stores: Stores, worker_id: str) -> Held:

@@ -15,7 +15,7 @@ from abathur.ports.stores import Stores
 from abathur.services import claiming, landing, running
 from abathur.swarm import workspace
 from abathur.swarm.events import SwarmEventKind
-from abathur.swarm.parts import GIT_TAG, WORKER_TAG, Parts
+from abathur.swarm.parts import GIT_TAG, RUN_TAG, WORKER_TAG, Parts
 from abathur.swarm.state import State
 
 
@@ -31,6 +31,7 @@ class Lifeline:
     def __init__(self, parts: Parts, state: State) -> None:
         self._parts, self._state = parts, state
         self._idle_before: set[str] = set()
+        self._idle_landings: set[str] = set()
 
     async def loop(self) -> None:
         """Runs until cancelled."""
@@ -45,11 +46,12 @@ class Lifeline:
         """One round; how many tasks were taken back. What fails is tried again next time."""
         orphans = await self._parts.db.read(find_orphans, self._parts.clock.now(), self._is_dead)
         forgotten = await self._forgotten()
+        await self._give_back_landings()
         for worker in orphans.workers:
             await self._reap(worker.id)
         rescued = 0
         for task in [*orphans.tasks, *forgotten]:
-            if task.id not in self._state.runs:
+            if not self._state.runs_claim(task):
                 rescued += await self._rescue(task)
         for worker in orphans.workers:
             await self._close(worker)
@@ -61,9 +63,18 @@ class Lifeline:
         Only what was so in the round before too: a claim may be on its way to its run.
         """
         held = await self._parts.db.read(lambda s: s.claims.held(self._state.worker_id))
-        idle = {task.id: task for task in held if task.id not in self._state.runs}
+        idle = {task.id: task for task in held if not self._state.runs_claim(task)}
         before, self._idle_before = self._idle_before, set(idle)
         return [task for task in idle.values() if task.id in before]
+
+    async def _give_back_landings(self) -> None:
+        """Landings that are ours, but that nothing here lands: giving them back had failed."""
+        held = await self._parts.db.read(lambda s: s.landings.held(self._state.worker_id))
+        idle = {one.id: one for one in held if one.id not in self._state.landings}
+        before, self._idle_landings = self._idle_landings, set(idle)
+        for landing_id in before & idle.keys():
+            await self._parts.db.write(landing.release_landing, idle[landing_id])
+            self._state.ring_all()
 
     def _is_dead(self, worker: Worker) -> bool:
         """Evidence, not time: the process with that pid and start time is gone."""
@@ -92,15 +103,21 @@ class Lifeline:
                 now=self._parts.clock.now(),
                 lease=self._state.lease,
             )
-            if task.worker_id is not None:
-                # Its worker may be alive but stuck; its agents must not go on writing.
-                await self._reap(task.worker_id)
+            await self._end_agents(task)
             if attempt is not None:
                 await self._keep(task, attempt)
             await self._queue_again(adopted)
         except StaleFenceError:
             return False  # somebody else was faster
         return True
+
+    async def _end_agents(self, task: Task) -> None:
+        """Its worker may be alive but stuck; its agents must not go on writing."""
+        if task.worker_id == self._state.worker_id:
+            run = {RUN_TAG: f"{task.id}/{task.attempt_count}"}
+            await self._parts.processes.reap(run, self._parts.settings.swarm.grace_seconds)
+        elif task.worker_id is not None:
+            await self._reap(task.worker_id)
 
     async def _keep(self, task: Task, attempt: Attempt) -> None:
         try:

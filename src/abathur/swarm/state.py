@@ -43,6 +43,10 @@ class Bell:
         return True
 
 
+RunKey = tuple[str, int]
+"""Task and attempt: a task that is cancelled and retried runs again while its old agent dies."""
+
+
 @dataclass(slots=True)
 class Run:
     """An attempt that runs here."""
@@ -52,6 +56,10 @@ class Run:
     holder: Holder
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     reason: StopReason | None = None
+
+    @property
+    def key(self) -> RunKey:
+        return self.task.id, self.attempt.number
 
     def end(self, reason: StopReason) -> None:
         """Ask it to end. Losing the lease outweighs everything else."""
@@ -81,8 +89,10 @@ class State:
     lease: timedelta
     sink: Sink
     now: Callable[[], datetime]
-    runs: dict[str, Run] = field(default_factory=dict)
+    runs: dict[RunKey, Run] = field(default_factory=dict)
     landings: dict[str, LandingRun] = field(default_factory=dict)
+    clearing: set[str] = field(default_factory=set)
+    """Landings whose worktrees are being removed, or will be."""
     claimed: set[str] = field(default_factory=set)
     """Tasks claimed here that haven't ended, for the task limit."""
     tally: Tally = field(default_factory=Tally)
@@ -90,6 +100,12 @@ class State:
     stop_now: asyncio.Event = field(default_factory=asyncio.Event)
     stopped_by: str = ""
     bells: dict[str, Bell] = field(default_factory=dict)
+
+    def runs_claim(self, task: Task) -> bool:
+        """Whether this very claim of the task is being run, or wound up, here."""
+        return any(
+            run.task.id == task.id and run.holder.fence == task.fence for run in self.runs.values()
+        )
 
     def bell(self, name: str) -> Bell:
         return self.bells.setdefault(name, Bell())

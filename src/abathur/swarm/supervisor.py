@@ -42,6 +42,7 @@ class Supervisor:
 
     def __init__(self, parts: Parts, sink: Sink) -> None:
         self._parts = parts
+        self._claimers: list[asyncio.Task[None]] = []
         self._state = State(
             worker_id=parts.worker_id,
             lease=timedelta(seconds=parts.settings.swarm.lease_seconds),
@@ -128,8 +129,12 @@ class Supervisor:
             def start_landing(run: LandingRun) -> asyncio.Task[None]:
                 return group.create_task(lander.run_landing(run))
 
-            group.create_task(dispatcher.loop(start_run))
-            group.create_task(lander.loop(start_landing))
+            self._claimers = [
+                group.create_task(dispatcher.loop(start_run)),
+                group.create_task(lander.loop(start_landing)),
+            ]
+            for claimer in self._claimers:
+                claimer.add_done_callback(lambda _: state.ring_all())
             await state.stopping.wait()
             state.tell(SwarmEventKind.SWARM_STOPPING, f"stopping ({state.stopped_by})")
             await self._wind_down()
@@ -170,16 +175,22 @@ class Supervisor:
             await self._all_ended(None)
 
     async def _all_ended(self, timeout_seconds: float | None) -> bool:
-        """Wait until no run and no landing is left; False when there is no more time."""
+        """Wait until nothing runs or lands, nor is about to; False when there is no more time."""
         bell = self._state.bell("wind-down")
         loop = asyncio.get_running_loop()
         until = None if timeout_seconds is None else loop.time() + timeout_seconds
-        while self._state.runs or self._state.landings:
+        while self._is_busy():
             left = 1.0 if until is None else min(1.0, until - loop.time())
             if left <= 0 or (until is not None and self._state.stop_now.is_set()):
                 return False
             await bell.wait(left)
         return True
+
+    def _is_busy(self) -> bool:
+        """A claim that is on its way when the end begins is still to become a run."""
+        is_claiming = not all(claimer.done() for claimer in self._claimers)
+        state = self._state
+        return is_claiming or bool(state.runs or state.landings or state.clearing)
 
     async def _sign_off(self) -> None:
         try:

@@ -88,6 +88,8 @@ class Worker:
             return Outcome(kind=OutcomeKind.FAILED, message=message)
 
     async def _execute(self) -> Outcome:
+        if self._run.stop.is_set():
+            return self._stopped()
         spec = self._parts.resolve_agent(self._run.task.agent_type)
         runtime = self._parts.load_runtime(spec.runtime)
         place, command = await self._prepare(spec, runtime)

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from abathur.domain import branches
 from abathur.domain.errors import GitError, UnknownBranchError
-from abathur.domain.landing import Landing
 from abathur.domain.runs import Attempt
 from abathur.domain.tasks import JsonObject, Task
 from abathur.services import running
 from abathur.swarm.parts import Parts
+
+
+VERIFY_PREFIX: Final = "verify-"
+"""Of the folders that only a check runs in; the landing's id and fence follow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,14 +119,19 @@ async def remove(parts: Parts, attempt: Attempt, *, kept_by: str) -> None:
     if attempt.worktree_path is not None:
         await parts.repository.remove_worktree(Path(attempt.worktree_path), kept_by=kept_by)
     if attempt.branch is not None:
-        await parts.repository.delete_branch(attempt.branch, kept_by=kept_by)
+        await _delete_branch(parts, attempt, attempt.branch, kept_by)
 
 
-async def clean_after_landing(parts: Parts, landing: Landing, attempt: Attempt | None) -> None:
-    """Remove the place of work that has landed. Raises `GitError` when that can't be proven."""
-    if attempt is None or parts.settings.swarm.keep_finished_worktrees:
-        return
-    await remove(parts, attempt, kept_by=f"refs/heads/{landing.target}")
+async def _delete_branch(parts: Parts, attempt: Attempt, branch: str, kept_by: str) -> None:
+    """An agent that went on elsewhere may have left commits on its branch: they are kept too."""
+    try:
+        await parts.repository.delete_branch(branch, kept_by=kept_by)
+    except GitError:
+        tip = await parts.repository.resolve(f"refs/heads/{branch}")
+        if tip is None:
+            return
+        ref = await parts.repository.salvage(attempt.task_id, attempt.number, tip)
+        await parts.repository.delete_branch(branch, kept_by=ref)
 
 
 async def first_keeper(parts: Parts, commit: str, candidates: Sequence[str]) -> str | None:

@@ -2,8 +2,11 @@
 
 import json
 import subprocess
+import time
 from collections.abc import Sequence
 from typing import Any
+
+import pytest
 
 from abathur.cli.text import columns
 
@@ -50,6 +53,31 @@ def test_before_a_run_there_are_neither_logs_nor_changes(abathur: Any) -> None:
             3,
             f"abathur: task {task} hasn't been started yet; `abathur why {task}` tells why",
         )
+
+
+def test_times_are_told_in_the_zone_of_the_machine(
+    abathur: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = abathur.submit("Later", "--not-before", "2040-01-31T18:00:00Z")
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "JST-9")
+        time.tzset()
+        said = "2040-02-01 03:00:00 JST"
+        assert f"until {said}, because" in abathur.ok("why", task)
+        assert f"{said} (in " in abathur.ok("task", "show", task)
+    time.tzset()
+
+
+def test_a_branch_and_a_worktree_that_are_gone_are_not_shown(abathur: Any) -> None:
+    script = json.dumps({"script": [WRITE, {"fail": "no idea"}]})
+    task = abathur.submit("Write it", "--max-retries", "0", "--input-data", script)
+    abathur.run_swarm()
+    detail = abathur("task", "show", task, "--json").json
+    text = abathur.ok("task", "show", task)
+    assert detail["task"]["worktree_path"]
+    assert "\nworktree" not in text
+    assert "\nbranch" not in text
+    assert detail["attempts"][0]["salvage_ref"] in text
 
 
 def test_what_a_run_leaves(abathur: Any) -> None:

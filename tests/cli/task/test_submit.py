@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from tests.cli.conftest import configure
+
 
 def shown(abathur: Any, task: str) -> Any:
     return abathur("task", "show", task, "--json").json["task"]
@@ -188,12 +190,29 @@ def test_an_unknown_prerequisite(abathur: Any) -> None:
     assert result.line.startswith("abathur: no task has an id that begins with `ffff`;")
 
 
-def test_a_prefix_of_several_tasks(abathur: Any) -> None:
-    first, second = abathur.submit("1"), abathur.submit("2")
-    result = abathur("task", "submit", "x", "-p", "0")
-    assert (result.code, result.line) == (
-        2,
-        f"abathur: id `0` fits several tasks ({first}, {second}); type more of it",
+@pytest.mark.parametrize("command", ["task submit x -p", "task show", "logs", "diff", "why"])
+def test_a_prefix_of_several_tasks(abathur: Any, command: str) -> None:
+    first, second = abathur.submit("Bake\x1b[2J bread"), abathur.submit("Brew tea")
+    result = abathur(*command.split(), "0")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.splitlines() == [
+        "abathur: id `0` fits several tasks; type more of it:",
+        f"abathur:   {first}  Bake\N{REPLACEMENT CHARACTER}[2J bread",
+        f"abathur:   {second}  Brew tea",
+    ]
+
+
+def test_an_agent_type_that_nobody_described(abathur: Any) -> None:
+    configure(abathur, agents={"coder": {}})
+    (abathur.root / ".abathur" / "agents").mkdir()
+    (abathur.root / ".abathur" / "agents" / "reviewer.md").write_text("---\n---\nReview.")
+    for known in ("coder", "reviewer", "general"):
+        assert abathur("task", "submit", "x", "--agent-type", known).err == ""
+    result = abathur("task", "submit", "x", "--agent-type", "nobody")
+    assert (result.code, len(result.out.split())) == (0, 1)
+    assert result.err == (
+        "no agent type `nobody` is defined or configured: it will run with the default runtime, "
+        "fake, and no instructions of its own\n"
     )
 
 

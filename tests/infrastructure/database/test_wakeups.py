@@ -35,6 +35,13 @@ def add(stores: Stores) -> None:
     )
 
 
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """Short enough for the sockets to be beside the database, whoever's temporary files it is."""
+    with tempfile.TemporaryDirectory(prefix="ab-") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("where", ["file", "memory"])
 async def test_a_commit_of_this_process_wakes_at_once(tmp_path: Path, where: str) -> None:
     async with (
@@ -88,13 +95,13 @@ async def test_a_commit_of_another_process_wakes_sooner_than_polling(
     assert min(waits) < POLL / 2
 
 
-async def test_polling_finds_what_was_not_told(tmp_path: Path) -> None:
+async def test_polling_finds_what_was_not_told(short_path: Path) -> None:
     async with (
-        Database(tmp_path / "queue.db") as db,
-        Database(tmp_path / "queue.db") as other,
+        Database(short_path / "queue.db") as db,
+        Database(short_path / "queue.db") as other,
         db.wakeups() as wakeups,
     ):
-        for box in (tmp_path / "wake").iterdir():
+        for box in (short_path / "wake").iterdir():
             box.unlink()
         waiting = asyncio.create_task(wakeups.wait(LONG))
         await asyncio.sleep(0)
@@ -102,13 +109,13 @@ async def test_polling_finds_what_was_not_told(tmp_path: Path) -> None:
         assert await waiting
 
 
-async def test_sockets_of_the_dead_are_removed_and_of_the_living_kept(tmp_path: Path) -> None:
-    async with Database(tmp_path / "queue.db") as db, db.wakeups():
-        folder = tmp_path / "wake"
+async def test_sockets_of_the_dead_are_removed_and_of_the_living_kept(short_path: Path) -> None:
+    async with Database(short_path / "queue.db") as db, db.wakeups():
+        folder = short_path / "wake"
         dead = folder / "1-1.sock"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as box:
             box.bind(str(dead))
-        async with Database(tmp_path / "queue.db") as other:
+        async with Database(short_path / "queue.db") as other:
             await other.write(add)
         assert [box.name.split("-")[0] for box in folder.iterdir()] == [str(os.getpid())]
     assert list(folder.iterdir()) == []

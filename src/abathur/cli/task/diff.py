@@ -52,7 +52,7 @@ def diff(task_id: str, number: int | None, as_json: bool) -> None:
 
 async def _work(text: str, number: int | None) -> Work:
     project = context.queue()
-    async with bootstrap.open_database(project) as db:
+    async with context.opened(project) as db:
         attempt = await db.read(find_attempt, text, number)
     repository = await bootstrap.open_repository(project.root)
     base, head = attempt.base_commit, await _head(repository, attempt)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from abathur import bootstrap
 from abathur.cli import context
 from abathur.cli.context import json_option
 from abathur.cli.task.attempts import find_attempt
@@ -45,7 +44,7 @@ async def _logs(text: str, number: int | None, view: View, follows: bool) -> Non
     from abathur.cli.task.log_views import follow, show_once
     from abathur.services.reading import get_task
 
-    async with bootstrap.open_database(context.queue()) as db:
+    async with context.opened(context.queue()) as db:
         if follows:
             await follow(db, await db.read(get_task, text), number, view)
         else:

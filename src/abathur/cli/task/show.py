@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +15,6 @@ from abathur.cli.context import json_option
 from abathur.cli.output import paint, status_colour
 from abathur.cli.task.ids import id_argument
 from abathur.cli.text import clean, clean_block, length, local, pad, short
-from abathur.domain.tasks import TaskStatus
 
 if TYPE_CHECKING:
     from abathur.domain.landing import Landing
@@ -82,9 +82,9 @@ def _facts(found: TaskDetail, now: datetime) -> Iterator[tuple[str, str]]:
     yield "timeout", length(task.max_execution_timeout_seconds)
     yield "retries", f"{task.retry_count} of {task.max_retries} spent"
     yield "parent", task.parent_task_id or ""
-    if task.status is not TaskStatus.COMPLETED:  # both are gone then
+    if task.worktree_path and Path(task.worktree_path).is_dir():  # both are removed together
         yield "branch", task.task_branch or ""
-        yield "worktree", task.worktree_path or ""
+        yield "worktree", task.worktree_path
     yield "cancelled by", task.cancelled_by or ""
     yield "key", task.idempotency_key or ""
 

@@ -14,6 +14,7 @@ import click
 from abathur import bootstrap
 from abathur.cli import context, output, shapes
 from abathur.cli.context import json_option
+from abathur.cli.strangers import warn_of_strangers
 from abathur.cli.target import resolve_target
 from abathur.cli.task.ids import complete
 from abathur.cli.text import clean, short
@@ -128,7 +129,8 @@ def _sentence(done: Submitted) -> str:
 async def _submit(new: NewTask, options: Options) -> Submitted:
     project = context.project()
     new = replace(new, feature_branch=await resolve_target(project, options.target))
-    async with bootstrap.open_database(project) as db:
+    warn_of_strangers(project, [new.agent_type])
+    async with context.opened(project) as db:
         return await db.write(
             _submit_resolved,
             new,

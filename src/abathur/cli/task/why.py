@@ -26,7 +26,7 @@ def why(task_id: str, as_json: bool) -> None:
     from abathur.services.reading import explain_task
 
     task, explanation = context.read(
-        explain_task, task_id, context.now(), bootstrap.worker_is_alive
+        explain_task, task_id, context.now().astimezone(), bootstrap.worker_is_alive
     )
     if as_json:
         output.write_json(shapes.explanation(task, explanation))

@@ -5,39 +5,28 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from abathur.domain.branches import removal_name
 from abathur.domain.errors import GitError
 from abathur.infrastructure.git.place import Placed
-from abathur.infrastructure.git.status import status_of
-from abathur.infrastructure.git.worktree_list import (
-    forget,
-    is_half_made,
-    linked_record,
-    record_of,
-)
+from abathur.infrastructure.git.worktree_list import check_unlocked, forget, record_of
 from abathur.infrastructure.git.worktrees import remove_folder
 
 
 class Scratch(Placed):
     async def remove_detached_worktree(self, path: Path) -> None:
         """What lies in it uncommitted goes too: nobody was asked to work there."""
-        trash = path.with_name(f".{path.name}.removed")
+        trash = path.with_name(removal_name(path.name))
         if os.path.lexists(path):
-            await self._check_scratch(path)
+            self._check_scratch(path)
             remove_folder(trash)
             path.rename(trash)
         if record := record_of(self._common, path):
             forget(record)
         remove_folder(trash)
 
-    async def _check_scratch(self, path: Path) -> None:
-        record = linked_record(self._common, path)
+    def _check_scratch(self, path: Path) -> None:
+        """Git knows of a worktree here. Whatever became of it, only a check was in it."""
+        record = record_of(self._common, path)
         if record is None:
-            raise GitError(f"{path} isn't a linked worktree of {self._root}; nothing was removed")
-        if is_half_made(record):
-            return
-        found = await status_of(self._git.at(path))
-        if found.branch is not None:
-            raise GitError(
-                f"{path} has branch `{found.branch}` checked out, so it isn't a scratch worktree; "
-                "nothing was removed"
-            )
+            raise GitError(f"{path} isn't a worktree of {self._root}; nothing was removed")
+        check_unlocked(record)

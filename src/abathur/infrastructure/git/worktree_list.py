@@ -58,13 +58,17 @@ def is_half_made(record: Path) -> bool:
     return _lock_reason(record) == "initializing"
 
 
-def forget(record: Path) -> None:
-    """What `git worktree prune` does, for this one worktree alone."""
+def check_unlocked(record: Path) -> None:
     reason = _lock_reason(record)
     if reason not in {None, "initializing"}:
         raise GitError(
             f"the worktree record {record} is locked ({reason}); see `git worktree unlock`"
         )
+
+
+def forget(record: Path) -> None:
+    """What `git worktree prune` does, for this one worktree alone."""
+    check_unlocked(record)
     shutil.rmtree(record)
 
 

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+from abathur.domain.branches import removal_name
 from abathur.domain.errors import GitError
 from abathur.infrastructure.git.place import Placed
 from abathur.infrastructure.git.revisions import (
@@ -20,6 +21,7 @@ from abathur.infrastructure.git.revisions import (
 )
 from abathur.infrastructure.git.status import is_hollow, is_unfinished, status_of
 from abathur.infrastructure.git.worktree_list import (
+    check_unlocked,
     forget,
     is_half_made,
     linked_record,
@@ -87,7 +89,7 @@ class Worktrees(Placed):
     def _discard(self, path: Path, inside: Sequence[Path]) -> None:
         # Only what was checked is ever given this name. A crash from here on leaves nothing that
         # could be taken for a worktree, and the next call goes on.
-        trash = path.with_name(f".{path.name}.removed")
+        trash = path.with_name(removal_name(path.name))
         remove_folder(trash)
         if os.path.lexists(path):
             path.rename(trash)
@@ -115,6 +117,7 @@ class Worktrees(Placed):
             raise GitError(f"{path} isn't a linked worktree of {self._root}; nothing was removed")
         if is_half_made(record):
             return []
+        check_unlocked(record)
         found = await status_of(self._git.at(path))
         folders = {f"{name}/": path / name for name in found.repositories_inside}
         inside = {n: p for n, p in folders.items() if linked_record(self._common, p)}

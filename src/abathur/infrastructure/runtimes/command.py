@@ -47,9 +47,10 @@ class CommandRuntime:
         way = section.choice("prompt", "stdin", ("stdin", "argument", "none"))
         env = section.env()
         program = _filled(argv[0], spec)
-        check_program(
-            program, env.get("PATH", self._environ.get("PATH")), "install it or correct `argv`"
-        )
+        # One that is still incomplete when there is no task can't be looked for.
+        if not _PLACEHOLDER.search(program):
+            path = env.get("PATH", self._environ.get("PATH"))
+            check_program(program, path, "install it or correct `argv`")
         return Command(
             argv=(program, *_arguments(argv[1:], way, spec)),
             env=env,
