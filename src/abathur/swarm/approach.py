@@ -204,9 +204,12 @@ class Approach:
     async def give_up(self, message: str) -> str:
         """Fail the task for a landing that can't be done; the ref that keeps its work.
 
-        Not for a landing whose merge was announced: the target may have its work already.
+        Unless its work has arrived: then the task is completed, whatever the trouble was.
         """
         self._task = await self._parts.db.read(lambda s: s.tasks.get(self._landing.task_id))
+        kept = await self._finish_interrupted()
+        if kept is not None:
+            return kept
         ref = await self._keep(self._landing.work_commit)
         facts = {"kind": "error", "message": message, "salvage_ref": ref}
         return await self._refuse(LandingState.REJECTED, message, facts, max_rework=0)

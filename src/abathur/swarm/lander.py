@@ -101,10 +101,10 @@ class Lander:
         return None
 
     async def _after_error(self, run: LandingRun, error: Exception) -> str | None:
-        """Try again a few times. What stays fails the task, unless its work may have arrived."""
+        """Try again a few times. What stays fails the task, unless its work has arrived."""
         landing = run.landing
         self._errors[landing.id] = self._errors.get(landing.id, 0) + 1
-        if self._errors[landing.id] >= MAX_ERRORS and landing.merge_commit is None:
+        if self._errors[landing.id] >= MAX_ERRORS:
             return await self._given_up(run, error)
         self._state.warn(f"the landing will be tried again: {error}")
         await self._parts.clock.sleep(ERROR_PAUSE_SECONDS)
@@ -114,7 +114,8 @@ class Lander:
     async def _given_up(self, run: LandingRun, error: Exception) -> str | None:
         try:
             return await Approach(self._parts, self._state, run).give_up(str(error))
-        except (AbathurError, OSError) as second:
+        except Exception as second:
+            # Whether its work has arrived can't be told now, or can't be written down.
             self._state.warn(f"the landing can't even be given up yet: {second}")
             await self._parts.clock.sleep(ERROR_PAUSE_SECONDS)
             await self._release(run)

@@ -14,7 +14,6 @@ from abathur.domain.tasks import JsonObject, Task
 from abathur.services import running
 from abathur.swarm.parts import Parts
 
-
 VERIFY_PREFIX: Final = "verify-"
 """Of the folders that only a check runs in; the landing's id and fence follow."""
 

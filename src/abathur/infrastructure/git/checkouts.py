@@ -26,10 +26,10 @@ class Checkouts(Placed):
         return [
             CheckedOut(path=tree.path, is_dirty=await self._is_dirty(tree.path, at))
             for tree in await working_trees(self._git, self._root)
-            if tree.branch == HEADS + branch and self._is_there(tree.path)
+            if tree.branch == HEADS + branch and self._is_working_tree(tree.path)
         ]
 
-    def _is_there(self, path: Path) -> bool:
+    def _is_working_tree(self, path: Path) -> bool:
         """A folder that git remembers may be gone, or have become something else."""
         is_main = path.resolve() == self._root.resolve()
         return is_main or linked_record(self._common, path) is not None

@@ -1,0 +1,125 @@
+"""SIGKILL of a swarm at each step of a task's life: the next one ends it, once, as if nothing was.
+
+`die_at.py` kills itself at the step; what is left then is what the next swarm finds.
+"""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from abathur.swarm.events import SwarmEventKind
+
+DIE_AT = Path(__file__).with_name("die_at.py")
+SCRIPT = [
+    {"write": {"path": "a.txt", "text": "a\n"}},
+    {"commit": "Mine"},
+    {"spawn": {"argv": ["sleep", "600"], "setsid": True}},
+    {"write": {"path": "b.txt", "text": "b\n"}},
+]
+
+MOMENTS = {
+    "claimed, start not recorded": ("db.claim", "after", 1),
+    "start recorded, no worktree": ("db.start", "after", 1),
+    "worktree made, no agent": ("repository.add_worktree", "after", 1),
+    "while the agent runs": ("processes.run", "during", 1),
+    "agent exited, leftovers not committed": ("repository.commit_leftovers", "before", 1),
+    "leftovers committed, not reported": ("repository.commit_leftovers", "after", 1),
+    "reported, landing not claimed": ("db.report", "after", 1),
+    "landing claimed": ("db.claim_landing", "after", 1),
+    "merged, not verified": ("repository.merge", "after", 1),
+    "verification has its worktree": ("repository.add_detached_worktree", "after", 1),
+    "during verify": ("processes.run", "during", 2),
+    "verified, its worktree still there": ("repository.remove_detached_worktree", "before", 1),
+    "verified": ("repository.remove_detached_worktree", "after", 1),
+    "announced, ref not moved": ("db.announce_merge", "after", 1),
+    "ref moved, tree not brought along": ("repository.move_branch", "after", 1),
+    "proof read": ("repository.prove", "after", 1),
+    "tree brought along, not concluded": ("repository.bring_along", "after", 1),
+    "concluded, nothing cleaned": ("db.conclude", "after", 1),
+    "worktree removed, branch not": ("repository.delete_branch", "before", 1),
+    "branch removed": ("repository.delete_branch", "after", 1),
+}
+REFUSED = {
+    "check failed, work not kept": ("repository.salvage", "before", 1),
+    "work kept, kept place not recorded": ("db.add_salvage", "before", 1),
+    "work kept, landing not ended": ("db.refuse", "before", 1),
+    "landing ended, place not cleared": ("db.refuse", "after", 1),
+    "worktree of refused work removed": ("repository.remove_worktree", "after", 1),
+}
+RESCUE = {
+    "adopted": ("db.adopt", "after", 1),
+    "adopted, leftovers committed": ("repository.commit_leftovers", "after", 1),
+    "adopted, work kept, not recorded": ("db.add_salvage", "before", 1),
+    "adopted, work kept": ("db.add_salvage", "after", 1),
+    "adopted, worktree removed": ("repository.remove_worktree", "after", 1),
+    "adopted, place cleared": ("repository.delete_branch", "after", 1),
+    "queued again": ("db.take_back", "after", 1),
+    "dead worker signed off": ("db.close_worker", "after", 1),
+}
+
+
+def die(world: Any, place: str, moment: str, call: int) -> None:
+    done = subprocess.run(
+        [sys.executable, str(DIE_AT), str(world.root), place, moment, str(call)],
+        check=False,
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+
+
+async def finish(world: Any, task: Any) -> None:
+    """Run to idle; the task is completed, its work is on main once, and nobody had to worry."""
+    await world.run_until_idle()
+    warnings = [e.text for e in world.events if e.kind is SwarmEventKind.WARNING]
+    assert warnings == []
+    assert (await world.task(task)).status == "completed"
+    assert world.landed() == [task.id]
+    assert (await world.landings(task))[-1].detail is None
+    assert (world.file("a.txt"), world.file("b.txt")) == ("a", "b")
+    assert (world.root / "b.txt").read_text() == "b\n"
+    assert list((world.root / ".abathur" / "worktrees").iterdir()) == []
+    await world.assert_sound()
+
+
+@pytest.mark.parametrize("point", MOMENTS.values(), ids=MOMENTS)
+async def test_the_next_swarm_goes_on(world: Any, point: tuple[str, str, int]) -> None:
+    world.configure(verify={"command": ["test", "-f", "b.txt"]})
+    task = await world.submit("Write", SCRIPT)
+    die(world, *point)
+    await finish(world, task)
+
+
+async def test_the_target_moved_after_a_kill_during_verify(world: Any) -> None:
+    world.configure(verify={"command": ["test", "-f", "b.txt"]})
+    task = await world.submit("Write", SCRIPT)
+    die(world, "processes.run", "during", 2)
+    world.git("commit", "-q", "--allow-empty", "-m", "Meanwhile")
+    await finish(world, task)
+
+
+@pytest.mark.parametrize("point", REFUSED.values(), ids=REFUSED)
+async def test_refused_work_is_kept(world: Any, point: tuple[str, str, int]) -> None:
+    world.configure(verify={"command": ["test", "-f", "good"]})
+    task = await world.submit(
+        "Write", {"1": SCRIPT, "*": [{"write": {"path": "good", "text": ""}}]}
+    )
+    die(world, *point)
+    await finish(world, task)
+    first = (await world.attempts(task))[0]
+    assert world.git("show", f"{first.salvage_ref}:b.txt") == "b"
+
+
+@pytest.mark.parametrize("point", RESCUE.values(), ids=RESCUE)
+async def test_a_rescue_that_is_killed_too(world: Any, point: tuple[str, str, int]) -> None:
+    task = await world.submit("Write", SCRIPT)
+    die(world, "repository.commit_leftovers", "before", 1)
+    die(world, *point)
+    await finish(world, task)
+    first = (await world.attempts(task))[0]
+    assert first.outcome == "lost"
+    assert world.git("show", f"{first.salvage_ref}:b.txt") == "b"
