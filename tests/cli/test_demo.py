@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import termios
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -221,16 +220,14 @@ def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
     assert process.returncode == 130
-    deadline = time.monotonic() + 10
-    while processes_of(root) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    psutil.wait_procs(processes_of(root), timeout=10)
     assert processes_of(root) == []
 
 
-def processes_of(root: Path) -> list[str]:
+def processes_of(root: Path) -> list[psutil.Process]:
     """Every process that works in the folder or carries a tag of one of its tasks."""
     return [
-        f"{process.pid} {process.cmdline()}"
+        process
         for process, env, cwd in _processes()
         if cwd.startswith(str(root))
         or any(name.startswith("ABATHUR_") and str(root) in text for name, text in env.items())
