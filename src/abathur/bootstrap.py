@@ -18,7 +18,7 @@ from abathur.domain.errors import NotFoundError
 from abathur.domain.settings import Settings
 
 if TYPE_CHECKING:
-    from abathur.domain.agents import AgentSpec, Worker
+    from abathur.domain.agents import Worker
     from abathur.domain.plans import Plan
     from abathur.infrastructure.database import Database
     from abathur.ports.diagnosis import Machine, Program, Target
@@ -108,14 +108,6 @@ def worker_is_alive(worker: Worker) -> bool | None:
     from abathur.infrastructure.hosts import is_alive
 
     return is_alive(worker)
-
-
-def agent_spec(project: Project, agent_type: str) -> AgentSpec:
-    """Who would serve the agent type. Raises `ConfigError`, `AgentUnavailableError`."""
-    from abathur.domain.specs import resolve_agent
-    from abathur.infrastructure.definitions import read_definitions
-
-    return resolve_agent(project.settings, read_definitions(project.root).by_name, agent_type)
 
 
 def unknown_agents(project: Project, agent_types: Iterable[str]) -> list[str]:

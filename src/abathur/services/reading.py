@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from abathur.domain.explain import Explanation
 
 SHOWN_CANDIDATES = 5
-FULL_ID = 36
 
 
 def resolve_id(stores: Stores, text: str) -> str:
