@@ -29,7 +29,7 @@ COMMANDS: Final[Commands] = {
     "diff": ("abathur.cli.task.diff:diff", "Show the changes that a task made."),
     "audit": ("abathur.cli.audit:audit", "Show the trail of all changes of tasks."),
     "doctor": ("abathur.cli.doctor:doctor", "Check that everything needed is in order."),
-    "db": ("abathur.cli.db:db", "Look after the database."),
+    "db": ("abathur.cli.db.group:db", "Look after the database."),
     "demo": ("abathur.cli.demo:demo", "Watch a swarm work on a throw-away repository."),
     "completion": ("abathur.cli.completion:completion", "Print a shell completion script."),
 }

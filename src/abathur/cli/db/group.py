@@ -1,0 +1,20 @@
+"""The table of database commands."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from abathur.cli.lazy import Commands, LazyGroup
+
+COMMANDS: Final[Commands] = {
+    "check": ("abathur.cli.db.check:check", "Look for damage. Exit code 1 when there is some."),
+    "backup": ("abathur.cli.db.backup:backup", "Copy the database while everything goes on."),
+    "info": ("abathur.cli.db.info:info", "Tell its place, its size and how much is in it."),
+}
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS)
+def db() -> None:
+    """Look after the database."""
