@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from abathur.domain.errors import AbathurError
 from abathur.domain.runs import OutcomeKind
 from abathur.domain.tasks import Task
 from abathur.infrastructure.database import Database
+from abathur.infrastructure.database.codecs import json_text
 from abathur.ports.stores import Stores
 from abathur.services import reading, trail
 
@@ -60,7 +62,8 @@ def replayed(entries: Sequence[AuditEntry]) -> dict[str, Any]:
 
 def as_told(task: Task) -> dict[str, Any]:
     names = [name for name in Task.__dataclass_fields__ if name not in UNRECORDED]
-    return {name: trail.plain(getattr(task, name)) for name in names}
+    told: dict[str, Any] = json.loads(json_text({name: getattr(task, name) for name in names}))
+    return told
 
 
 async def take(queue: Queue, name: str, chosen: Task | None) -> None:

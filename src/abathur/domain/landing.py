@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from abathur.domain.records import record
 from abathur.domain.tasks import JsonObject
 
 
@@ -53,7 +54,7 @@ class Proof:
     checked_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Landing:
     id: str
     task_id: str

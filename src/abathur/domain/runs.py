@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from abathur.domain.records import record
 from abathur.domain.tasks import JsonObject
 
 
@@ -122,7 +123,7 @@ class Outcome:
     retry_after_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Attempt:
     """The record of one run."""
 

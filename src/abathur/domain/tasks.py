@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
 from abathur.domain.errors import IllegalTransitionError, InvalidInputError
+from abathur.domain.records import changed, record
 
 JsonObject = Mapping[str, Any]
 
@@ -100,10 +101,12 @@ class NewTask:
     def __post_init__(self) -> None:
         if not self.prompt.strip():
             raise InvalidInputError("prompt: it is empty; say what the agent shall do")
-        if "\0" in self.prompt + self.summary:
+        if "\0" in self.prompt or "\0" in self.summary:
             raise InvalidInputError("prompt: it holds a NUL character; take it out")
         object.__setattr__(self, "summary", checked_summary(self.summary, self.prompt))
-        object.__setattr__(self, "prerequisites", tuple(dict.fromkeys(self.prerequisites)))
+        if self.prerequisites:
+            unique = tuple(dict.fromkeys(self.prerequisites))
+            object.__setattr__(self, "prerequisites", unique)
         _check_agent_type(self.agent_type)
         _check_range("priority", self.priority, MIN_PRIORITY, MAX_PRIORITY)
         _check_range("max_retries", self.max_retries, 0, 100)
@@ -137,6 +140,8 @@ def summary_from_prompt(prompt: str) -> str:
 
 
 def _check_agent_type(agent_type: str) -> None:
+    if agent_type == DEFAULT_AGENT_TYPE:
+        return
     plain = agent_type.replace("-", "").replace("_", "")
     if not agent_type.isascii() or not plain.isalnum() or not agent_type[0].isalnum():
         raise InvalidInputError(
@@ -161,6 +166,8 @@ def _check_time(name: str, value: datetime | None) -> None:
 
 
 def _check_json(input_data: JsonObject) -> None:
+    if input_data == {}:
+        return
     if not isinstance(input_data, Mapping):
         raise InvalidInputError('input_data: a JSON object is needed, like {"key": 1}')
     try:
@@ -169,7 +176,7 @@ def _check_json(input_data: JsonObject) -> None:
         raise InvalidInputError(f"input_data: it can't be written as JSON: {error}") from error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Task:
     """A task as the database holds it. All times are UTC and carry their zone."""
 
@@ -231,4 +238,4 @@ def moved(task: Task, status: TaskStatus, now: datetime, **changes: Any) -> Task
     """
     check_transition(task.id, task.status, status)
     values: dict[str, Any] = {"worker_id": None, "lease_until": None, **changes}
-    return replace(task, status=status, fence=task.fence + 1, last_updated_at=now, **values)
+    return changed(task, status=status, fence=task.fence + 1, last_updated_at=now, **values)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from abathur.domain.audit import Action
 from abathur.domain.errors import IllegalTransitionError, NotFoundError
 from abathur.domain.landing import LandingState
+from abathur.domain.records import changed
 from abathur.domain.runs import OutcomeKind
 from abathur.domain.tasks import Task, TaskStatus, moved
 from abathur.ports.stores import Stores
@@ -55,13 +55,13 @@ def _end_run(stores: Stores, task: Task, now: datetime) -> None:
                 "look again in a few seconds"
             )
         if not landing.state.is_final:
-            gone = replace(
+            gone = changed(
                 landing, state=LandingState.CANCELLED, ended_at=now, fence=landing.fence + 1
             )
             stores.landings.save(gone, landing.fence)
     attempt = stores.attempts.get(task.id, task.attempt_count)
     if attempt is not None and attempt.ended_at is None:
-        stores.attempts.save(replace(attempt, ended_at=now, outcome=OutcomeKind.CANCELLED))
+        stores.attempts.save(changed(attempt, ended_at=now, outcome=OutcomeKind.CANCELLED))
     stores.workers.end_agents(task.id, now)
 
 

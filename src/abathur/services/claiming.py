@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from abathur.domain.agents import Worker
 from abathur.domain.audit import Action
 from abathur.domain.leases import check_fence
+from abathur.domain.records import changed
 from abathur.domain.runs import Attempt, OutcomeKind
 from abathur.domain.tasks import JsonObject, Task, TaskStatus, moved
 from abathur.ports.stores import Stores
@@ -93,7 +94,7 @@ def _begin(stores: Stores, task: Task, worker_id: str, now: datetime) -> Claim:
         worker_id=worker_id,
         attempt_count=attempt.number,
         error_message=None,
-        **({"started_at": now.isoformat()} if attempt.number == 1 else {}),
+        **({"started_at": now} if attempt.number == 1 else {}),
     )
     return Claim(task, attempt)
 
@@ -127,13 +128,13 @@ def adopt(
     old = stores.tasks.get(task_id)
     check_fence(f"task {task_id}", old.fence if old else -1, fence)
     assert old is not None
-    task = replace(
+    task = changed(
         old, worker_id=worker_id, lease_until=now + lease, fence=old.fence + 1, last_updated_at=now
     )
     trail.save(stores, Action.TASK_ADOPTED, old, task, actor_of(worker_id), now)
     attempt = stores.attempts.get(task_id, task.attempt_count)
     if attempt is not None and attempt.ended_at is None:
-        lost = replace(
+        lost = changed(
             attempt,
             ended_at=now,
             outcome=OutcomeKind.LOST,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from abathur.domain.audit import Action
 from abathur.domain.errors import IllegalTransitionError, NotFoundError
 from abathur.domain.landing import Landing, LandingState, Proof
 from abathur.domain.leases import check_fence
+from abathur.domain.records import changed
 from abathur.domain.tasks import JsonObject, Task, TaskStatus, moved
 from abathur.ports.stores import Stores
 from abathur.services import trail
@@ -59,7 +60,7 @@ def announce_merge(
     target already. Raises `StaleFenceError`, `IllegalTransitionError`.
     """
     current, _ = _current(stores, landing)
-    announced = replace(current, target_before=target_before, merge_commit=merge_commit)
+    announced = changed(current, target_before=target_before, merge_commit=merge_commit)
     stores.landings.save(announced, landing.fence)
     return announced
 
@@ -67,7 +68,7 @@ def announce_merge(
 def withdraw_merge(stores: Stores, landing: Landing) -> Landing:
     """Take the announcement back, once it is certain that the target was not moved."""
     current, _ = _current(stores, landing)
-    withdrawn = replace(current, target_before=None, merge_commit=None)
+    withdrawn = changed(current, target_before=None, merge_commit=None)
     stores.landings.save(withdrawn, landing.fence)
     return withdrawn
 
@@ -135,7 +136,7 @@ def _end(
     facts: JsonObject | None = None,
     verify_log: str | None = None,
 ) -> Landing:
-    ended = replace(
+    ended = changed(
         landing,
         state=state,
         ended_at=now,
@@ -167,7 +168,7 @@ def release_landing(stores: Stores, landing: Landing) -> None:
     current = stores.landings.get(landing.id)
     if current is None or current.fence != landing.fence or current.state.is_final:
         return
-    freed = replace(
+    freed = changed(
         current,
         state=LandingState.QUEUED,
         worker_id=None,

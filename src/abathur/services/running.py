@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from abathur.domain.audit import Action
 from abathur.domain.errors import BranchTakenError, NotFoundError
 from abathur.domain.landing import Landing, LandingState
 from abathur.domain.leases import check_fence
+from abathur.domain.records import changed
 from abathur.domain.retry import Decision, RetryAction, RetryPolicy, decide
 from abathur.domain.runs import Attempt, Outcome, OutcomeKind, RunEvent
 from abathur.domain.tasks import Task, TaskStatus, moved
@@ -48,9 +49,9 @@ def start(stores: Stores, /, holder: Holder, agent: Agent, now: datetime, **fact
     """
     task, attempt = _held(stores, holder)
     _check_branch(stores, attempt, facts.get("branch"))
-    stores.attempts.save(replace(attempt, **facts))
+    stores.attempts.save(changed(attempt, **facts))
     stores.workers.insert_agent(agent)
-    placed = replace(
+    placed = changed(
         task,
         task_branch=facts.get("branch"),
         worktree_path=facts.get("worktree_path"),
@@ -68,7 +69,7 @@ def _check_branch(stores: Stores, attempt: Attempt, branch: str | None) -> None:
 
 def add_process(stores: Stores, holder: Holder, pid: int, pid_started_at: float) -> None:
     _, attempt = _held(stores, holder)
-    stores.attempts.save(replace(attempt, pid=pid, pid_started_at=pid_started_at))
+    stores.attempts.save(changed(attempt, pid=pid, pid_started_at=pid_started_at))
 
 
 def add_events(
@@ -85,7 +86,7 @@ def add_salvage(
     attempt = stores.attempts.get(task_id, number)
     if attempt is None or attempt.salvage_ref == ref:
         return
-    stores.attempts.save(replace(attempt, salvage_ref=ref, head_commit=commit))
+    stores.attempts.save(changed(attempt, salvage_ref=ref, head_commit=commit))
     actor = actor_of(attempt.worker_id)
     trail.record(
         stores, Action.WORK_SALVAGED, task_id, actor, now, attempt=number, ref=ref, commit=commit
@@ -115,7 +116,7 @@ def report(
     """
     task, attempt = _held(stores, holder)
     outcome = report.outcome
-    ended = replace(
+    ended = changed(
         attempt,
         ended_at=now,
         outcome=outcome.kind,
@@ -166,7 +167,7 @@ def _ask_landing(stores: Stores, task: Task, report: Report, holder: Holder, now
         facts=None,
     )
     stores.landings.insert(landing)
-    waiting = replace(
+    waiting = changed(
         task,
         worker_id=None,
         lease_until=None,

@@ -127,11 +127,7 @@ def waiting_status(unmet: int, not_before: datetime | None, now: datetime) -> Ta
 
 def _told(task: Task) -> dict[str, object]:
     """The whole task as it was submitted: from here on the trail tells differences only."""
-    return {
-        name: trail.plain(getattr(task, name))
-        for name in Task.__dataclass_fields__
-        if getattr(task, name) is not None
-    }
+    return {name: value for name, value in vars(task).items() if value is not None}
 
 
 def rerank(stores: Stores, task: Task, actor: str, now: datetime) -> None:

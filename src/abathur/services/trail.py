@@ -34,13 +34,12 @@ def save(stores: Stores, action: Action, old: Task, new: Task, actor: str, now: 
 
 def changes(old: Task, new: Task) -> dict[str, Any]:
     """`status` as [old, new], every other changed field with its new value."""
-    told: dict[str, Any] = {}
-    for name in Task.__dataclass_fields__:
-        before, after = getattr(old, name), getattr(new, name)
-        if name not in UNTOLD and before != after:
-            told[name] = [before, after] if name == "status" else plain(after)
+    before = vars(old)
+    told = {
+        name: value
+        for name, value in vars(new).items()
+        if value is not before[name] and value != before[name] and name not in UNTOLD
+    }
+    if "status" in told:
+        told["status"] = [old.status, new.status]
     return told
-
-
-def plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value

@@ -15,6 +15,8 @@ from typing import Final, NoReturn
 FOLDER: Final = Path(__file__).with_name("sql")
 SECTION: Final = re.compile(r"^-- name: *(\S+) *$", re.MULTILINE)
 COMMENT_LINE: Final = re.compile(r"^\s*--.*\n?", re.MULTILINE)
+PARAMETER: Final = re.compile(r"'(?:[^']|'')*'|--[^\n]*|(?<!:):([A-Za-z_]\w*)")
+"""A `:name`, or a text or comment that may hold something which looks like one."""
 
 
 class Statements(dict[str, str]):
@@ -57,3 +59,9 @@ def sections(text: str, file: Path) -> Iterator[tuple[str, str]]:
         if not sql:
             raise ValueError(f"{file}: nothing follows `-- name: {name}`")
         yield name, sql
+
+
+@cache
+def parameters(sql: str) -> tuple[str, ...]:
+    """The names that the statement takes, each once, in the order of their first use."""
+    return tuple(dict.fromkeys(name for name in PARAMETER.findall(sql) if name))

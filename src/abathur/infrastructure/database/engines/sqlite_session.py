@@ -14,6 +14,7 @@ from abathur.infrastructure.database.engines.sqlite import (
     NoMoreRows,
     translate,
 )
+from abathur.infrastructure.database.queries import parameters
 
 Values = tuple[Any, ...]
 
@@ -33,17 +34,20 @@ class SqliteSession:
         """Why the transaction is gone, when SQLite itself rolled it back."""
 
     def execute(self, name: str, /, **params: object) -> int:
-        self._run(self._statements[name], to_columns(params))
+        statement = self._statements[name]
+        self._run(statement, to_columns(params, parameters(statement)))
         return self._connection.changes()
 
     def execute_many(self, name: str, rows: Iterable[Mapping[str, object]], /) -> None:
         statement = self._statements[name]
+        names = parameters(statement)
         for row in rows:
-            self._run(statement, to_columns(row))
+            self._run(statement, to_columns(row, names))
 
     def fetch(self, name: str, /, **params: object) -> list[Row]:
         columns: tuple[str, ...] | None = self._columns.get(name)
-        statement, values = self._statements[name], to_columns(params)
+        statement = self._statements[name]
+        values = to_columns(params, parameters(statement))
         if columns is None:
             columns, rows = self._described(statement, values)
             if not rows:
@@ -59,7 +63,7 @@ class SqliteSession:
         rows = self.fetch(name, **params)
         return rows[0] if rows else None
 
-    def _run(self, statement: str, values: dict[str, Any]) -> list[Values]:
+    def _run(self, statement: str, values: list[Any]) -> list[Values]:
         self._refuse_without_transaction()
         try:
             # To the end, else a RETURNING would leave its work half done.
@@ -67,9 +71,7 @@ class SqliteSession:
         except (DriverError, UnicodeEncodeError, OverflowError) as error:
             raise self._failure(error) from error
 
-    def _described(
-        self, statement: str, values: dict[str, Any]
-    ) -> tuple[tuple[str, ...], list[Values]]:
+    def _described(self, statement: str, values: list[Any]) -> tuple[tuple[str, ...], list[Values]]:
         self._refuse_without_transaction()
         try:
             self._cursor.execute(statement, values)

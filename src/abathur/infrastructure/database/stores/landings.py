@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
 
 from abathur.domain.errors import StaleFenceError
 from abathur.domain.landing import Landing
 from abathur.infrastructure.database.engines.base import Session
 from abathur.infrastructure.database.stores.rows import landing_of, landing_row
-
-IMMUTABLE: Final = frozenset(
-    {"task_id", "attempt", "target", "base_commit", "work_commit", "rank", "requested_at"}
-)
 
 
 class SqlLandings:
@@ -48,7 +43,7 @@ class SqlLandings:
         return sorted((landing_of(row) for row in rows), key=lambda landing: landing.id)
 
     def save(self, landing: Landing, fence: int) -> None:
-        row = {name: value for name, value in landing_row(landing).items() if name not in IMMUTABLE}
+        row = landing_row(landing)
         if self._session.execute("landings_save", **row, expected_fence=fence) == 0:
             raise StaleFenceError(
                 f"landing {landing.id} was taken over by somebody else; nothing was written"

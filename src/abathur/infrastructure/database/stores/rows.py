@@ -3,54 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Final
 
 from abathur.domain.agents import Agent, AgentState, Worker
 from abathur.domain.audit import Action, AuditEntry
 from abathur.domain.landing import Landing, LandingState, Proof
+from abathur.domain.records import made
 from abathur.domain.runs import Attempt, EventKind, OutcomeKind, RunEvent, Usage
 from abathur.domain.tasks import Task, TaskSource, TaskStatus
 from abathur.infrastructure.database.codecs import json_of, time_of
+from abathur.infrastructure.database.engines.base import Row
 
-Row = Mapping[str, Any]
-
-TASK_TIMES = (
-    "deadline",
-    "started_at",
-    "completed_at",
-    "not_before",
-    "lease_until",
-)
-TASK_PLAIN = (
-    "id",
-    "summary",
-    "prompt",
-    "agent_type",
-    "priority",
-    "parent_task_id",
-    "estimated_duration_seconds",
-    "max_retries",
-    "max_execution_timeout_seconds",
-    "error_message",
-    "feature_branch",
-    "task_branch",
-    "worktree_path",
-    "idempotency_key",
-    "created_by",
-    "dependency_depth",
-    "unmet_count",
-    "rank",
-    "fence",
-    "worker_id",
-    "attempt_count",
-    "retry_count",
-    "rework_count",
-    "lost_count",
-    "cancelled_by",
-)
+STATUSES: Final = {status.value: status for status in TaskStatus}
+TASK_TIMES: Final = ("deadline", "started_at", "completed_at", "not_before", "lease_until")
+LANDING_TIMES: Final = ("lease_until", "started_at", "ended_at")
 
 
 def moment(value: object) -> datetime:
@@ -62,26 +31,29 @@ def moment(value: object) -> datetime:
 
 
 def task_of(row: Row) -> Task:
+    """The row becomes the task's own, as in all functions here that return a `made` record."""
+    row.pop("session_id", None)
     prerequisites = row.get("prerequisites")
-    plain: dict[str, Any] = {name: row[name] for name in TASK_PLAIN}
-    times: dict[str, Any] = {name: time_of(row[name]) for name in TASK_TIMES}
-    return Task(
-        **plain,
-        **times,
-        status=TaskStatus(row["status"]),
-        source=TaskSource(row["source"]),
-        submitted_at=moment(row["submitted_at"]),
-        last_updated_at=moment(row["last_updated_at"]),
-        input_data=json_of(row["input_data"]) or {},
-        result_data=json_of(row["result_data"]),
-        prerequisites=tuple(json.loads(prerequisites)) if prerequisites else (),
-    )
+    row["prerequisites"] = tuple(json.loads(prerequisites)) if prerequisites else ()
+    row["status"] = STATUSES[row["status"]]
+    row["source"] = TaskSource(row["source"])
+    row["submitted_at"] = moment(row["submitted_at"])
+    row["last_updated_at"] = moment(row["last_updated_at"])
+    row["input_data"] = json_of(row["input_data"]) or {}
+    row["result_data"] = json_of(row["result_data"])
+    _read_times(row, TASK_TIMES)
+    return made(Task, row)
 
 
-def task_row(task: Task) -> dict[str, Any]:
-    return {
-        name: getattr(task, name) for name in Task.__dataclass_fields__ if name != "prerequisites"
-    }
+def _read_times(row: Row, names: Iterable[str]) -> None:
+    for name in names:
+        if row[name] is not None:
+            row[name] = time_of(row[name])
+
+
+def task_row(task: Task) -> Row:
+    """With more names than columns; those are left alone."""
+    return vars(task)
 
 
 def usage_of(value: object) -> Usage | None:
@@ -90,23 +62,18 @@ def usage_of(value: object) -> Usage | None:
 
 
 def attempt_of(row: Row) -> Attempt:
-    plain = {name: row[name] for name in Attempt.__dataclass_fields__}
-    return Attempt(
-        **{
-            **plain,
-            "lease_until": time_of(row["lease_until"]),
-            "started_at": moment(row["started_at"]),
-            "ended_at": time_of(row["ended_at"]),
-            "outcome": OutcomeKind(row["outcome"]) if row["outcome"] else None,
-            "usage": usage_of(row["usage"]),
-            "feedback": json_of(row["feedback"]),
-        }
-    )
+    row["started_at"] = moment(row["started_at"])
+    row["outcome"] = OutcomeKind(row["outcome"]) if row["outcome"] else None
+    row["usage"] = usage_of(row["usage"])
+    row["feedback"] = json_of(row["feedback"])
+    _read_times(row, ("lease_until", "ended_at"))
+    return made(Attempt, row)
 
 
-def attempt_row(attempt: Attempt) -> dict[str, Any]:
-    row = {name: getattr(attempt, name) for name in Attempt.__dataclass_fields__}
-    return {**row, "usage": asdict(attempt.usage) if attempt.usage else None}
+def attempt_row(attempt: Attempt) -> Row:
+    if attempt.usage is None:
+        return vars(attempt)
+    return {**vars(attempt), "usage": asdict(attempt.usage)}
 
 
 def event_of(row: Row) -> RunEvent:
@@ -121,28 +88,20 @@ def proof_of(value: object) -> Proof | None:
 
 
 def landing_of(row: Row) -> Landing:
-    plain = {name: row[name] for name in Landing.__dataclass_fields__}
-    return Landing(
-        **{
-            **plain,
-            "state": LandingState(row["state"]),
-            "lease_until": time_of(row["lease_until"]),
-            "requested_at": moment(row["requested_at"]),
-            "started_at": time_of(row["started_at"]),
-            "ended_at": time_of(row["ended_at"]),
-            "proof": proof_of(row["proof"]),
-            "facts": json_of(row["facts"]),
-        }
-    )
+    row["state"] = LandingState(row["state"])
+    row["requested_at"] = moment(row["requested_at"])
+    row["proof"] = proof_of(row["proof"])
+    row["facts"] = json_of(row["facts"])
+    _read_times(row, LANDING_TIMES)
+    return made(Landing, row)
 
 
-def landing_row(landing: Landing) -> dict[str, Any]:
-    row = {name: getattr(landing, name) for name in Landing.__dataclass_fields__}
+def landing_row(landing: Landing) -> Row:
     proof = landing.proof
-    packed = None
-    if proof is not None:
-        packed = {**asdict(proof), "checked_at": proof.checked_at.isoformat()}
-    return {**row, "proof": packed}
+    if proof is None:
+        return vars(landing)
+    packed = {**asdict(proof), "checked_at": proof.checked_at.isoformat()}
+    return {**vars(landing), "proof": packed}
 
 
 def worker_of(row: Row) -> Worker:
@@ -159,7 +118,7 @@ def worker_of(row: Row) -> Worker:
     )
 
 
-def worker_row(worker: Worker) -> dict[str, Any]:
+def worker_row(worker: Worker) -> Row:
     return {name: getattr(worker, name) for name in Worker.__dataclass_fields__}
 
 

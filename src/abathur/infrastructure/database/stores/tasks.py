@@ -14,25 +14,6 @@ from abathur.ports.stores import TaskFilter
 ABOVE_ALL_IDS: Final = "\x7f"
 """Sorts after every character that an id can hold."""
 
-IMMUTABLE: Final = frozenset(
-    {
-        "summary",
-        "prompt",
-        "agent_type",
-        "source",
-        "parent_task_id",
-        "deadline",
-        "estimated_duration_seconds",
-        "max_retries",
-        "max_execution_timeout_seconds",
-        "input_data",
-        "feature_branch",
-        "idempotency_key",
-        "created_by",
-        "submitted_at",
-    }
-)
-
 
 class SqlTasks:
     def __init__(self, session: Session) -> None:
@@ -64,6 +45,8 @@ class SqlTasks:
 
     def get_many(self, task_ids: Iterable[str]) -> Sequence[Task]:
         wanted = list(task_ids)
+        if not wanted:
+            return []
         rows = self._session.fetch("tasks_get_many", ids=wanted)
         found = {row["id"]: task_of(row) for row in rows}
         return [found[task_id] for task_id in wanted if task_id in found]
@@ -94,8 +77,7 @@ class SqlTasks:
         return [task_of(row) for row in rows]
 
     def save(self, task: Task, fence: int) -> None:
-        row = {name: value for name, value in task_row(task).items() if name not in IMMUTABLE}
-        if self._session.execute("tasks_save", **row, expected_fence=fence) == 0:
+        if self._session.execute("tasks_save", **task_row(task), expected_fence=fence) == 0:
             raise StaleFenceError(
                 f"task {task.id} was changed by somebody else meanwhile; nothing was written"
             )
