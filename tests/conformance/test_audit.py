@@ -199,5 +199,5 @@ async def test_recent_entries_are_the_newest_in_their_order(queue: Queue) -> Non
         await queue.submit()
     recent = await queue.read(lambda stores: stores.audit.recent(2))
     assert [entry.id for entry in recent] == [4, 5]
-    after = await queue.read(lambda stores: stores.audit.recent(10, 3))
+    after = await queue.read(lambda stores: stores.audit.after(3))
     assert [entry.id for entry in after] == [4, 5]

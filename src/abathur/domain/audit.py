@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
+from typing import Final
 
 from abathur.domain.tasks import JsonObject
 
@@ -14,6 +16,7 @@ class Action(StrEnum):
 
     TASK_SUBMITTED = "task_submitted"
     TASK_READY = "task_ready"
+    PREREQUISITE_COMPLETED = "prerequisite_completed"
     TASK_CLAIMED = "task_claimed"
     ATTEMPT_STARTED = "attempt_started"
     ATTEMPT_ENDED = "attempt_ended"
@@ -42,3 +45,94 @@ class AuditEntry:
     """What changed: `status` as [old, new] where it did, and the other new values by column."""
     id: int | None = None
     """Given by the database, without gaps."""
+
+
+START: Final = "0" * 64
+"""What stands for the hash before the first entry of a task."""
+
+
+def entry_hash(
+    previous: str,
+    sequence: int,
+    row_id: int,
+    task_id: str,
+    timestamp: str,
+    actor: str,
+    action_type: str,
+    action_data: str,
+    *older: str | int | None,
+) -> str:
+    """SHA-256 in hex over an entry and, by way of `previous`, over all before it of its task.
+
+    Every field, in this order, is written as `LENGTH:TEXT,`: the length in bytes of its UTF-8,
+    numbers in decimal. So no two entries have the same bytes. `older` are the columns that only
+    rows of older versions fill; they count when one of them is filled, and then all do.
+    """
+    p, s, i, t = previous.encode(), b"%d" % sequence, b"%d" % row_id, task_id.encode()
+    m, a, y, d = timestamp.encode(), actor.encode(), action_type.encode(), action_data.encode()
+    told = (
+        b"%d:%b,%d:%b,%d:%b,%d:%b,%d:%b,%d:%b,%d:%b,%d:%b,"  # all at once: this is the hot path
+        % (len(p), p, len(s), s, len(i), i, len(t), t, len(m), m, len(a), a, len(y), y, len(d), d)
+    )
+    if any(value is not None for value in older):
+        told += b"".join(map(framed, older))
+    return sha256(told).hexdigest()
+
+
+def framed(value: str | int | None) -> bytes:
+    """`LENGTH:TEXT,` of one value; `-,` when there is none."""
+    if value is None:
+        return b"-,"
+    text = str(value).encode()
+    return b"%d:%b," % (len(text), text)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last entry of a task's trail, kept apart from it so that its loss is noticed."""
+
+    task_id: str
+    sequence: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """An entry exactly as it is stored."""
+
+    id: int
+    sequence: int
+    """Counts the entries of the task from 1."""
+    hash: str
+    task_id: str
+    timestamp: str
+    actor: str
+    action_type: str
+    action_data: str
+    agent_id: str | None = None
+    result: str | None = None
+    memory_operation_type: str | None = None
+    memory_namespace: str | None = None
+    memory_entry_id: int | None = None
+
+    def follows(self, previous: str) -> bool:
+        """Whether the row's hash is that of its content after an entry with the hash `previous`."""
+        try:
+            return self.hash == entry_hash(
+                previous,
+                self.sequence,
+                self.id,
+                self.task_id,
+                self.timestamp,
+                self.actor,
+                self.action_type,
+                self.action_data,
+                self.agent_id,
+                self.result,
+                self.memory_operation_type,
+                self.memory_namespace,
+                self.memory_entry_id,
+            )
+        except (AttributeError, TypeError, UnicodeError):
+            # A column was given a value of another type.
+            return False

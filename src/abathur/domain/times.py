@@ -73,3 +73,28 @@ def parse_time(text: str, name: str, now: datetime) -> datetime:
             "2030-01-31T18:00:00+01:00, or +2h from now"
         )
     return time
+
+
+def parse_past(text: str, name: str, now: datetime) -> datetime:
+    """A time that has been, in UTC: `now`, `2h ago`, or as `parse_time` takes it.
+
+    Raises `InvalidInputError`.
+    """
+    compact = text.strip().lower()
+    if compact == "now":
+        return now
+    time = _ago(compact, now) if compact.endswith("ago") else parse_time(text, name, now)
+    if time is None or time > now:
+        raise InvalidInputError(
+            f"{name}: `{text}` is no time that has been; write it like 2030-01-31T18:00:00Z, "
+            "or `2h ago`"
+        )
+    return time
+
+
+def _ago(text: str, now: datetime) -> datetime | None:
+    distance = seconds(text.removesuffix("ago"))
+    try:
+        return None if distance is None else now - timedelta(seconds=distance)
+    except OverflowError:
+        return None

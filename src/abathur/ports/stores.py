@@ -7,13 +7,13 @@ be run again when the transaction has to be repeated, so it does nothing but rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from abathur.domain.agents import Agent, Worker
-from abathur.domain.audit import AuditEntry
+from abathur.domain.audit import AuditEntry, AuditRow, Head
 from abathur.domain.landing import Landing
 from abathur.domain.runs import Attempt, RunEvent
 from abathur.domain.tasks import Task, TaskSource, TaskStatus
@@ -230,13 +230,51 @@ class WorkerStore(Protocol):
 
 
 class AuditLog(Protocol):
-    def append(self, entry: AuditEntry) -> None: ...
+    def append(self, entry: AuditEntry) -> None:
+        """Write the entry and chain it to the one before it of its task."""
+        ...
 
     def of_task(self, task_id: str, limit: int = 1000) -> Sequence[AuditEntry]:
         """The newest entries of a task, oldest first."""
         ...
 
-    def recent(self, limit: int, after_id: int = 0) -> Sequence[AuditEntry]: ...
+    def recent(self, limit: int) -> Sequence[AuditEntry]:
+        """The newest entries of all, oldest first."""
+        ...
+
+    def after(
+        self, row_id: int, limit: int = 1000, task_id: str | None = None
+    ) -> Sequence[AuditEntry]:
+        """The first entries with a higher id, of all tasks or of one, in order of id."""
+        ...
+
+    def rows(self) -> Iterator[AuditRow]:
+        """Every entry as it is stored, by task id and sequence; fetched page by page."""
+        ...
+
+    def rows_of(self, task_id: str) -> Sequence[AuditRow]:
+        """The same of one task."""
+        ...
+
+    def heads(self, task_ids: Iterable[str]) -> Sequence[Head]:
+        """Those that there are, in any order."""
+        ...
+
+    def by_prefix(self, prefix: str, limit: int) -> Sequence[str]:
+        """Ids of all tasks that there are or were, pruned ones among them."""
+        ...
+
+    def removed(self) -> Sequence[Head]:
+        """Heads whose rows are gone, all of them."""
+        ...
+
+    def tasks_without(self) -> Sequence[str]:
+        """Ids of tasks that have no entry at all."""
+        ...
+
+    def gaps(self) -> Sequence[tuple[int, int]]:
+        """First and last of the ids that are missing; always none if the engine leaves gaps."""
+        ...
 
 
 class Stores(Protocol):

@@ -91,10 +91,11 @@ def _begin(stores: Stores, task: Task, worker_id: str, now: datetime) -> Claim:
         actor_of(worker_id),
         now,
         status=[TaskStatus.READY, TaskStatus.RUNNING],
+        fence=task.fence,
         worker_id=worker_id,
         attempt_count=attempt.number,
         error_message=None,
-        **({"started_at": now} if attempt.number == 1 else {}),
+        **({"started_at": now} if task.started_at == now else {}),
     )
     return Claim(task, attempt)
 

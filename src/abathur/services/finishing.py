@@ -16,16 +16,25 @@ def complete(stores: Stores, task: Task, actor: str, now: datetime) -> Sequence[
     """Make it completed and let go what waited only for it; the tasks let go."""
     done = moved(task, TaskStatus.COMPLETED, now, completed_at=now, error_message=None)
     trail.save(stores, Action.TASK_COMPLETED, task, done, actor, now)
-    return [
-        _let_go(stores, dependent, actor, now)
-        for dependent in stores.graph.resolve(task.id, now)
-        if dependent.status is TaskStatus.BLOCKED and dependent.unmet_count == 0
-    ]
+    released: list[Task] = []
+    for dependent in stores.graph.resolve(task.id, now):
+        if dependent.status is TaskStatus.BLOCKED and dependent.unmet_count == 0:
+            released.append(_let_go(stores, dependent, actor, now))
+        else:
+            trail.record(
+                stores,
+                Action.PREREQUISITE_COMPLETED,
+                dependent.id,
+                actor,
+                now,
+                unmet_count=dependent.unmet_count,
+            )
+    return released
 
 
 def _let_go(stores: Stores, task: Task, actor: str, now: datetime) -> Task:
     free = moved(task, waiting_status(0, task.not_before, now), now)
-    return trail.save(stores, Action.TASK_READY, task, free, actor, now)
+    return trail.save(stores, Action.TASK_READY, task, free, actor, now, unmet_count=0)
 
 
 def fail(stores: Stores, task: Task, message: str, actor: str, now: datetime) -> Sequence[Task]:

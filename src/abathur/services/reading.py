@@ -26,12 +26,21 @@ def resolve_id(stores: Stores, text: str) -> str:
 
     Raises `NotFoundError`, `AmbiguousIdError`, `InvalidInputError`.
     """
+    return _resolve(text, stores.tasks.by_prefix)
+
+
+def resolve_trail(stores: Stores, text: str) -> str:
+    """The same among all tasks that there are or were: pruned ones keep their trail."""
+    return _resolve(text, stores.audit.by_prefix)
+
+
+def _resolve(text: str, by_prefix: Callable[[str, int], Sequence[str]]) -> str:
     prefix = text.strip().lower()
     if not prefix or any(c not in "0123456789abcdef-" for c in prefix):
         raise InvalidInputError(
             f"`{text}` isn't a task id; `abathur task list` shows the ids (a unique prefix will do)"
         )
-    found = stores.tasks.by_prefix(prefix, SHOWN_CANDIDATES + 1)
+    found = by_prefix(prefix, SHOWN_CANDIDATES + 1)
     if not found:
         raise NotFoundError(
             f"no task has an id that begins with `{text}`; `abathur task list` shows them all"

@@ -9,8 +9,8 @@ from abathur.domain.audit import Action, AuditEntry
 from abathur.domain.tasks import Task
 from abathur.ports.stores import Stores
 
-UNTOLD = frozenset({"id", "prerequisites", "last_updated_at", "fence", "lease_until"})
-"""What the trail leaves out: told by the entry itself, or of no meaning afterwards."""
+UNTOLD = frozenset({"id", "prerequisites", "last_updated_at", "lease_until"})
+"""What differences leave out: told by the entry itself, never changed, or renewed by heartbeats."""
 
 
 def record(
@@ -22,13 +22,15 @@ def record(
     stores.audit.append(entry)
 
 
-def save(stores: Stores, action: Action, old: Task, new: Task, actor: str, now: datetime) -> Task:
+def save(
+    stores: Stores, action: Action, old: Task, new: Task, actor: str, now: datetime, **data: Any
+) -> Task:
     """Write the task under the fence that `old` was read with, and what changed to the trail.
 
-    Raises `StaleFenceError`.
+    `data` is told besides. Raises `StaleFenceError`.
     """
     stores.tasks.save(new, old.fence)
-    record(stores, action, new.id, actor, now, **changes(old, new))
+    record(stores, action, new.id, actor, now, **changes(old, new), **data)
     return new
 
 

@@ -22,6 +22,7 @@ from abathur.domain.errors import (
     DatabaseReadOnlyError,
     IntegrityViolation,
 )
+from abathur.infrastructure.database.engines import sqlite_functions
 
 Connection = apsw.Connection
 Cursor = apsw.Cursor
@@ -73,6 +74,8 @@ def connect(where: str, *, busy_timeout: float, read_only: bool = False) -> Conn
         for switch, value in SWITCHES:
             connection.config(switch, value)
         connection.execute(PRAGMAS)
+        if not read_only:
+            sqlite_functions.register(connection)
     return connection
 
 

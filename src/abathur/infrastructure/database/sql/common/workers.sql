@@ -35,16 +35,3 @@ WHERE task_id = :task_id AND terminated_at IS NULL;
 -- name: agents_select
 SELECT * FROM agents WHERE (:task_id IS NULL OR task_id = :task_id)
 ORDER BY spawned_at DESC, id LIMIT 1000;
-
--- name: audit_insert
-INSERT INTO audit (timestamp, task_id, actor, action_type, action_data)
-VALUES (:timestamp, :task_id, :actor, :action_type, :action_data);
-
--- name: audit_of_task
-SELECT id, timestamp, task_id, actor, action_type, action_data FROM audit
-WHERE task_id = :task_id ORDER BY id DESC LIMIT :limit;
-
--- name: audit_recent
-SELECT id, timestamp, task_id, actor, action_type, action_data FROM (
-  SELECT * FROM audit WHERE id > :after_id ORDER BY id DESC LIMIT :limit
-) ORDER BY id;
