@@ -342,7 +342,9 @@ TABLES: Final[Mapping[str, str]] = {
     "landings": "Work on its way to its target, with the proof in the end.",
     "workers": "Swarms: supervisor processes, with the lease of what they hold.",
     "agents": "The agent processes that served the attempts.",
-    "audit": "One row for every change of every task, with gapless ids.",
+    "audit": "One row for every change of every task, with gapless ids, chained by hash: see"
+    " [the audit trail](../explanation/audit-trail.md). Rows are never changed or deleted.",
+    "audit_heads": "The last entry of each task in `audit`, so that its removal is noticed.",
     "schema_migrations": "Which migrations ran, with the checksum of their text.",
     "sessions": "Reserved; nothing writes it yet.",
     "memory_entries": "Reserved; nothing writes it yet.",

@@ -26,7 +26,7 @@ from abathur.domain.landing import Landing
 from abathur.domain.runs import OutcomeKind
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.infrastructure.database import Database
-from abathur.services import claiming, reading
+from abathur.services import claiming, reading, verifying
 from abathur.services.claiming import Claim
 
 if TYPE_CHECKING:
@@ -116,7 +116,9 @@ class History(RuleBasedStateMachine):
         return self.loop.run_until_complete(work)
 
     def teardown(self) -> None:
+        verified = self.run(self.queue.read(verifying.verify))
         self.run(self.db.close())
+        assert list(map(str, verified.breaks)) == []
         self.loop.close()
 
     def where(self, *statuses: TaskStatus) -> list[Known]:

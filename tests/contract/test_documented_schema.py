@@ -32,8 +32,9 @@ COLUMNS = {
     ),
     "audit": (
         "id timestamp task_id agent_id actor action_type action_data result "
-        "memory_operation_type memory_namespace memory_entry_id"
+        "memory_operation_type memory_namespace memory_entry_id sequence hash"
     ),
+    "audit_heads": "task_id sequence hash",
     "sessions": (
         "id app_name user_id project_id status events state metadata created_at "
         "last_update_time terminated_at archived_at"

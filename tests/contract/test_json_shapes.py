@@ -117,7 +117,9 @@ def test_every_command_about_tasks_prints_its_documented_shape(cli: Cli) -> None
         "plan show": cli("plan", "show", "--json"),
         "task cancel": cli("task", "cancel", gone, "--json"),
         "task retry": cli("task", "retry", gone, "--json"),
-        "audit": cli("audit", "--json"),
+        "audit show": cli("audit", "show", "--json"),
+        "audit verify": cli("audit", "verify", "--json"),
+        "audit replay": cli("audit", "replay", "--json"),
         "task logs": listed(cli("task", "logs", task, "--json")),
         "logs": listed(cli("logs", task, "--json")),
     }

@@ -27,7 +27,7 @@ COMMANDS: Final[Commands] = {
     "why": ("abathur.cli.task.why:why", "Say why a task isn't moving, and what to do."),
     "logs": ("abathur.cli.task.logs:logs", "Show what an agent said and did."),
     "diff": ("abathur.cli.task.diff:diff", "Show the changes that a task made."),
-    "audit": ("abathur.cli.audit:audit", "Show the trail of all changes of tasks."),
+    "audit": ("abathur.cli.audit.group:audit", "Show and prove the trail of all changes."),
     "doctor": ("abathur.cli.doctor:doctor", "Check that everything needed is in order."),
     "db": ("abathur.cli.db.group:db", "Look after the database."),
     "demo": ("abathur.cli.demo:demo", "Watch a swarm work on a throw-away repository."),

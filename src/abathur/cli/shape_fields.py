@@ -174,6 +174,22 @@ AUDIT_ENTRY: Final[Fields] = {
     "action_data": ("object", "what changed: `status` as [old, new], other fields as they are now"),
 }
 
+BREAK: Final[Fields] = {
+    "task_id": ("string?", "the task; null when it is about no single one"),
+    "row": ("integer?", "id of the entry; null when it is about none that is there"),
+    "sequence": ("integer?", "number of the entry within its task"),
+    "what": ("string", "what is wrong with it"),
+    "message": ("string", "all of this in one line"),
+}
+
+VERIFICATION: Final[Fields] = {
+    "ok": ("boolean", "true when nothing is wrong"),
+    "entries": ("integer", "how many entries were read"),
+    "tasks": ("integer", "of how many tasks"),
+    "breaks": ("Break[]", "what is wrong"),
+    "anchor": ("string?", "to keep elsewhere, for `--anchor`; null when only some were read"),
+}
+
 ERROR: Final[Fields] = {
     "code": ("integer", "the exit code"),
     "type": ("string", "class of the error"),
@@ -194,6 +210,8 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Diff": DIFF,
     "Schedule": SCHEDULE,
     "AuditEntry": AUDIT_ENTRY,
+    "Verification": VERIFICATION,
+    "Break": BREAK,
     **shape_fields_swarm.SHAPES,
     "Error": ERROR,
 }
@@ -211,7 +229,9 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "why": "Explanation",
     "logs": "Event, one on each line",
     "diff": "Diff",
-    "audit": "AuditEntry[]",
+    "audit show": "AuditEntry[]",
+    "audit verify": "Verification",
+    "audit replay": "Task[]",
     **shape_fields_swarm.COMMAND_SHAPES,
 }
 """What each command prints with `--json`."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from abathur.domain.tasks import Task
     from abathur.services.reading import ExecutionPlan, TaskDetail
     from abathur.services.submitting import Submitted
+    from abathur.services.verifying import Verification
     from abathur.swarm.events import SwarmEvent
 
 Json = dict[str, Any]
@@ -94,6 +95,15 @@ def schedule(value: ExecutionPlan) -> Json:
 
 def audit_entry(value: AuditEntry) -> Json:
     return pick(fields.AUDIT_ENTRY, value)
+
+
+def verification(value: Verification) -> Json:
+    breaks = [
+        pick(fields.BREAK, one, task_id=one.task_id or None, message=str(one))
+        for one in value.breaks
+    ]
+    anchor = str(value.anchor) if value.anchor else None
+    return pick(fields.VERIFICATION, value, ok=not breaks, breaks=breaks, anchor=anchor)
 
 
 def swarm_event(value: SwarmEvent) -> Json:

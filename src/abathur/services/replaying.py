@@ -34,8 +34,8 @@ def _all(stores: Stores, at: datetime | None) -> Iterator[Task]:
             yield task
 
 
-def task_at(stores: Stores, text: str, at: datetime) -> Task:
-    """One task as it was. Raises `NotFoundError` when it wasn't there then."""
+def task_at(stores: Stores, text: str, at: datetime | None) -> Task:
+    """One task as it was, or is. Raises `NotFoundError` when it wasn't there then."""
     task_id = resolve_trail(stores, text)
     try:
         task = replay(stores.audit.rows_of(task_id), at)
@@ -43,7 +43,8 @@ def task_at(stores: Stores, text: str, at: datetime) -> Task:
         raise _broken(task_id) from error
     if task is None:
         raise NotFoundError(
-            f"task {task_id} wasn't there at that time; `abathur audit show {task_id}` tells when"
+            f"the trail tells of no task {task_id} at that time; `abathur audit show {task_id}` "
+            "tells its history"
         )
     return task
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from abathur.ports.stores import Stores, TaskFilter
 
 PAGE = 1000
+EVERYTHING = 2**62
 
 COLUMNS = (
     Column(title="ID", most=13),
@@ -45,7 +46,12 @@ class Wanted:
     search: str | None
     parent: str | None
     limit: int | None
+    at: str | None
 
+
+at_option = click.option(
+    "--at", metavar="TIME", help="As it was then: 2030-01-31T18:00:00Z, or `2h ago`."
+)
 
 _STATUSES = click.Choice([status.value for status in TaskStatus])
 
@@ -59,18 +65,33 @@ _STATUSES = click.Choice([status.value for status in TaskStatus])
 @click.option("--search", metavar="TEXT", help="Only tasks with this in summary or prompt.")
 @click.option("--parent", metavar="ID", shell_complete=complete, help="Only parts of this task.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many, the newest ones.")
+@at_option
 @click.option("--tree", is_flag=True, help="Show each task below the one that it waits for last.")
 @json_option
 def list_(as_json: bool, tree: bool, **typed: Any) -> None:
     """List tasks, oldest first."""
     wanted = Wanted(**typed)
-    tasks = context.read(_find, wanted)
+    moment = _moment(wanted, context.now())
+    tasks = context.read(_find, wanted, moment)
     if as_json:
         output.write_json([shapes.task(task) for task in tasks])
     elif tasks:
-        output.write_table(COLUMNS, _rows(tasks, tree, context.now()))
+        write_tasks(tasks, moment, tree)
     else:
         output.say(_nothing(wanted))
+
+
+def write_tasks(tasks: Sequence[Task], now: datetime, tree: bool = False) -> None:
+    output.write_table(COLUMNS, _rows(tasks, tree, now))
+
+
+def _moment(wanted: Wanted, now: datetime) -> datetime:
+    """The time that is asked about."""
+    if wanted.at is None:
+        return now
+    from abathur.domain.times import parse_past
+
+    return parse_past(wanted.at, "at", now)
 
 
 def _nothing(wanted: Wanted) -> str:
@@ -98,20 +119,25 @@ def _row(task: Task, branch: str, now: datetime) -> list[str]:
     ]
 
 
-def _find(stores: Stores, wanted: Wanted) -> Sequence[Task]:
+def _find(stores: Stores, wanted: Wanted, moment: datetime) -> Sequence[Task]:
     from abathur.ports.stores import TaskFilter
-    from abathur.services.reading import resolve_id
+    from abathur.services.reading import resolve_id, resolve_trail
 
+    resolve = resolve_id if wanted.at is None else resolve_trail
     where = TaskFilter(
         status=TaskStatus(wanted.status) if wanted.status else None,
         exclude_status=TaskStatus(wanted.exclude_status) if wanted.exclude_status else None,
         agent_type=wanted.agent_type,
         source=TaskSource(wanted.source) if wanted.source else None,
         feature_branch=wanted.target,
-        parent_task_id=resolve_id(stores, wanted.parent) if wanted.parent else None,
+        parent_task_id=resolve(stores, wanted.parent) if wanted.parent else None,
         text=wanted.search,
         limit=PAGE,
     )
+    if wanted.at is not None:
+        from abathur.services.replaying import tasks_at
+
+        return tasks_at(stores, moment, replace(where, limit=wanted.limit or EVERYTHING))
     found = _all_pages(stores, where)
     return found[-wanted.limit :] if wanted.limit else found
 

@@ -22,7 +22,7 @@ from abathur.domain.errors import (
     DatabaseReadOnlyError,
     IntegrityViolation,
 )
-from abathur.infrastructure.database.engines import sqlite_functions
+from abathur.infrastructure.database.engines.sqlite_functions import AuditChain, audit_hash
 
 Connection = apsw.Connection
 Cursor = apsw.Cursor
@@ -75,7 +75,8 @@ def connect(where: str, *, busy_timeout: float, read_only: bool = False) -> Conn
             connection.config(switch, value)
         connection.execute(PRAGMAS)
         if not read_only:
-            sqlite_functions.register(connection)
+            connection.create_scalar_function("audit_hash", audit_hash, 8)
+            connection.create_window_function("audit_chain", AuditChain, 11)
     return connection
 
 

@@ -5,24 +5,17 @@ Released migrations call them, so their names and results never change.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from abathur.domain.audit import START, entry_hash
 
-if TYPE_CHECKING:
-    from abathur.infrastructure.database.engines.sqlite import Connection
+
+def audit_hash(*fields: Any) -> str:
+    previous, *others = fields
+    return entry_hash(START if previous is None else previous, *others)
 
 
-def register(connection: Connection) -> None:
-    connection.create_scalar_function("audit_hash", audit_hash, 8)
-    connection.create_window_function("audit_chain", Chain, 11)
-
-
-def audit_hash(previous: Any, *fields: Any) -> str:
-    return entry_hash(START if previous is None else previous, *fields)
-
-
-class Chain:
+class AuditChain:
     """Hashes rows one after the other; a window function, so each row gets the hash so far."""
 
     def __init__(self) -> None:

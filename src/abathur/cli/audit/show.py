@@ -1,4 +1,4 @@
-"""`abathur audit`: the trail of all changes."""
+"""`abathur audit show`: the trail of all changes."""
 
 from __future__ import annotations
 
@@ -36,26 +36,40 @@ COLUMNS = (
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
-    help="At most so many, the newest ones.  [default: 50, for one task all]",
+    help="At most so many, the newest ones; with --after the first ones."
+    "  [default: 50, for one task all]",
+)
+@click.option(
+    "--after",
+    type=click.IntRange(min=0),
+    metavar="ROW",
+    help="Only entries with a higher row id, all of them: for following the trail.",
 )
 @json_option
-def audit(task_id: str | None, limit: int | None, as_json: bool) -> None:
+def show(task_id: str | None, limit: int | None, after: int | None, as_json: bool) -> None:
     """Show the trail of all changes of tasks (or of one), oldest first."""
-    entries = context.read(_entries, task_id, limit)
+    entries = context.read(_entries, task_id, limit, after)
     if as_json:
         output.write_json([shapes.audit_entry(entry) for entry in entries])
     elif entries:
         _write(entries, with_task=task_id is None)
+    elif after is not None:
+        output.say(f"Nothing has happened after row {after}.")
     else:
         output.say("Nothing has happened yet; `abathur task submit PROMPT` makes a task.")
 
 
-def _entries(stores: Stores, text: str | None, limit: int | None) -> Sequence[AuditEntry]:
-    from abathur.services.reading import resolve_id
+def _entries(
+    stores: Stores, text: str | None, limit: int | None, after: int | None
+) -> Sequence[AuditEntry]:
+    from abathur.services.reading import resolve_trail
 
-    if text is None:
+    task_id = None if text is None else resolve_trail(stores, text)
+    if after is not None:
+        return stores.audit.after(after, limit or EVERYTHING, task_id)
+    if task_id is None:
         return stores.audit.recent(limit or 50)
-    return stores.audit.of_task(resolve_id(stores, text), limit or EVERYTHING)
+    return stores.audit.of_task(task_id, limit or EVERYTHING)
 
 
 def _write(entries: Sequence[AuditEntry], *, with_task: bool) -> None:
@@ -83,6 +97,7 @@ def _change(entry: AuditEntry) -> str:
     """What tells most comes first: the change of status."""
     told = dict(entry.action_data)
     status = told.pop("status", None)
+    told.pop("fence", None)  # it goes up with the status, and says nothing to a person
     parts = [" -> ".join(map(str, status)) if isinstance(status, list) else str(status or "")]
     if entry.action_type is Action.TASK_SUBMITTED:  # it tells the whole task
         parts.append(str(told.get("summary", "")))
