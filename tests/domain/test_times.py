@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abathur.domain.errors import InvalidInputError
-from abathur.domain.times import moment, parse_duration, parse_time, seconds, whole_seconds
+from abathur.domain.times import (
+    moment,
+    parse_duration,
+    parse_past,
+    parse_time,
+    seconds,
+    whole_seconds,
+)
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
@@ -96,3 +103,34 @@ def test_bad_times_are_named(text: str, problem: str) -> None:
 
 def test_a_plan_may_give_a_time_without_a_zone_for_others_to_judge() -> None:
     assert moment(" 2030-01-31 ", NOW) == datetime(2030, 1, 31)  # noqa: DTZ001
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("now", NOW),
+        ("2h ago", NOW - timedelta(hours=2)),
+        (" 1d 12h AGO ", NOW - timedelta(hours=36)),
+        ("90 ago", NOW - timedelta(seconds=90)),
+        ("2029-12-31T12:00:00Z", NOW - timedelta(days=1)),
+        ("2030-01-01T12:00:00+01:00", NOW - timedelta(hours=1)),
+        ("+0s", NOW),
+    ],
+)
+def test_times_that_have_been(text: str, time: datetime) -> None:
+    assert parse_past(text, "at", NOW) == time
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "ago", "soon ago", "+1s", "2030-01-01T12:00:01Z", "2029-12-31T12:00:00", "999999d ago"],
+)
+def test_what_is_no_time_that_has_been_is_named(text: str) -> None:
+    with pytest.raises(InvalidInputError, match=r"^at: `"):
+        parse_past(text, "at", NOW)
+
+
+@given(st.text())
+def test_any_text_is_a_time_that_has_been_or_invalid_input(text: str) -> None:
+    with suppress(InvalidInputError):
+        assert parse_past(text, "at", NOW) <= NOW

@@ -8,6 +8,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Final
 
+from abathur.domain.records import record
 from abathur.domain.tasks import JsonObject
 
 
@@ -96,7 +97,7 @@ class Head:
     hash: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class AuditRow:
     """An entry exactly as it is stored."""
 

@@ -17,20 +17,21 @@ from abathur.domain.tasks import Task, TaskSource, TaskStatus
 UNTOLD: Final = frozenset({"lease_until"})
 """Not in the trail: a heartbeat renews it, which is no change of the task."""
 
-WITHOUT_CHANGE: Final = frozenset(
+NOTES: Final = frozenset(
     {
         Action.ATTEMPT_ENDED.value,
         Action.LANDING_STARTED.value,
         Action.LANDING_ENDED.value,
         Action.WORK_SALVAGED.value,
-        Action.TASK_RERANKED.value,
+        "legacy_recorded",
     }
 )
-"""Actions that leave `last_updated_at` as it is."""
+"""Actions that leave the task as it is."""
 
 NEW_HOLDER: Final = frozenset({Action.TASK_ADOPTED.value, Action.LANDING_REQUESTED.value})
 """Actions that raise the fence without a change of status."""
 
+REPAIRED: Final = "task_repaired"
 PRUNED: Final = "task_pruned"
 FIELDS: Final = frozenset(Task.__dataclass_fields__)
 WHOLE: Final = frozenset({"prompt", "submitted_at"})
@@ -43,7 +44,7 @@ TIMES: Final = (
     "last_updated_at",
     "not_before",
 )
-DEFAULTS: Final[Mapping[str, object]] = {"fence": 0, "input_data": {}, "prerequisites": ()}
+DEFAULTS: Final[Mapping[str, object]] = {"input_data": {}, "prerequisites": ()}
 REFERENCES: Final = frozenset({"parent_task_id", "cancelled_by"})
 
 
@@ -69,28 +70,33 @@ def replay(rows: Iterable[AuditRow], until: datetime | None = None) -> Task | No
 
 
 def _after(told: dict[str, Any] | None, row: AuditRow) -> dict[str, Any] | None:
+    if row.action_type in NOTES:
+        return told
     data: dict[str, Any] = json.loads(row.action_data)
     if data.keys() >= WHOLE:
-        return {"last_updated_at": row.timestamp, **data, "id": row.task_id}
+        return {"last_updated_at": row.timestamp, "fence": 0, **data, "id": row.task_id}
     if told is None or row.action_type == PRUNED:
         return None
-    new = {**told, **{name: data[name] for name in data.keys() & FIELDS}}
-    if "status" in data:
-        old, new["status"] = data["status"]
-        _follow(told, new, old, data)
+    new = told | {name: data[name] for name in data.keys() & FIELDS}
     if row.action_type in NEW_HOLDER and "fence" not in data:
-        new["fence"] += 1
-    if row.action_type not in WITHOUT_CHANGE and "last_updated_at" not in data:
+        new["fence"] = told["fence"] + 1
+    if row.action_type != Action.TASK_RERANKED and "last_updated_at" not in data:
         new["last_updated_at"] = row.timestamp
+    if isinstance(data.get("status"), list):
+        _move(told, new, data, row.action_type)
     return new
 
 
-def _follow(told: dict[str, Any], new: dict[str, Any], old: str, data: dict[str, Any]) -> None:
-    """A change of status with what follows from it."""
-    if told["status"] != old:
+def _move(
+    told: dict[str, Any], new: dict[str, Any], data: dict[str, Any], action_type: str
+) -> None:
+    """A change of status, [old, new], with what follows from it where it isn't told."""
+    old, new["status"] = data["status"]
+    # What is repaired was broken, so the trail doesn't know it.
+    if old != told["status"] and action_type != REPAIRED:
         raise ValueError(f"status was {told['status']}, not {old}")
     if "fence" not in data:
-        new["fence"] = told.get("fence", 0) + 1
+        new["fence"] = told["fence"] + 1
     if old == TaskStatus.BLOCKED and new["status"] != TaskStatus.CANCELLED:
         new["unmet_count"] = data.get("unmet_count", 0)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from abathur.domain.audit import AuditEntry, AuditRow, Head
+from abathur.domain.records import made
 from abathur.infrastructure.database.engines.base import Session
 from abathur.infrastructure.database.stores.rows import audit_of
 from abathur.infrastructure.database.stores.tasks import ABOVE_ALL_IDS
@@ -50,11 +51,13 @@ class SqlAudit:
         last = {"task_id": "", "sequence": 0, "id": 0}
         while page := self._session.fetch("audit_rows", **last, limit=PAGE):
             for row in page:
-                yield AuditRow(**row)
+                yield made(AuditRow, row)
             last = {name: page[-1][name] for name in last}
 
     def rows_of(self, task_id: str) -> Sequence[AuditRow]:
-        return [AuditRow(**row) for row in self._session.fetch("audit_rows_of", task_id=task_id)]
+        return [
+            made(AuditRow, row) for row in self._session.fetch("audit_rows_of", task_id=task_id)
+        ]
 
     def heads(self, task_ids: Iterable[str]) -> Sequence[Head]:
         rows = self._session.fetch("audit_heads_of", ids=list(task_ids))

@@ -4,7 +4,7 @@
 
 -- What the trail didn't tell by itself: that prerequisites were counted down.
 INSERT INTO audit (timestamp, task_id, actor, action_type, action_data)
-SELECT t.last_updated_at, t.id, 'migration:2', 'prerequisite_completed',
+SELECT t.last_updated_at, t.id, 'migration:audit_chain', 'prerequisite_completed',
   json_object('unmet_count', t.unmet_count)
 FROM tasks AS t
 WHERE EXISTS (SELECT 1 FROM task_dependencies AS d
