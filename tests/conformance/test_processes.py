@@ -20,7 +20,7 @@ from abathur.domain.audit import Action
 from abathur.domain.runs import OutcomeKind
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.infrastructure.database import Database
-from abathur.services import reading
+from abathur.services import reading, verifying
 
 if TYPE_CHECKING:
     from tests.conformance.conftest import Queue
@@ -124,6 +124,7 @@ async def test_8_processes_do_1000_tasks_each_once(tmp_path: Path, open_queue: O
         told = Counter(entry.action_type for entry in await queue.audit())
         assert (told[Action.TASK_READY], told[Action.TASK_COMPLETED]) == (750, 1000)
         assert await db.check(full=True) == []
+        assert list(map(str, (await db.read(verifying.verify)).breaks)) == []
 
 
 def killed(group: Claimers) -> tuple[Said, str]:
@@ -177,3 +178,4 @@ async def test_a_killed_process_loses_nothing_and_what_it_held_is_adopted_once(
         )
         assert completed == Counter(task.id for task in tasks)
         assert await db.check(full=True) == []
+        assert list(map(str, (await db.read(verifying.verify)).breaks)) == []

@@ -291,7 +291,6 @@ async def test_pruned_tasks_keep_their_trail_and_are_missed_by_nobody(forger: Fo
     [
         "UPDATE audit SET actor = 'cli:eve'",
         "DELETE FROM audit",
-        "INSERT OR REPLACE INTO audit SELECT * FROM audit WHERE id = 1",
         "DELETE FROM audit_heads",
     ],
 )

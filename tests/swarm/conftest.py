@@ -18,6 +18,7 @@ from abathur.domain.runs import Attempt
 from abathur.domain.tasks import NewTask, Task
 from abathur.infrastructure.database import Database
 from abathur.ports.stores import TaskFilter
+from abathur.services import verifying
 from abathur.services.submitting import submit
 from abathur.swarm.events import SwarmEvent, SwarmEventKind
 from abathur.swarm.supervisor import Supervisor, SwarmResult
@@ -127,6 +128,7 @@ class World:
         """What must be true of a swarm at rest, whatever happened to it."""
         assert self.survivors() == []
         assert await self.db.check() == []
+        assert list(map(str, (await self.db.read(verifying.verify)).breaks)) == []
         landed = self.landed()
         assert len(landed) == len(set(landed))
         assert self.git("worktree", "list").count("\n") == 0

@@ -73,13 +73,6 @@ BEGIN
   SELECT RAISE(ABORT, 'the audit trail is append-only: its rows can''t be deleted');
 END;
 
--- INSERT OR REPLACE deletes without asking the trigger above.
-CREATE TRIGGER audit_is_never_replaced BEFORE INSERT ON audit
-WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)
-BEGIN
-  SELECT RAISE(ABORT, 'the audit trail is append-only: its rows can''t be replaced');
-END;
-
 CREATE TRIGGER audit_heads_are_never_deleted BEFORE DELETE ON audit_heads
 BEGIN
   SELECT RAISE(ABORT, 'the audit trail is append-only: its heads can''t be deleted');
