@@ -111,6 +111,21 @@ def test_a_broken_trail_is_told_line_by_line(abathur: Any, chain: Sequence[str])
     assert abathur("audit", "verify", chain[1]).code == 0
 
 
+def test_an_entry_that_nobody_could_write_is_told(abathur: Any, chain: Sequence[str]) -> None:
+    with closing(connect(str(abathur.root / ".abathur" / "abathur.db"), busy_timeout=10)) as raw:
+        raw.execute("DROP TRIGGER audit_is_never_changed")
+        raw.execute("UPDATE audit SET action_type = 'looked' WHERE id = 1")
+    shown = abathur("audit", chain[0])
+    assert (shown.code, "row 1 of the audit trail" in shown.line) == (6, True)
+    assert abathur("audit", "verify").code == 1
+    raw_data = "UPDATE audit SET action_data = 'x' WHERE id = 1"
+    with closing(connect(str(abathur.root / ".abathur" / "abathur.db"), busy_timeout=10)) as raw:
+        raw.execute(raw_data)
+    assert "its entries don't tell a task" in abathur("audit", "verify").out
+    past = abathur("task", "list", "--at", "now")
+    assert (past.code, past.line.endswith("run `abathur audit verify`")) == (6, True)
+
+
 @pytest.mark.parametrize(
     ("args", "code"),
     [

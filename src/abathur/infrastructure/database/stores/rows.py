@@ -10,6 +10,7 @@ from typing import Final
 
 from abathur.domain.agents import Agent, AgentState, Worker
 from abathur.domain.audit import Action, AuditEntry
+from abathur.domain.errors import DatabaseCorruptError
 from abathur.domain.landing import Landing, LandingState, Proof
 from abathur.domain.records import made
 from abathur.domain.runs import Attempt, EventKind, OutcomeKind, RunEvent, Usage
@@ -141,6 +142,16 @@ def audit_of(row: Row) -> AuditEntry:
         timestamp=moment(row["timestamp"]),
         task_id=row["task_id"],
         actor=row["actor"],
-        action_type=Action(row["action_type"]),
+        action_type=_action(row),
         action_data=json_of(row["action_data"]) or {},
     )
+
+
+def _action(row: Row) -> Action:
+    try:
+        return Action(row["action_type"])
+    except ValueError as error:
+        raise DatabaseCorruptError(
+            f"row {row['id']} of the audit trail tells of `{row['action_type']!s:.60}`, which no "
+            "task knows; run `abathur audit verify`"
+        ) from error
