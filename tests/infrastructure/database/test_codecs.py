@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abathur.domain.errors import DatabaseCorruptError
-from abathur.infrastructure.database.codecs import json_of, time_of, to_column, to_columns
+from abathur.infrastructure.database.codecs import (
+    json_of,
+    json_text,
+    time_of,
+    to_column,
+    to_columns,
+)
 
 
 class Colour(StrEnum):
@@ -85,6 +91,11 @@ def test_times_of_older_files_are_read(stored: str) -> None:
 def test_nothing_is_read_as_none(nothing: str | None) -> None:
     assert time_of(nothing) is None
     assert json_of(nothing) is None
+
+
+@pytest.mark.parametrize("value", [2**64, -(2**70), [2**100], {"1": 0.1}])
+def test_numbers_keep_their_precision(value: object) -> None:
+    assert json_of(json_text(value)) == value
 
 
 def test_stored_json_is_read() -> None:

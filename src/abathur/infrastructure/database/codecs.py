@@ -91,17 +91,11 @@ def time_of(value: object) -> datetime | None:
 
 
 def json_of(value: object) -> Any:
+    """Not by orjson, which makes floats of whole numbers of more than 64 bits."""
     if value is None or value == "":
         return None
     if value == "{}":
         return {}
-    try:
-        return orjson.loads(value if isinstance(value, bytes) else str(value))
-    except ValueError:
-        return _slowly(value)
-
-
-def _slowly(value: object) -> Any:
     try:
         return json.loads(value if isinstance(value, bytes) else str(value))
     except ValueError as error:
