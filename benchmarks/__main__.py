@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 from benchmarks.places import sandbox
-from benchmarks.results import Measured, Size, as_json, as_markdown, machine
+from benchmarks.results import Cell, Measured, Size, as_json, as_markdown, machine
 
 MODULES: Final[Mapping[str, str]] = {
     "start": "benchmarks.start",
@@ -21,17 +22,43 @@ MODULES: Final[Mapping[str, str]] = {
     "processes": "benchmarks.processes",
     "swarm": "benchmarks.swarm",
     "idle": "benchmarks.idle",
+    "open": "benchmarks.opening",
+    "peers": "benchmarks.peers.compare",
 }
+APART: Final = ("peers",)
+"""Measured only when named: they need other libraries."""
 
 
 def main() -> None:
     options = _parser().parse_args()
+    names = options.names or [name for name in MODULES if name not in APART]
+    for name in names:
+        if name not in MODULES:
+            sys.exit(f"bench: no benchmark is named `{name}`; there are: {', '.join(MODULES)}")
     about = machine()
-    measured = [_measure(name, Size(options.size)) for name in options.names or MODULES]
+    measured: list[Measured] = []
+    failed = 0
+    for name in names:
+        try:
+            for one in _measure(name, Size(options.size)):
+                measured.append(one)
+                _keep(options, about, measured)
+        except Exception:
+            # The figures of the others took minutes, and are as good as ever.
+            traceback.print_exc()
+            print(f"bench: {name} failed, see above", file=sys.stderr)
+            failed += 1
+    print(as_markdown(about, measured))
+    sys.exit(1 if failed else 0)
+
+
+def _keep(
+    options: argparse.Namespace, about: Mapping[str, Cell], measured: Sequence[Measured]
+) -> None:
+    """Write what there is, after each table."""
     if options.json:
         text = json.dumps(as_json(about, options.size, measured), indent=2)
         options.json.write_text(f"{text}\n", encoding="utf-8")
-    print(as_markdown(about, measured))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,13 +69,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _measure(name: str, size: Size) -> Measured:
-    if name not in MODULES:
-        sys.exit(f"bench: no benchmark is named `{name}`; there are: {', '.join(MODULES)}")
+def _measure(name: str, size: Size) -> Iterator[Measured]:
     print(f"bench: {name}", file=sys.stderr)
-    measure: Callable[[Path, Size], Measured] = import_module(MODULES[name]).measure
+    measure: Callable[[Path, Size], Measured | Iterable[Measured]]
+    measure = import_module(MODULES[name]).measure
     with sandbox() as folder:
-        return measure(folder, size)
+        told = measure(folder, size)
+        yield from (told,) if isinstance(told, Measured) else told
 
 
 if __name__ == "__main__":

@@ -23,7 +23,10 @@ from abathur.services.running import Holder, Report
 LEASE: Final = timedelta(hours=1)
 WORKER: Final = "bench-worker"
 COMMIT: Final = "0123456789abcdef0123456789abcdef01234567"
-PROMPT: Final = "Make the button blue\n\nIt is red in all of the dialogs, and nobody likes it."
+PROMPT: Final = "Make the button blue\n\n" + 10 * (
+    "It is red in all of the dialogs, and nobody likes it.\n"
+)
+"""About 500 bytes, for every queue alike."""
 POLICY: Final = RetryPolicy(initial_seconds=1, factor=2, max_seconds=60, jitter=0)
 WRITES_TO_LAND: Final = 4
 
@@ -87,6 +90,9 @@ class Hands:
 
 
 def sign_on(stores: Stores) -> None:
+    """Of several processes that share the worker, the first one enters it."""
+    if stores.workers.get(WORKER) is not None:
+        return
     stores.workers.insert(
         Worker(
             id=WORKER,
@@ -109,10 +115,11 @@ def fill(stores: Stores, count: int) -> None:
         submitting.submit(stores, new, task_id=new_id(), now=now(), actor="cli:bench")
 
 
-async def open_queue(folder: Path) -> Database:
-    """A database in a folder of its own, with a worker."""
-    folder.mkdir(parents=True, exist_ok=True)
-    db = Database(folder / "queue.db")
+async def open_queue(where: Path | str) -> Database:
+    """An empty database with a worker: in a folder of its own, or where the URL says."""
+    if isinstance(where, Path):
+        where.mkdir(parents=True, exist_ok=True)
+    db = Database(where / "queue.db" if isinstance(where, Path) else where)
     await db.initialize()
     await db.write(sign_on)
     return db

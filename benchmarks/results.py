@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from statistics import quantiles
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from abathur import __version__
 from abathur.infrastructure.database.engines import sqlite
 from abathur.infrastructure.database.engines.sqlite_commit import CHECKPOINT_PAGES
 from abathur.infrastructure.database.engines.sqlite_writer import BATCH
+
+T = TypeVar("T")
 
 Cell = str | int | float | None
 Row = Mapping[str, Cell]
@@ -33,7 +35,7 @@ class Size(StrEnum):
     SMALL = "small"
     NORMAL = "normal"
 
-    def pick(self, small: int, normal: int) -> int:
+    def pick(self, small: T, normal: T) -> T:
         return small if self is Size.SMALL else normal
 
 

@@ -1,0 +1,1 @@
+"""Other queues, measured beside this one: same job, same callers, everything durable."""
