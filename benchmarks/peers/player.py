@@ -26,7 +26,7 @@ QUEUES: Final[Mapping[str, str]] = {
     "Abathur": "ours:Abathur",
     "Abathur, landed": "ours:AbathurLanding",
     "raw limit": "raw:RawSqlite",
-    "raw limit, PostgreSQL": "raw:RawPostgresql",
+    "raw limit, PostgreSQL": "raw_postgresql:RawPostgresql",
     "huey": "sqlite_queues:Huey",
     "persist-queue": "sqlite_queues:PersistQueue",
     "litequeue": "sqlite_queues:LiteQueue",

@@ -9,14 +9,14 @@ from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 from benchmarks.results import Cell
 
 Step: TypeAlias = Callable[[], int] | Callable[[], Awaitable[int]]
 """One call of the library; hands back for how many jobs it was. Zero: there are no more."""
 
-PATIENCE: float = 60.0
+PATIENCE: Final = 30.0
 """Seconds for a worker to finish what was queued."""
 
 

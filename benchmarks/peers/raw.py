@@ -30,15 +30,15 @@ CALLS: Final[Mapping[str, int]] = {
 Tapes = Mapping[str, list[tape.Operation]]
 
 
-async def every_step(where: str) -> AsyncIterator[str]:
-    """Does each step, one call after the other; hands back its name when it is done."""
+async def every_call(where: str) -> AsyncIterator[str]:
+    """Does each step as often as it is recorded; hands back its name after each call."""
     queue = Abathur()
     await queue.open(where, 1)
     yield "opening"
     for name, calls in CALLS.items():
         for _ in range(calls):
             await _call(queue, name)
-        yield name
+            yield name
     await queue.close()
 
 
@@ -73,10 +73,10 @@ class RawSqlite:
         return told
 
     async def record(self, where: str) -> Tapes:
+        tapes: dict[str, list[tape.Operation]] = {}
         with tape.recording() as recorder:
-            tapes = {}
-            async for name in every_step(where):
-                tapes[name] = recorder.taken()
+            async for name in every_call(where):
+                tapes.setdefault(name, []).extend(recorder.taken())
         return {name: tapes[name] for name in CALLS}
 
     async def prepare(self, where: str) -> None:

@@ -8,6 +8,8 @@ from abathur.infrastructure.database import Database
 from benchmarks.results import Cell
 
 SYNCHRONOUS: Final = ("OFF", "NORMAL", "FULL", "EXTRA")
+LINKS: Final = 16
+"""Connections of a pool, at most, for each queue on PostgreSQL alike."""
 SHOWN: Final = ("fsync", "synchronous_commit", "full_page_writes", "server_version")
 
 
