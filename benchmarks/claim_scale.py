@@ -4,49 +4,50 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-import apsw
-
 from abathur.domain.tasks import TaskStatus
 from abathur.infrastructure.database import Database
-from abathur.infrastructure.database.engines.sqlite import connect
 from abathur.ports.stores import Stores
 from abathur.services import claiming, reading
 from abathur.swarm.dispatcher import has_work
-from benchmarks.hands import LEASE, WORKER, fill, now, open_queue
+from benchmarks.bulk import bulk, copy_rows, database
+from benchmarks.hands import LEASE, WORKER, fill, now, sign_on
 from benchmarks.results import Measured, Row, Size, ratio, rounded
+from benchmarks.stores import Store, on_each
 
-READY: Final = 1000
-BLOCKED: Final = 10_000
 CLAIMS: Final = 300
-
-# Copies of the first task, each with an id that sorts before all real ones.
-COPIES: Final = """
-WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)
-INSERT INTO tasks ({columns})
-SELECT {values} FROM n, (SELECT * FROM tasks ORDER BY id DESC LIMIT 1)
-"""
+TAKEN: Final = 2 * CLAIMS
+"""Ready tasks that the small queue has: just what is claimed from it."""
 
 
 def measure(folder: Path, size: Size) -> Measured:
-    finished = size.pick(100_000, 1_000_000)
+    others = {
+        TaskStatus.COMPLETED: size.pick(10_000, 1_000_000),
+        TaskStatus.BLOCKED: size.pick(1_000, 100_000),
+        TaskStatus.READY: size.pick(1_000, 10_000),
+    }
     return Measured(
         name="claim-scale",
         title=(
-            f"Microseconds inside the transaction, {READY:,} tasks ready and {BLOCKED:,} blocked; "
-            "`whole claim` is from the call to the durable answer."
+            "Microseconds inside the transaction, in a queue with nothing but the tasks that are "
+            f"claimed and in one with {_told(others)} besides; `whole claim` is from the call to "
+            "the durable answer."
         ),
-        rows=asyncio.run(_rows(folder, finished)),
+        rows=on_each(folder, lambda store: asyncio.run(_rows(store, others))),
     )
 
 
-async def _rows(folder: Path, finished: int) -> list[Row]:
-    small = await _filled(folder / "small", 0)
-    big = await _filled(folder / "big", finished)
+def _told(others: Mapping[TaskStatus, int]) -> str:
+    return ", ".join(f"{count:,} {status.value}" for status, count in others.items())
+
+
+async def _rows(store: Store, others: Mapping[TaskStatus, int]) -> list[Row]:
+    small = await _filled(store.fresh(), {})
+    big = await _filled(store.fresh(), others)
     rows: list[Row] = []
     for name, once, rounds in (
         # Before any claim: every running task is a row more of the status.
@@ -59,46 +60,43 @@ async def _rows(folder: Path, finished: int) -> list[Row]:
         for _ in range(rounds):
             for place, db in zip(times, (small, big), strict=True):
                 place.append(await once(db))
-        rows.append(_row(name, finished, *times))
+        rows.append(_row(name, *times))
     await small.close()
     await big.close()
     return rows
 
 
-def _row(name: str, finished: int, small: Sequence[float], big: Sequence[float]) -> Row:
+def _row(name: str, small: Sequence[float], big: Sequence[float]) -> Row:
     return {
         "question": name,
-        "0 finished, µs": rounded(median(small) * 1e6),
-        f"{finished:,} finished, µs": rounded(median(big) * 1e6),
+        "alone, µs": rounded(median(small) * 1e6),
+        "beside many, µs": rounded(median(big) * 1e6),
         "ratio": ratio(median(big), median(small)),
     }
 
 
-async def _filled(folder: Path, finished: int) -> Database:
-    db = await open_queue(folder)
-    await db.write(fill, READY)
+async def _filled(where: str, others: Mapping[TaskStatus, int]) -> Database:
+    db = database(where)
+    await db.initialize()
+    await db.write(sign_on)
+    await db.write(fill, TAKEN)
     await db.close()
-    connection = connect(str(db.path), busy_timeout=0)
-    connection.execute("BEGIN IMMEDIATE")
-    for status, count in ((TaskStatus.COMPLETED, finished), (TaskStatus.BLOCKED, BLOCKED)):
-        if count:
-            _copy(connection, status, count)
-    connection.execute("COMMIT")
-    connection.close()
+    if others:
+        with bulk(where) as run:
+            (model,) = run("SELECT id FROM tasks ORDER BY id LIMIT 1")
+            for status, count in others.items():
+                copy_rows(run, "tasks", f"id = '{model['id']}'", _own(status), count)
     await db.initialize()
     return db
 
 
-def _copy(connection: apsw.Connection, status: TaskStatus, count: int) -> None:
-    columns = [row[1] for row in connection.execute("PRAGMA table_info(tasks)")]
-    own = {
-        "id": f"printf('00000000-{status.value}-%08d', i)",
+def _own(status: TaskStatus) -> dict[str, str]:
+    """Ids that sort before all real ones, and no place in the order that is their own."""
+    return {
+        "id": f"'0-{status.value}-' || i",
         "status": f"'{status.value}'",
         "unmet_count": "1" if status is TaskStatus.BLOCKED else "0",
     }
-    values = ", ".join(own.get(column, column) for column in columns)
-    sql = COPIES.format(columns=", ".join(columns), values=values)
-    connection.execute(sql, {"count": count})
 
 
 async def _claim(db: Database) -> float:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from benchmarks.peers import waking
 from benchmarks.peers.player import QUEUES
 from benchmarks.peers.players import Player, PlayerFailed
-from benchmarks.peers.stores import Databases, Folders, Store, postgresql
+from benchmarks.stores import Databases, Folders, Store, postgresql
 from benchmarks.peers.turns import STEPS
 from benchmarks.results import Measured, Row, Size, ratio, rounded
 

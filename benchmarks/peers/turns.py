@@ -13,9 +13,9 @@ STEPS: Final = ("enqueue", "batch enqueue", "claim", "complete", "cycle")
 BATCH: Final = 1000
 MOST: Final = 2000
 """Calls of a step in a turn, at most."""
-SHARE: Final = 0.5
-"""A cycle gets as many jobs as are enqueued in this part of a second."""
-FEWEST: Final = 40
+SPAN: Final = 2.0
+"""A cycle gets as many jobs as are enqueued in this many times the seconds of a step."""
+FEWEST: Final = 100
 """Jobs of a cycle, so that a pause between two polls isn't all that is measured."""
 
 
@@ -78,7 +78,7 @@ async def _measure(told: Told, name: str, step: Step, callers: int, task: Task) 
 
 
 async def _measure_cycle(queue: Queue, task: Task, told: Told) -> None:
-    count = min(MOST, max(FEWEST, int(told.rates["enqueue"] * SHARE * task.seconds)))
+    count = min(MOST, max(FEWEST, int(told.rates["enqueue"] * SPAN * task.seconds)))
     await queue.open(task.places[1], task.callers)
     try:
         told.rates["cycle"] = count / await queue.cycle(count, task.callers)

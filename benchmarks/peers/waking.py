@@ -11,7 +11,7 @@ from statistics import median
 from typing import Final
 
 from benchmarks.peers.players import Player, PlayerFailed
-from benchmarks.peers.stores import Store
+from benchmarks.stores import Store
 from benchmarks.results import Measured, Row, Size, p99, rounded
 
 PAUSE_SECONDS: Final = (0.05, 0.15)

@@ -1,17 +1,18 @@
-"""Where the queues under comparison keep their jobs: empty folders, or databases of a server."""
+"""Where queues keep their jobs: empty folders, or databases of a server that is started for it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
+from benchmarks.results import Row
+
 
 class Store(Protocol):
     name: str
-
     def fresh(self) -> str:
         """An empty place that nobody has used."""
 
@@ -66,3 +67,16 @@ def postgresql(folder: Path) -> Iterator[Databases]:
         yield Databases(server.get_uri())
     finally:
         server.stop()
+
+
+def on_each(folder: Path, measure: Callable[[Store], Sequence[Row]]) -> list[Row]:
+    """The rows of both engines, each with its name; or why one of them has none."""
+    rows = [{"store": "SQLite", **row} for row in measure(Folders(folder / "sqlite"))]
+    try:
+        with postgresql(folder / "postgresql") as databases:
+            rows += [{"store": "PostgreSQL", **row} for row in measure(databases)]
+    except Exception as error:
+        # Whatever it is, it doesn't make the other engine's figures wrong.
+        reason = f"not measured: {type(error).__name__}: {error}".splitlines()[0]
+        rows.append({name: None for name in rows[0]} | {"store": "PostgreSQL", list(rows[0])[1]: reason})
+    return rows
