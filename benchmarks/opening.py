@@ -89,7 +89,9 @@ async def _grow(where: str, wanted: int) -> int:
             (task,) = run("SELECT id FROM tasks WHERE id NOT LIKE 'copy-%'")
             for table, (model, own) in TABLES.items():
                 # Ids go on where those of the copies before end.
-                ids = {name: value.replace("|| i", f"|| (i + {made})") for name, value in own.items()}
+                ids = {
+                    name: value.replace("|| i", f"|| (i + {made})") for name, value in own.items()
+                }
                 copy_rows(run, table, model.format(task=task["id"]), ids, count)
         made += count
     return size

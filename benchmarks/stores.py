@@ -13,6 +13,7 @@ from benchmarks.results import Row
 
 class Store(Protocol):
     name: str
+
     def fresh(self) -> str:
         """An empty place that nobody has used."""
 
@@ -69,14 +70,19 @@ def postgresql(folder: Path) -> Iterator[Databases]:
         server.stop()
 
 
-def on_each(folder: Path, measure: Callable[[Store], Sequence[Row]]) -> list[Row]:
+def on_each(folder: Path, measure: Callable[[Store], Sequence[Row]]) -> Sequence[Row]:
     """The rows of both engines, each with its name; or why one of them has none."""
-    rows = [{"store": "SQLite", **row} for row in measure(Folders(folder / "sqlite"))]
+    rows: list[Row] = [_named("SQLite", row) for row in measure(Folders(folder / "sqlite"))]
     try:
         with postgresql(folder / "postgresql") as databases:
-            rows += [{"store": "PostgreSQL", **row} for row in measure(databases)]
+            rows += [_named("PostgreSQL", row) for row in measure(databases)]
     except Exception as error:
         # Whatever it is, it doesn't make the other engine's figures wrong.
         reason = f"not measured: {type(error).__name__}: {error}".splitlines()[0]
-        rows.append({name: None for name in rows[0]} | {"store": "PostgreSQL", list(rows[0])[1]: reason})
+        first = list(rows[0])[1]
+        rows.append({**dict.fromkeys(rows[0]), "store": "PostgreSQL", first: reason})
     return rows
+
+
+def _named(store: str, row: Row) -> Row:
+    return {"store": store, **row}

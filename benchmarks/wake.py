@@ -11,9 +11,10 @@ from pathlib import Path
 from statistics import median
 from typing import IO, Final
 
-from abathur.infrastructure.database import Database
+from benchmarks.bulk import database
 from benchmarks.hands import Hands, open_queue
 from benchmarks.results import Measured, Row, Size, p99, ratio, rounded
+from benchmarks.stores import on_each
 
 PAUSE_SECONDS: Final = 0.03
 """Between two tasks, so that everything is at rest again."""
@@ -24,28 +25,22 @@ def measure(folder: Path, size: Size) -> Measured:
     return Measured(
         name="wake",
         title=(
-            "Milliseconds from the call that submits a task until a waiter runs; `write alone` is "
-            "until the submitter has its durable answer."
+            "Milliseconds from the call that submits a task until a waiter runs, with everything "
+            "at rest before; `write alone` is until the submitter has its durable answer."
         ),
-        rows=asyncio.run(_rows(folder, rounds)),
+        rows=on_each(folder, lambda store: asyncio.run(_rows(store.fresh(), rounds))),
     )
 
 
-async def _rows(folder: Path, rounds: int) -> list[Row]:
-    hands = Hands(await open_queue(folder))
-    with _start_waiter(hands.db.path) as other:
-        told = other.stdout
-        assert told is not None
-        await asyncio.to_thread(told.readline)
-        writes: list[float] = []
-        here: list[float] = []
-        there: list[float] = []
-        for _ in range(rounds):
-            await asyncio.sleep(PAUSE_SECONDS)
-            for place, value in zip((writes, here, there), await _once(hands, told), strict=True):
-                place.append(value)
-        other.terminate()
+async def _rows(where: str, rounds: int) -> list[Row]:
+    hands = Hands(await open_queue(where if "://" in where else Path(where)))
+    with _start_waiter(where) as other:
+        try:
+            found = await _rounds(hands, other.stdout, rounds)
+        finally:
+            other.terminate()
     await hands.db.close()
+    writes, here, there = zip(*found, strict=True)
     return [
         _row("write alone", writes, writes),
         _row("waiter in this process", here, writes),
@@ -53,16 +48,32 @@ async def _rows(folder: Path, rounds: int) -> list[Row]:
     ]
 
 
-def _row(name: str, values: Sequence[float], base: Sequence[float]) -> Row:
+async def _rounds(
+    hands: Hands, told: IO[str] | None, rounds: int
+) -> list[tuple[float, float, float]]:
+    assert told is not None
+    await asyncio.to_thread(told.readline)
+    found = []
+    for _ in range(rounds):
+        await asyncio.sleep(PAUSE_SECONDS)
+        found.append(await _once(hands, told))
+    return found
+
+
+def _row(name: str, values: Sequence[float], writes: Sequence[float]) -> Row:
+    after = [max(0.0, value - write) for value, write in zip(values, writes, strict=True)]
     return {
         "what": name,
         "p50 ms": rounded(median(values) * 1000),
         "p99 ms": rounded(p99(values) * 1000),
-        "times the write": ratio(median(values), median(base)),
+        "after the answer, p50 ms": rounded(median(after) * 1000),
+        "after the answer, p99 ms": rounded(p99(after) * 1000),
+        "times the write": ratio(median(values), median(writes)),
     }
 
 
 async def _once(hands: Hands, told: IO[str]) -> tuple[float, float, float]:
+    """Seconds from the call: until its answer, until a waiter here runs, and one elsewhere."""
     async with hands.db.wakeups() as wakeups:
         waiting = asyncio.create_task(_woken(wakeups.wait(60)))
         await asyncio.sleep(PAUSE_SECONDS)
@@ -83,16 +94,16 @@ async def _woken(wait: asyncio.Future[bool] | object) -> float:
 # --- the other process --------------------------------------------------------------------
 
 
-def _start_waiter(file: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "benchmarks.wake", str(file)]
+def _start_waiter(where: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "benchmarks.wake", where]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[1]
     )
 
 
-async def _wait(file: str) -> None:
+async def _wait(where: str) -> None:
     """A line when ready, then one with the clock's time for each wake-up."""
-    async with Database(file) as db, db.wakeups() as wakeups:
+    async with database(where) as db, db.wakeups() as wakeups:
         print("ready", flush=True)
         while True:
             if await wakeups.wait(3600):

@@ -1,4 +1,4 @@
-"""All queues of a store beside each other: they take turns, so that a busy moment meets them all."""
+"""All queues of a store beside each other, taking turns: a busy moment meets them all."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Any, Final
 from benchmarks.peers import waking
 from benchmarks.peers.player import QUEUES
 from benchmarks.peers.players import Player, PlayerFailed
-from benchmarks.stores import Databases, Folders, Store, postgresql
 from benchmarks.peers.turns import STEPS
 from benchmarks.results import Measured, Row, Size, ratio, rounded
+from benchmarks.stores import Databases, Folders, Store, postgresql
 
 OURS: Final = "Abathur"
 LANDED: Final = "Abathur, landed"
@@ -146,10 +146,7 @@ def _row(key: Key, contenders: Sequence[Contender]) -> Row:
     ours, *others = contenders
     raw = next(other for other in others if other.name.startswith(RAW))
     peers = [other for other in others if other.name != LANDED and other is not raw]
-    shown = {
-        f"{one.name.partition(', Post')[0]}/s": None if (rate := one.rate(key)) is None else rounded(rate)
-        for one in contenders
-    }
+    shown = {f"{one.name.partition(', Post')[0]}/s": _shown(one.rate(key)) for one in contenders}
     return {
         "step": key[0],
         "callers": key[1],
@@ -157,6 +154,10 @@ def _row(key: Key, contenders: Sequence[Contender]) -> Row:
         "share of raw": _against(key, ours, [raw]),
         "times the best peer": _against(key, ours, peers),
     }
+
+
+def _shown(rate: float | None) -> float | None:
+    return None if rate is None else rounded(rate)
 
 
 def _against(key: Key, ours: Contender, others: Sequence[Contender]) -> float | None:

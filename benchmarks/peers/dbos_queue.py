@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -40,12 +42,8 @@ class Dbos(Queue):
         file = f"sqlite:///{Path(where) / 'dbos.db'}"
         self._url = where if "://" in where else file
 
-        @DBOS.workflow(name="job")
-        def job(prompt: str) -> None:
-            _heard()
-
-        global _heard
-        _heard = self.ran
+        DBOS.workflow(name="job")(_job)
+        _heard.append(self.ran)
         self._launch()
         DBOS.register_queue(QUEUE, polling_interval_sec=POLL_SECONDS)
         DBOS.destroy(destroy_registry=False)
@@ -54,14 +52,8 @@ class Dbos(Queue):
     def _launch(self) -> None:
         from dbos import DBOS
 
-        DBOS(
-            config={
-                "name": QUEUE,
-                "system_database_url": self._url,
-                "application_version": "1",
-                "run_admin_server": False,
-            }  # type: ignore[typeddict-unknown-key,unused-ignore]
-        )
+        config: Any = {"name": QUEUE, "system_database_url": self._url, "application_version": "1"}
+        DBOS(config=config)
         DBOS.launch()
 
     async def close(self) -> None:
@@ -95,5 +87,9 @@ class Dbos(Queue):
         return len(found)
 
 
-def _heard() -> None:
-    """Replaced by the queue that is open: the registry of workflows is global."""
+_heard: Final[deque[Callable[[], None]]] = deque(maxlen=1)
+"""Of the queue that is open: the registry of workflows is global."""
+
+
+def _job(prompt: str) -> None:
+    _heard[0]()

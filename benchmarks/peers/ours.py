@@ -49,15 +49,11 @@ class Abathur(Queue):
         """As a plan: one file of tasks, applied in one transaction."""
         names = [f"task-{number}" for number in range(count)]
         tasks = {
-            name: PlannedTask(
-                name=name, new=NewTask(prompt=PROMPT), needs=(), line=1, needs_line=1
-            )
+            name: PlannedTask(name=name, new=NewTask(prompt=PROMPT), needs=(), line=1, needs_line=1)
             for name in names
         }
         plan = Plan(name=new_id(), file="plan.yaml", tasks=tasks)
-        await self._hands.db.write(
-            apply_plan, plan, new_id=new_id, now=now(), actor="cli:bench"
-        )
+        await self._hands.db.write(apply_plan, plan, new_id=new_id, now=now(), actor="cli:bench")
         return count
 
     async def claim(self) -> int:

@@ -65,7 +65,9 @@ async def _answer(queue: Any, asked: Mapping[str, Any], answers: IO[str]) -> dic
     match asked["do"]:
         case "turn":
             task = Task(tuple(asked["places"]), asked["callers"], asked["seconds"])
-            return asdict(await (turn(queue, task) if isinstance(queue, Queue) else queue.turn(task)))
+            return asdict(
+                await (turn(queue, task) if isinstance(queue, Queue) else queue.turn(task))
+            )
         case "open":
             await queue.open(asked["where"], 1)
             return {"ready": True}

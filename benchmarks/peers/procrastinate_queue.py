@@ -37,7 +37,7 @@ class Procrastinate(Queue):
         self._worker_id = await self._app.job_manager.register_worker()
 
     async def _has_tables(self) -> bool:
-        return bool((await self._ask("to_regclass('procrastinate_jobs') IS NOT NULL")))
+        return bool(await self._ask("to_regclass('procrastinate_jobs') IS NOT NULL"))
 
     async def _ask(self, what: str) -> Any:
         row = await self._app.connector.execute_query_one_async(f"SELECT {what} AS answer")

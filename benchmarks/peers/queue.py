@@ -9,12 +9,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import ClassVar, Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias, cast
 
 from benchmarks.results import Cell
 
-Step: TypeAlias = Callable[[], int] | Callable[[], Awaitable[int]]
+Step: TypeAlias = Callable[[], int | Awaitable[int]]
 """One call of the library; hands back for how many jobs it was. Zero: there are no more."""
+Blocking: TypeAlias = Callable[[], int]
 
 PATIENCE: Final = 30.0
 """Seconds for a worker to finish what was queued."""
@@ -113,7 +114,7 @@ class Queue:
             async with asyncio.timeout(PATIENCE):
                 await spread(self.enqueue, callers, count=count)
                 await self._reached.wait()
-                while await self.unfinished():
+                while await self.unfinished():  # noqa: ASYNC110 - only the store knows
                     await asyncio.sleep(0.002)
             return time.perf_counter() - begin
         finally:
@@ -151,7 +152,7 @@ async def spread(
     if inspect.iscoroutinefunction(step):
         await asyncio.gather(*(_call_async(step, turns, done) for _ in range(callers)))
     else:
-        await asyncio.to_thread(_call_in_threads, step, callers, turns, done)
+        await asyncio.to_thread(_call_in_threads, cast("Blocking", step), callers, turns, done)
     done.seconds = time.perf_counter() - begin
     return done
 
@@ -182,7 +183,7 @@ async def _call_async(step: Callable[[], Awaitable[int]], turns: Turns, done: Sp
         done.jobs += jobs
 
 
-def _call_in_threads(step: Callable[[], int], callers: int, turns: Turns, done: Spread) -> None:
+def _call_in_threads(step: Blocking, callers: int, turns: Turns, done: Spread) -> None:
     lock = Lock()
 
     def call(_: int) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from benchmarks.peers.queue import NotOffered, Queue, Step, spread
@@ -49,22 +49,11 @@ async def turn(queue: Queue, task: Task) -> Told:
         await _measure(told, "claim", queue.claim, task.callers, task)
         await _measure(told, "complete", queue.complete, task.callers, task)
         # The last, as some claim slowly with many jobs waiting.
-        await _measure(told, "batch enqueue", _batch(queue), 1, task)
+        await _measure(told, "batch enqueue", partial(queue.enqueue_many, BATCH), 1, task)
     finally:
         await queue.close()
     await _measure_cycle(queue, task, told)
     return told
-
-
-def _batch(queue: Queue) -> Step:
-    if inspect.iscoroutinefunction(queue.enqueue_many):
-
-        async def many() -> int:
-            count: int = await queue.enqueue_many(BATCH)
-            return count
-
-        return many
-    return lambda: queue.enqueue_many(BATCH)  # type: ignore[return-value]
 
 
 async def _measure(told: Told, name: str, step: Step, callers: int, task: Task) -> None:

@@ -11,8 +11,8 @@ from statistics import median
 from typing import Final
 
 from benchmarks.peers.players import Player, PlayerFailed
-from benchmarks.stores import Store
 from benchmarks.results import Measured, Row, Size, p99, rounded
+from benchmarks.stores import Store
 
 PAUSE_SECONDS: Final = (0.05, 0.15)
 """Between two jobs, at random, so that no poll falls into step."""
