@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from abathur.infrastructure.database import Database
 from abathur.infrastructure.database.engines.sqlite import checkpoint_on_close, connect
 
 Run = Callable[[str], list[dict[str, Any]]]
@@ -40,10 +39,6 @@ def copy_rows(run: Run, table: str, model: str, own: Mapping[str, str], count: i
             table=table, columns=", ".join(columns), values=values, model=model, count=count
         )
     )
-
-
-def database(where: str) -> Database:
-    return Database(where if "://" in where else Path(where) / "queue.db")
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import time
-from typing import Final
+from typing import Any, Final
 
 from abathur.bootstrap import new_id
 from abathur.domain.agents import Worker
@@ -115,11 +115,20 @@ def fill(stores: Stores, count: int) -> None:
         submitting.submit(stores, new, task_id=new_id(), now=now(), actor="cli:bench")
 
 
+def database(where: Path | str) -> Database:
+    """In a folder of its own, or where a URL says."""
+    if "://" in str(where):
+        # A server's tables are only made on request.
+        options: dict[str, Any] = {"may_migrate": True}
+        return Database(str(where), **options)
+    folder = Path(where)
+    folder.mkdir(parents=True, exist_ok=True)
+    return Database(folder / "queue.db")
+
+
 async def open_queue(where: Path | str) -> Database:
-    """An empty database with a worker: in a folder of its own, or where the URL says."""
-    if isinstance(where, Path):
-        where.mkdir(parents=True, exist_ok=True)
-    db = Database(where / "queue.db" if isinstance(where, Path) else where)
+    """An open database with a worker."""
+    db = database(where)
     await db.initialize()
     await db.write(sign_on)
     return db

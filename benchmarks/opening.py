@@ -9,8 +9,8 @@ from statistics import median
 from typing import Final
 
 from abathur.infrastructure.database import Database
-from benchmarks.bulk import bulk, copy_rows, database
-from benchmarks.hands import Hands, sign_on
+from benchmarks.bulk import bulk, copy_rows
+from benchmarks.hands import Hands, database, sign_on
 from benchmarks.results import Measured, Row, Size, rounded
 from benchmarks.stores import Store, on_each
 

@@ -75,18 +75,6 @@ def play(file: Path, operations: Sequence[Operation], batch: int) -> float:
     return seconds
 
 
-def play_on(connection: Any, operations: Sequence[Operation], batch: int) -> float:
-    """The same on an open connection of another driver, which begins transactions by itself."""
-    cursor = connection.cursor()
-    begin = time.perf_counter()
-    for at in range(0, len(operations), batch):
-        for operation in operations[at : at + batch]:
-            for sql, bindings in operation:
-                cursor.execute(sql, bindings)
-        connection.commit()
-    return time.perf_counter() - begin
-
-
 def play_apart(file: Path, operations: Sequence[Operation], threads: int) -> None:
     """Each operation on a connection of its own, by so many threads at once."""
     shares = [operations[start::threads] for start in range(threads)]

@@ -11,8 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import IO, Final
 
-from benchmarks.bulk import database
-from benchmarks.hands import Hands, open_queue
+from benchmarks.hands import Hands, database, open_queue
 from benchmarks.results import Measured, Row, Size, p99, ratio, rounded
 from benchmarks.stores import on_each
 
@@ -33,7 +32,7 @@ def measure(folder: Path, size: Size) -> Measured:
 
 
 async def _rows(where: str, rounds: int) -> list[Row]:
-    hands = Hands(await open_queue(where if "://" in where else Path(where)))
+    hands = Hands(await open_queue(where))
     with _start_waiter(where) as other:
         try:
             found = await _rounds(hands, other.stdout, rounds)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from pathlib import Path
 from typing import ClassVar, Final
 
 from abathur.bootstrap import new_id
@@ -31,7 +30,7 @@ class Abathur(Queue):
 
     async def open(self, where: str, callers: int) -> None:
         self._where = where
-        self._hands = Hands(await open_queue(where if "://" in where else Path(where)))
+        self._hands = Hands(await open_queue(where))
         self._held: deque[Claim] = deque()
 
     async def close(self) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from benchmarks import tape
 from benchmarks.hands import open_queue
 from benchmarks.peers.raw import CALLS, RawSqlite, Tapes, every_call
 from benchmarks.peers.settings import SHOWN
 from benchmarks.results import Cell
+
+WRITING: Final = (*tape.WRITING, "WITH")
 
 
 class RawPostgresql(RawSqlite):
@@ -29,10 +32,19 @@ class RawPostgresql(RawSqlite):
         await db.close()
 
     def play(self, where: str, operations: list[tape.Operation], callers: int) -> float:
+        """Everything of a batch is sent before anything of it is waited for."""
         import psycopg
 
-        with psycopg.connect(where) as connection:
-            return tape.play_on(connection, operations, callers)
+        with psycopg.connect(where, autocommit=True) as connection, connection.pipeline() as pipe:
+            begin = time.perf_counter()
+            for at in range(0, len(operations), callers):
+                connection.execute("BEGIN")
+                for operation in operations[at : at + callers]:
+                    for sql, values in operation:
+                        connection.execute(sql, values, prepare=True)
+                connection.execute("COMMIT")
+                pipe.sync()
+            return time.perf_counter() - begin
 
     def settings(self, where: str) -> dict[str, Cell]:
         import psycopg
@@ -52,7 +64,8 @@ def _recording() -> Iterator[list[tape.Statement]]:
     heard: list[tape.Statement] = []
 
     def hear(self: Any, query: Any, params: Any = None, **kwargs: Any) -> Any:
-        if str(query).lstrip().partition(" ")[0] in tape.WRITING:
+        text = query.decode() if isinstance(query, bytes) else str(query)
+        if text.split(maxsplit=1)[0] in WRITING:
             heard.append((query, params))
         return execute(self, query, params, **kwargs)
 
