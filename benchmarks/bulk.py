@@ -27,18 +27,10 @@ def bulk(where: str) -> Iterator[Run]:
 
 
 def copy_rows(run: Run, table: str, model: str, own: Mapping[str, str], count: int) -> None:
-    """Copies of the rows that `model` finds; `own` are the columns that differ, with `i`.
-
-    A column whose value is empty is left to the database.
-    """
+    """Copies of the rows that `model` finds; `own` are the columns that differ, with `i`."""
     (first, *_) = run(f"SELECT * FROM {table} WHERE {model}")
-    columns = [name for name in first if own.get(name) != ""]
-    values = ", ".join(own.get(name, name) for name in columns)
-    run(
-        COPIES.format(
-            table=table, columns=", ".join(columns), values=values, model=model, count=count
-        )
-    )
+    columns, values = ", ".join(first), ", ".join(own.get(name, name) for name in first)
+    run(COPIES.format(table=table, columns=columns, values=values, model=model, count=count))
 
 
 @contextmanager

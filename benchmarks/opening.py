@@ -9,16 +9,16 @@ from statistics import median
 from typing import Final
 
 from abathur.infrastructure.database import Database
-from benchmarks.bulk import bulk, copy_rows
+from benchmarks.bulk import Run, bulk, copy_rows
 from benchmarks.hands import Hands, database, sign_on
 from benchmarks.results import Measured, Row, Size, rounded
 from benchmarks.stores import Store, on_each
 
 TABLES: Final = {
-    "tasks": ("id = '{task}'", {"id": "'copy-' || i"}),
-    "attempts": ("task_id = '{task}'", {"task_id": "'copy-' || i"}),
-    "landings": ("task_id = '{task}'", {"id": "'landing-' || i", "task_id": "'copy-' || i"}),
-    "audit": ("task_id = '{task}'", {"id": "", "task_id": "'copy-' || i"}),
+    "tasks": ("id = '{task}'", {"id": "'copy-' || {i}"}),
+    "attempts": ("task_id = '{task}'", {"task_id": "'copy-' || {i}"}),
+    "landings": ("task_id = '{task}'", {"id": "'landing-' || {i}", "task_id": "'copy-' || {i}"}),
+    "audit": ("task_id = '{task}'", {"id": "{last} * ({i} + 1) + id", "task_id": "'copy-' || {i}"}),
 }
 """The rows of a task that has landed, and what differs in each copy of them."""
 
@@ -80,21 +80,26 @@ async def _work_once(where: str) -> None:
 
 async def _grow(where: str, wanted: int) -> int:
     """Copy the one task until there are so many bytes; hands back how many there are."""
-    count = 1000
-    made = 0
+    made, count = 0, 1000
     while (size := await _size(where)) < wanted:
-        # The first copies say how big one is.
-        count = int((wanted - size) / (size / made)) + 1 if made else count
+        if made:
+            # The first copies say how big one is.
+            count = int((wanted - size) / (size / made)) + 1
         with bulk(where) as run:
-            (task,) = run("SELECT id FROM tasks WHERE id NOT LIKE 'copy-%'")
-            for table, (model, own) in TABLES.items():
-                # Ids go on where those of the copies before end.
-                ids = {
-                    name: value.replace("|| i", f"|| (i + {made})") for name, value in own.items()
-                }
-                copy_rows(run, table, model.format(task=task["id"]), ids, count)
+            _copy(run, made, count)
         made += count
     return size
+
+
+def _copy(run: Run, made: int, count: int) -> None:
+    (task,) = run("SELECT id FROM tasks WHERE id NOT LIKE 'copy-%'")
+    (audit,) = run(f"SELECT max(id) AS last FROM audit WHERE task_id = '{task['id']}'")
+    for table, (model, own) in TABLES.items():
+        # Ids go on where those of the copies before end.
+        ids = {
+            name: value.format(last=audit["last"], i=f"(i + {made})") for name, value in own.items()
+        }
+        copy_rows(run, table, model.format(task=task["id"]), ids, count)
 
 
 async def _size(where: str) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import IO, Final
 
+from abathur.ports.wakeups import Wakeups
 from benchmarks.hands import Hands, database, open_queue
 from benchmarks.results import Measured, Row, Size, p99, ratio, rounded
 from benchmarks.stores import on_each
@@ -74,20 +75,29 @@ def _row(name: str, values: Sequence[float], writes: Sequence[float]) -> Row:
 async def _once(hands: Hands, told: IO[str]) -> tuple[float, float, float]:
     """Seconds from the call: until its answer, until a waiter here runs, and one elsewhere."""
     async with hands.db.wakeups() as wakeups:
-        waiting = asyncio.create_task(_woken(wakeups.wait(60)))
+        began: list[float] = []
+        waiting = asyncio.create_task(_woken(wakeups, began))
         await asyncio.sleep(PAUSE_SECONDS)
-        begin = time.monotonic()
+        began.append(time.monotonic())
         await hands.submit()
         written = time.monotonic()
         here = await waiting
-        there = float(await asyncio.to_thread(told.readline))
-    return written - begin, here - begin, there - begin
+        there = await asyncio.to_thread(_told_since, told, began[0])
+    return written - began[0], here - began[0], there - began[0]
 
 
-async def _woken(wait: asyncio.Future[bool] | object) -> float:
-    assert asyncio.iscoroutine(wait)
-    await wait
-    return time.monotonic()
+async def _woken(wakeups: Wakeups, began: list[float]) -> float:
+    # It may be told to look before anything was written.
+    while True:
+        await wakeups.wait(60)
+        if began:
+            return time.monotonic()
+
+
+def _told_since(told: IO[str], began: float) -> float:
+    while (at := float(told.readline())) < began:
+        continue
+    return at
 
 
 # --- the other process --------------------------------------------------------------------
