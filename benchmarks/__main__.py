@@ -1,9 +1,10 @@
-"""`python3 dev bench [NAME...] [--size small|normal] [--json FILE]`."""
+"""`python3 dev bench [NAME...] [--size small|normal] [--store sqlite|postgresql] [--json FILE]`."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,8 +12,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
+from benchmarks.page import renew
 from benchmarks.places import sandbox
 from benchmarks.results import Cell, Measured, Size, as_json, as_markdown, machine
+from benchmarks.stores import STORE_VARIABLE, STORES
 
 MODULES: Final[Mapping[str, str]] = {
     "start": "benchmarks.start",
@@ -35,6 +38,8 @@ def main() -> None:
     for name in names:
         if name not in MODULES:
             sys.exit(f"bench: no benchmark is named `{name}`; there are: {', '.join(MODULES)}")
+    if options.store:
+        os.environ[STORE_VARIABLE] = options.store
     about = machine()
     measured: list[Measured] = []
     failed = 0
@@ -48,6 +53,8 @@ def main() -> None:
             traceback.print_exc()
             print(f"bench: {name} failed, see above", file=sys.stderr)
             failed += 1
+    if options.page:
+        renew(options.page, about, measured)
     print(as_markdown(about, measured))
     sys.exit(1 if failed else 0)
 
@@ -65,7 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(MODULES))
     parser.add_argument("--size", choices=[size.value for size in Size], default=Size.NORMAL.value)
+    parser.add_argument("--store", choices=STORES, help="measure on this one only")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="renew the tables of this page")
     return parser
 
 

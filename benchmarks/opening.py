@@ -24,7 +24,7 @@ TABLES: Final = {
 
 
 def measure(folder: Path, size: Size) -> Measured:
-    wanted = size.pick(20, 1000) * 1_000_000
+    wanted = size.pick(5, 1000) * 1_000_000
     rounds = size.pick(2, 15)
     return Measured(
         name="open",

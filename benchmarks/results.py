@@ -84,11 +84,14 @@ def as_markdown(about: Mapping[str, Cell], measured: Sequence[Measured]) -> str:
 
 
 def _section(one: Measured) -> str:
+    return f"## {one.name}\n\n{one.title}\n\n{as_table(one)}"
+
+
+def as_table(one: Measured) -> str:
     columns = list(one.rows[0])
     lines = [columns, ["--:" if _is_number(one, name) else "---" for name in columns]]
     lines += [[_shown(row[name]) for name in columns] for row in one.rows]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"## {one.name}\n\n{one.title}\n\n{table}"
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _is_number(one: Measured, column: str) -> bool:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from benchmarks.results import Row
+
+STORES: Final = ("sqlite", "postgresql")
+STORE_VARIABLE: Final = "BENCH_STORE"
+"""Names the only store that is wanted."""
+
+
+def is_wanted(store: str) -> bool:
+    return os.environ.get(STORE_VARIABLE, store) == store
 
 
 class Store(Protocol):
@@ -72,17 +81,42 @@ def postgresql(folder: Path) -> Iterator[Databases]:
 
 def on_each(folder: Path, measure: Callable[[Store], Sequence[Row]]) -> Sequence[Row]:
     """The rows of both engines, each with its name; or why one of them has none."""
-    rows: list[Row] = [_named("SQLite", row) for row in measure(Folders(folder / "sqlite"))]
+    rows: list[Row] = []
+    for name in STORES:
+        if is_wanted(name):
+            with _opened(name, folder / name) as store:
+                rows += _rows(store, measure)
+    return _with_equal_columns(rows)
+
+
+@contextmanager
+def _opened(name: str, folder: Path) -> Iterator[Store | Exception]:
+    if name == "sqlite":
+        yield Folders(folder)
+        return
+    with ExitStack() as stack:
+        try:
+            databases = stack.enter_context(postgresql(folder))
+        except Exception as error:
+            yield error
+        else:
+            yield databases
+
+
+def _rows(store: Store | Exception, measure: Callable[[Store], Sequence[Row]]) -> list[Row]:
+    """Whatever goes wrong on one engine doesn't make the other's figures wrong."""
+    if isinstance(store, Exception):
+        return [_missing("PostgreSQL", store)]
     try:
-        with postgresql(folder / "postgresql") as databases:
-            rows += [_named("PostgreSQL", row) for row in measure(databases)]
+        return [{"store": store.name, **row} for row in measure(store)]
     except Exception as error:
-        # Whatever it is, it doesn't make the other engine's figures wrong.
-        reason = f"not measured: {type(error).__name__}: {error}".splitlines()[0]
-        first = list(rows[0])[1]
-        rows.append({**dict.fromkeys(rows[0]), "store": "PostgreSQL", first: reason})
-    return rows
+        return [_missing(store.name, error)]
 
 
-def _named(store: str, row: Row) -> Row:
-    return {"store": store, **row}
+def _missing(name: str, error: Exception) -> Row:
+    return {"store": name, "not measured": f"{type(error).__name__}: {error}".splitlines()[0]}
+
+
+def _with_equal_columns(rows: Sequence[Row]) -> Sequence[Row]:
+    columns = dict.fromkeys(name for row in rows for name in row)
+    return [{name: row.get(name) for name in columns} for row in rows]

@@ -16,7 +16,7 @@ from benchmarks.peers.player import QUEUES
 from benchmarks.peers.players import Player, PlayerFailed
 from benchmarks.peers.turns import STEPS
 from benchmarks.results import Measured, Row, Size, ratio, rounded
-from benchmarks.stores import Databases, Folders, Store, postgresql
+from benchmarks.stores import Databases, Folders, Store, is_wanted, postgresql
 
 OURS: Final = "Abathur"
 LANDED: Final = "Abathur, landed"
@@ -61,13 +61,11 @@ class Contender:
 
 
 def measure(folder: Path, size: Size) -> Iterator[Measured]:
-    yield from _compared(Folders(folder / "sqlite"), SQLITE, folder, size)
-    try:
+    if is_wanted("sqlite"):
+        yield from _compared(Folders(folder / "sqlite"), SQLITE, folder, size)
+    if is_wanted("postgresql"):
         with postgresql(folder / "postgresql") as databases:
             yield from _compared(databases, POSTGRESQL, folder, size)
-    except ImportError as error:
-        reason = f"not measured: {error}; run `python3 dev bench peers`"
-        yield Measured(name="peers-postgresql", title="Queues.", rows=[{"PostgreSQL": reason}])
 
 
 def _compared(store: Store, names: Sequence[str], folder: Path, size: Size) -> Iterator[Measured]:
@@ -114,8 +112,13 @@ def _play(contender: Contender, store: Store, callers: int, size: Size) -> None:
     if contender.player is None:
         return
     places = [store.fresh(), store.fresh()]
-    seconds = size.pick(0.05, 0.5)
-    asked = {"do": "turn", "places": places, "callers": callers, "seconds": seconds}
+    asked = {
+        "do": "turn",
+        "places": places,
+        "callers": callers,
+        "seconds": size.pick(0.05, 0.4),
+        "fewest": size.pick(10, 100),
+    }
     try:
         told = contender.player.ask(asked)
     except PlayerFailed as error:

@@ -1,6 +1,6 @@
 """A process for one queue: it measures what it is told on stdin, and answers on stdout.
 
-    {"do": "turn", "places": [WHERE, WHERE], "callers": 16, "seconds": 0.5}
+    {"do": "turn", "places": [WHERE, WHERE], "callers": 16, "seconds": 0.4, "fewest": 100}
     {"do": "open", "where": WHERE}    then {"do": "enqueue"} any number of times
     {"do": "wait", "where": WHERE}    a line when its worker is up, then one for each job
 
@@ -64,7 +64,8 @@ async def _play(name: str, answers: IO[str]) -> None:
 async def _answer(queue: Any, asked: Mapping[str, Any], answers: IO[str]) -> dict[str, Any]:
     match asked["do"]:
         case "turn":
-            task = Task(tuple(asked["places"]), asked["callers"], asked["seconds"])
+            places = tuple(asked["places"])
+            task = Task(places, asked["callers"], asked["seconds"], asked["fewest"])
             return asdict(
                 await (turn(queue, task) if isinstance(queue, Queue) else queue.turn(task))
             )

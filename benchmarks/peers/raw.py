@@ -19,24 +19,24 @@ from benchmarks.peers.sqlite_queues import read_back
 from benchmarks.peers.turns import BATCH, Task, Told
 from benchmarks.results import Cell
 
-JOBS: Final = 600
-CALLS: Final[Mapping[str, int]] = {
-    "enqueue": JOBS,
-    "claim": JOBS // AT_ONCE,
-    "complete": JOBS,
-    "batch enqueue": 1,
-}
+TIMES: Final = 6
+"""Jobs of each step, in the fewest jobs of a cycle."""
 
 Tapes = Mapping[str, list[tape.Operation]]
 
 
-async def every_call(where: str) -> AsyncIterator[str]:
+def calls(jobs: int) -> Mapping[str, int]:
+    """How often each step is done."""
+    return {"enqueue": jobs, "claim": jobs // AT_ONCE, "complete": jobs, "batch enqueue": 1}
+
+
+async def every_call(where: str, jobs: int) -> AsyncIterator[str]:
     """Does each step as often as it is recorded; hands back its name after each call."""
     queue = Abathur()
     await queue.open(where, 1)
     yield "opening"
-    for name, calls in CALLS.items():
-        for _ in range(calls):
+    for name, count in calls(jobs).items():
+        for _ in range(count):
             await _call(queue, name)
             yield name
     await queue.close()
@@ -63,21 +63,24 @@ class RawSqlite:
         self._tapes: Tapes = {}
 
     async def turn(self, task: Task) -> Told:
-        self._tapes = self._tapes or await self.record(task.places[1])
+        jobs = task.fewest * TIMES
+        if not self._tapes:
+            tapes = await self.record(task.places[1], jobs)
+            self._tapes = {name: tapes[name] for name in calls(jobs)}
         await self.prepare(task.places[0])
         told = Told({}, {}, {}, dict(await asyncio.to_thread(self.settings, task.places[0])))
         for name, operations in self._tapes.items():
             seconds = await asyncio.to_thread(self.play, task.places[0], operations, task.callers)
-            told.rates[name] = (BATCH if name == "batch enqueue" else JOBS) / seconds
+            told.rates[name] = (BATCH if name == "batch enqueue" else jobs) / seconds
         told.rates["cycle"] = 1 / sum(1 / told.rates[n] for n in ("enqueue", "claim", "complete"))
         return told
 
-    async def record(self, where: str) -> Tapes:
+    async def record(self, where: str, jobs: int) -> Tapes:
         tapes: dict[str, list[tape.Operation]] = {}
         with tape.recording() as recorder:
-            async for name in every_call(where):
+            async for name in every_call(where, jobs):
                 tapes.setdefault(name, []).extend(recorder.taken())
-        return {name: tapes[name] for name in CALLS}
+        return tapes
 
     async def prepare(self, where: str) -> None:
         db = await open_queue(Path(where))

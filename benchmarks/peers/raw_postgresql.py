@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 
 from benchmarks import tape
 from benchmarks.hands import open_queue
-from benchmarks.peers.raw import CALLS, RawSqlite, Tapes, every_call
+from benchmarks.peers.raw import RawSqlite, Tapes, every_call
 from benchmarks.peers.settings import SHOWN
 from benchmarks.results import Cell
 
@@ -19,13 +19,13 @@ WRITING: Final = (*tape.WRITING, "WITH")
 class RawPostgresql(RawSqlite):
     packages: ClassVar[tuple[str, ...]] = ("psycopg",)
 
-    async def record(self, where: str) -> Tapes:
+    async def record(self, where: str, jobs: int) -> Tapes:
         tapes: dict[str, list[tape.Operation]] = {}
         with _recording() as statements:
-            async for name in every_call(where):
+            async for name in every_call(where, jobs):
                 tapes.setdefault(name, []).append(statements[:])
                 statements.clear()
-        return {name: tapes[name] for name in CALLS}
+        return tapes
 
     async def prepare(self, where: str) -> None:
         db = await open_queue(where)

@@ -15,8 +15,6 @@ MOST: Final = 2000
 """Calls of a step in a turn, at most."""
 SPAN: Final = 2.0
 """A cycle gets as many jobs as are enqueued in this many times the seconds of a step."""
-FEWEST: Final = 100
-"""Jobs of a cycle, so that a pause between two polls isn't all that is measured."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +26,8 @@ class Task:
     callers: int
     seconds: float
     """For each step."""
+    fewest: int
+    """Jobs of a cycle, so that a pause between two polls isn't all that is measured."""
 
 
 @dataclass
@@ -67,7 +67,7 @@ async def _measure(told: Told, name: str, step: Step, callers: int, task: Task) 
 
 
 async def _measure_cycle(queue: Queue, task: Task, told: Told) -> None:
-    count = min(MOST, max(FEWEST, int(told.rates["enqueue"] * SPAN * task.seconds)))
+    count = min(MOST, max(task.fewest, int(told.rates["enqueue"] * SPAN * task.seconds)))
     await queue.open(task.places[1], task.callers)
     try:
         told.rates["cycle"] = count / await queue.cycle(count, task.callers)
