@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -70,7 +71,8 @@ def measure(folder: Path, size: Size) -> Iterator[Measured]:
 
 def _compared(store: Store, names: Sequence[str], folder: Path, size: Size) -> Iterator[Measured]:
     with _contenders(names, folder / "players.log") as contenders:
-        for _ in range(size.pick(1, 3)):
+        for number in range(1, size.pick(1, 3) + 1):
+            print(f"bench: {store.name}, round {number}", file=sys.stderr)
             for contender in contenders:
                 contender.rounds.append({})
             for callers in size.pick(CALLERS[1:2], CALLERS):
