@@ -35,7 +35,9 @@ class RawPostgresql(RawSqlite):
         """Everything of a batch is sent before anything of it is waited for."""
         import psycopg
 
-        with psycopg.connect(where, autocommit=True) as connection, connection.pipeline() as pipe:
+        # The statements were recorded with numbered parameters.
+        connected = psycopg.connect(where, autocommit=True, cursor_factory=psycopg.RawCursor)
+        with connected as connection, connection.pipeline() as pipe:
             begin = time.perf_counter()
             for at in range(0, len(operations), callers):
                 connection.execute("BEGIN")
