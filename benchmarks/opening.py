@@ -41,7 +41,7 @@ async def _rows(store: Store, wanted: int, rounds: int) -> list[Row]:
     small, big = store.fresh(), store.fresh()
     await _work_once(small)
     await _work_once(big)
-    size = await _grow(big, wanted)
+    await _grow(big, wanted)
     again: list[tuple[float, float]] = []
     grown: list[tuple[float, float]] = []
     for _ in range(rounds):
@@ -50,7 +50,7 @@ async def _rows(store: Store, wanted: int, rounds: int) -> list[Row]:
     return [
         _row("none yet", 0, fresh),
         _row("one task", 1, again),
-        _row(f"{size / 1e9:.2g} GB", await _count(big), grown),
+        _row(f"{wanted / 1e9:g} GB", await _count(big), grown),
     ]
 
 
@@ -78,8 +78,8 @@ async def _work_once(where: str) -> None:
         await Hands(db).cycle()
 
 
-async def _grow(where: str, wanted: int) -> int:
-    """Copy the one task until there are so many bytes; hands back how many there are."""
+async def _grow(where: str, wanted: int) -> None:
+    """Copy the one task until there are at least so many bytes."""
     made, count = 0, 1000
     while (size := await _size(where)) < wanted:
         if made:
@@ -88,7 +88,6 @@ async def _grow(where: str, wanted: int) -> int:
         with bulk(where) as run:
             _copy(run, made, count)
         made += count
-    return size
 
 
 def _copy(run: Run, made: int, count: int) -> None:
