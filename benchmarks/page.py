@@ -10,7 +10,7 @@ from benchmarks.results import Cell, Measured, as_table
 
 LINE: Final = "Measured with"
 """How the line below a table begins that says on what."""
-FACTS: Final = ("python", "sqlite", "cores", "load", "at")
+FACTS: Final = ("python", "sqlite", "cpu", "cores", "load", "at")
 
 
 def renew(page: Path, about: Mapping[str, Cell], measured: Sequence[Measured]) -> None:

