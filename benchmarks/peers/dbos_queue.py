@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final
 
 from benchmarks.hands import PROMPT
 from benchmarks.peers.queue import Queue
+from benchmarks.peers.settings import SHOWN
 from benchmarks.peers.sqlite_queues import read_back
 from benchmarks.results import Cell
 
@@ -65,8 +66,7 @@ class Dbos(Queue):
         with self._client._sys_db.engine.connect() as connection:
             if self._url.startswith("sqlite"):
                 return read_back(connection.connection.dbapi_connection)
-            names = ("fsync", "synchronous_commit", "full_page_writes")
-            told = {n: connection.execute(sqlalchemy.text(f"SHOW {n}")).scalar() for n in names}
+            told = {n: connection.execute(sqlalchemy.text(f"SHOW {n}")).scalar() for n in SHOWN}
             return {name: str(value) for name, value in told.items()}
 
     def enqueue(self) -> int:
