@@ -22,10 +22,9 @@ if TYPE_CHECKING:
     from abathur.domain.plans import Plan
     from abathur.domain.problems import Problem
     from abathur.infrastructure.database import Database
-    from abathur.infrastructure.database.recovery.salvage import Recovered
-    from abathur.infrastructure.database.restoring import Prepared
     from abathur.ports.diagnosis import Machine, Program, Target
     from abathur.ports.repository import Repository
+    from abathur.ports.restoring import Prepared, Recovered
     from abathur.swarm.events import Sink
     from abathur.swarm.supervisor import Supervisor
 

@@ -19,7 +19,7 @@ from abathur.domain.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from abathur.domain.problems import Problem
-    from abathur.infrastructure.database.recovery.salvage import Recovered
+    from abathur.ports.restoring import Recovered
 
 COLUMNS = (
     Column(title="TABLE", flexible=True),

@@ -15,7 +15,7 @@ from abathur.cli.text import clean
 from abathur.domain.errors import RefusedError, SwarmError
 
 if TYPE_CHECKING:
-    from abathur.infrastructure.database.restoring import Difference, Prepared
+    from abathur.ports.restoring import Difference, Prepared
 
 
 @click.command()

@@ -60,7 +60,7 @@ class Done:
 @click.option(
     "--status",
     multiple=True,
-    type=click.Choice(sorted(FINAL_STATUSES)),
+    type=click.Choice(sorted(status.value for status in FINAL_STATUSES)),
     help="Only tasks with this status. May be repeated.",
 )
 @click.option("--older-than", metavar="AGE", help="Ended longer ago, like 30d, 2w, 6mo or 1y.")
@@ -185,11 +185,18 @@ async def _remove(db: UnitOfWork, selection: Selection) -> Pruned:
     from abathur.services.pruning import BATCH, Pruned, prune
 
     done = Pruned()
-    for start in range(0, len(selection.tasks), BATCH):
-        some = selection.tasks[start : start + BATCH]
-        step = await db.write(prune, some, now=context.now(), actor=bootstrap.actor())
-        done.tasks += step.tasks
-        done.rows.update(step.rows)
+    left = {task.id: task for task in selection.tasks}
+    before = -1
+    # Once more, where a task came before another one that depends on it.
+    while left and len(done.tasks) > before:
+        before, waiting = len(done.tasks), list(left.values())
+        for start in range(0, len(waiting), BATCH):
+            some = waiting[start : start + BATCH]
+            step = await db.write(prune, some, now=context.now(), actor=bootstrap.actor())
+            done.tasks += step.tasks
+            done.rows.update(step.rows)
+        for task in done.tasks[max(before, 0) :]:
+            left.pop(task.id)
     return done
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from abathur.domain.agents import Worker
 from abathur.domain.audit import Action
@@ -24,53 +23,9 @@ from abathur.infrastructure.database.engines.sqlite_inspection import user_table
 from abathur.infrastructure.database.engines.sqlite_lock import taken, turns
 from abathur.infrastructure.database.engines.sqlite_swap import replace
 from abathur.infrastructure.database.stores.rows import worker_of
+from abathur.ports.restoring import Contents, Difference, Entry, Prepared
 
 TIMEOUT: Final = 30.0
-Entry = tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contents:
-    """What a database holds, in short."""
-
-    schema_version: int
-    tasks: Mapping[str, int]
-    """Status -> how many."""
-    last_entry: Entry | None
-    """Of the audit trail: id, time, task, action."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """What the present database holds and the backup doesn't."""
-
-    is_descendant: bool
-    """False when the two have no common history, so that nothing can be compared."""
-    entries: int
-    """Changes since the backup."""
-    completed: int
-    repairs: int
-    """How many of the changes were made by mending."""
-
-    @property
-    def loses_work(self) -> bool:
-        return not self.is_descendant or self.entries > self.repairs
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """A verified copy of the backup that lies ready beside the database."""
-
-    database: Path
-    staged: Path
-    backup: Contents
-    present: Contents | None
-    """None when there is none, or when it can't be read."""
-    unreadable: str | None
-    """Why it can't be read."""
-    difference: Difference | None
-    workers: Sequence[Worker]
-    """Those that haven't said that they stopped, by the present database."""
 
 
 @contextmanager

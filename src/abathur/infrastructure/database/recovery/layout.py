@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from abathur.infrastructure.database.engines.sqlite import MEMORY, Connection, DriverError, connect
 from abathur.infrastructure.database.engines.sqlite_inspection import quoted
@@ -90,7 +90,7 @@ def scratch(statements: Iterable[str]) -> Connection:
 
 
 def _layout(connection: Connection, table: str) -> Layout:
-    info = connection.execute(
+    info: list[Any] = connection.execute(
         "SELECT name, upper(type), pk FROM pragma_table_info(?) ORDER BY cid", (table,)
     ).fetchall()
     ((without_rowid,),) = connection.execute(

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from abathur.infrastructure.database.engines.sqlite import (
     Connection,
@@ -14,6 +14,8 @@ from abathur.infrastructure.database.engines.sqlite import (
 )
 from abathur.infrastructure.database.engines.sqlite_inspection import quoted, user_tables
 from abathur.infrastructure.database.recovery.layout import Row, insert_sql
+
+UNKNOWN: Final = "2000-01-01T00:00:00.000000Z"
 
 
 @dataclass
@@ -42,7 +44,9 @@ class Rebuild:
 
     def mend_keys(self) -> None:
         """Make every key point to a row: empty it, or leave the row out where it can't be empty."""
-        while any([self._mend(*key) for key in list(self._keys())]):
+        keys = list(self._keys())
+        # What is left out may have been pointed to.
+        while sum(self._mend(*key) for key in keys):
             continue
 
     def _is_there(self, table: str, row: Row) -> bool:
@@ -89,9 +93,7 @@ class Rebuild:
     def _add_workers(self, ids: set[Any], rows: Sequence[dict[str, Any]]) -> None:
         """In place of those that are lost: all that others need to know is that they stopped."""
         times = [str(value) for row in rows for name, value in row.items() if name.endswith("_at")]
-        at = max(
-            (time for time in times if time[:2] == "20"), default="2000-01-01T00:00:00.000000Z"
-        )
+        at = max((time for time in times if time.startswith("20")), default=UNKNOWN)
         for one in ids:
             row: Row = {
                 "id": one, "host": "unknown", "pid": 0, "pid_started_at": 0.0,
@@ -125,7 +127,7 @@ def _plain(value: object) -> object:
 
 def take_triggers_off(connection: Connection) -> Sequence[str]:
     """What makes them again. They guard what is written by the day, not what is salvaged."""
-    found = connection.execute(
+    found: list[Any] = connection.execute(
         "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'"
     ).fetchall()
     for name, _ in found:

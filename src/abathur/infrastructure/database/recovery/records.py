@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from abathur.infrastructure.database.recovery.image import Image
 
-Value: TypeAlias = None | int | float | str | bytes
+Value: TypeAlias = int | float | str | bytes | None
 
 INDEX_INNER: Final = 2
 TABLE_INNER: Final = 5
@@ -61,9 +61,8 @@ def node(image: Image, number: int) -> Node:
                 raise Damaged("a cell lies outside of its page")
             if kind in INNER:
                 children.append(int.from_bytes(page[place : place + 4], "big"))
-                place += 4
             if kind != TABLE_INNER:
-                cells.append(_cell(image, page, place, kind))
+                cells.append(_cell(image, page, place + 4 * (kind in INNER), kind))
         except (Damaged, IndexError, struct.error, ValueError):
             damaged += 1
     if kind in INNER:

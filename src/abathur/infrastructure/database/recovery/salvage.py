@@ -32,30 +32,11 @@ from abathur.infrastructure.database.recovery.layout import (
 )
 from abathur.infrastructure.database.recovery.rebuild import Rebuild, take_triggers_off
 from abathur.infrastructure.database.recovery.trees import Walk
+from abathur.ports.restoring import Recovered, Salvaged
 
 VERSIONS: Final = "schema_migrations"
 SEQUENCES: Final = "sqlite_sequence"
 LOCK_SECONDS: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Salvaged:
-    table: str
-    kept: int
-    lost: int
-    changed: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recovered:
-    tables: Sequence[Salvaged]
-    damaged_pages: int
-    leftovers: Path | None
-
-    @property
-    def is_complete(self) -> bool:
-        is_whole = not self.damaged_pages and self.leftovers is None
-        return is_whole and not any(one.lost or one.changed for one in self.tables)
 
 
 def recover(source: Path, target: Path) -> Recovered:
