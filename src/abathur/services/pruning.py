@@ -174,7 +174,7 @@ def prune(stores: Stores, tasks: Sequence[Ended], *, now: datetime, actor: str) 
             now,
             status=[task.status, None],
             summary=task.summary,
-            ended_at=trail.plain(task.ended_at),
+            ended_at=task.ended_at,
             branches=sorted(branches.get(task.id, ())),
         )
     return Pruned(going, Counter(rows))

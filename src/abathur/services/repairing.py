@@ -170,13 +170,9 @@ def _tell(
         "code": about.code,
         "table": about.table,
         "key": about.key,
-        "before": _plain(repair.before),
-        "after": None if repair.after is None else _plain(repair.after),
+        "before": dict(repair.before),
+        "after": None if repair.after is None else dict(repair.after),
     }
     if about.table == "tasks" and repair.after is not None and not changes:
-        changes = _plain(repair.after)
+        changes = dict(repair.after)
     trail.record(stores, Action.TASK_REPAIRED, task_id, actor, now, repair=told, **changes)
-
-
-def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: trail.plain(value) for name, value in row.items()}
