@@ -81,12 +81,12 @@ def select(
     chosen: dict[str, Ended] = {}
     kept: dict[str, Kept] = {}
     while limit is None or len(chosen) < limit:
-        # A plan may have given a task a higher id than one that depends on it: look once more.
         found = dict(_round(stores, where, chosen, kept, now=now, in_git=in_git, force=force))
-        if not found:
-            break
         room = None if limit is None else limit - len(chosen)
         chosen.update(list(found.items())[:room])
+        # A plan may have given a task a higher id than one that depends on it: look once more.
+        if not found or chosen.keys() >= kept.keys():
+            break
     return Selection(
         list(chosen.values()), [one for one in kept.values() if one.task.id not in chosen]
     )

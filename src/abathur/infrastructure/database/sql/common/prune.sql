@@ -1,9 +1,10 @@
--- The order is that of the primary key, so that a page costs what it holds.
+-- The order is that of the primary key, so that a page costs what it holds; `~` comes after all
+-- characters of ids.
 -- name: prune_ended
 SELECT id, fence, status, summary, coalesce(completed_at, last_updated_at) AS ended_at
 FROM tasks
 WHERE status IN ('completed', 'failed', 'cancelled')
-  AND (:before_id IS NULL OR id < :before_id)
+  AND id < coalesce(:before_id, '~')
   AND (:before IS NULL OR coalesce(completed_at, last_updated_at) < :before)
   AND (:statuses IS NULL OR status IN (SELECT value FROM json_each(:statuses)))
 ORDER BY id DESC LIMIT :limit;
@@ -13,7 +14,7 @@ SELECT id, fence, status, summary, coalesce(completed_at, last_updated_at) AS en
 FROM tasks
 WHERE id IN (SELECT value FROM json_each(:ids))
   AND status IN ('completed', 'failed', 'cancelled')
-  AND (:before_id IS NULL OR id < :before_id)
+  AND id < coalesce(:before_id, '~')
   AND (:before IS NULL OR coalesce(completed_at, last_updated_at) < :before)
   AND (:statuses IS NULL OR status IN (SELECT value FROM json_each(:statuses)))
 ORDER BY id DESC LIMIT :limit;
