@@ -42,7 +42,7 @@ def test_a_dry_run_removes_nothing(abathur: Abathur, ended: tuple[str, str, str]
     good, *_ = ended
     result = abathur("task", "prune", "--status", "completed", "--dry-run")
     assert result.out.split() == ["completed", "1"]
-    assert "1 tasks would be pruned" in result.err
+    assert "1 task would be pruned" in result.err
     assert good in listed(abathur)
 
 
@@ -50,7 +50,7 @@ def test_without_a_terminal_it_wants_a_yes(abathur: Abathur, ended: tuple[str, s
     result = abathur("task", "prune", "--status", "completed")
     assert (result.code, result.line) == (
         4,
-        "abathur: 1 tasks would be removed for good; to accept that, add --yes",
+        "abathur: 1 task would be removed for good; to accept that, add --yes",
     )
     assert len(listed(abathur)) == 3
 

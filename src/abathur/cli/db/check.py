@@ -16,6 +16,7 @@ from abathur.cli.db.existing import existing
 from abathur.cli.exit_codes import BAD_ANSWER, OK
 from abathur.cli.text import clean
 from abathur.domain.errors import InvalidInputError, RefusedError
+from abathur.domain.wording import count
 
 if TYPE_CHECKING:
     from abathur.domain.problems import Problem, Repair
@@ -117,7 +118,7 @@ def _tell(found: Found, fix: bool) -> None:
         output.write_lines([clean(line) for line in _lines(repair)])
     if fix:
         done = "would be mended" if found.dry_run else "mended"
-        output.say(f"{len(found.repairs)} rows {done}.")
+        output.say(f"{count(len(found.repairs), 'row')} {done}.")
     if found.problems or not found.repairs:
         lines = [_line(problem) for problem in found.problems]
         output.write_lines(lines or ["no problems found"])
@@ -134,11 +135,12 @@ def _line(problem: Problem) -> str:
 
 def _lines(repair: Repair) -> list[str]:
     about = repair.problem
-    head = f"{about.table} {about.key}: {about.text}"
     if repair.after is None:
-        return [head, "  removed"]
-    changes = ((name, repair.before[name], repair.after[name]) for name in repair.before)
-    return [head, *(f"  {name}: {_shown(old)} -> {_shown(new)}" for name, old, new in changes)]
+        return [about.text, f"  removed from {about.table}"]
+    after = repair.after
+    names = [name for name in repair.before if name != "last_updated_at"]
+    changes = ((name, _shown(repair.before[name]), _shown(after[name])) for name in names)
+    return [about.text, *(f"  {name}: {old} -> {new}" for name, old, new in changes)]
 
 
 def _shown(value: object) -> str:

@@ -16,6 +16,7 @@ from abathur.cli.exit_codes import BAD_ANSWER, OK
 from abathur.cli.output import Column
 from abathur.cli.text import clean
 from abathur.domain.errors import InvalidInputError
+from abathur.domain.wording import count
 
 if TYPE_CHECKING:
     from abathur.domain.problems import Problem
@@ -71,7 +72,7 @@ def _tell(target: Path, found: Recovered, problems: Sequence[Problem]) -> None:
     ]
     output.write_table(COLUMNS, rows)
     if found.damaged_pages:
-        output.say(f"{found.damaged_pages} pages are damaged.")
+        output.say(f"Damaged: {count(found.damaged_pages, 'page')}.")
     if found.leftovers is not None:
         output.say(f"Rows that don't fit are in {clean(str(found.leftovers))}")
     for problem in problems:

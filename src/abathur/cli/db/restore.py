@@ -13,6 +13,7 @@ from abathur.cli import output
 from abathur.cli.context import json_option, now, queue
 from abathur.cli.text import clean
 from abathur.domain.errors import RefusedError, SwarmError
+from abathur.domain.wording import count
 
 if TYPE_CHECKING:
     from abathur.ports.restoring import Difference, Prepared
@@ -85,7 +86,7 @@ def _ask(found: Prepared) -> None:
     difference = found.difference
     if difference is None or not difference.loses_work:
         return
-    text = _loss(difference)
+    text = _loss(difference, is_question=True)
     if not sys.stdin.isatty():
         raise RefusedError(f"{text}; to accept that, add --yes")
     output.say(f"{text[:1].upper()}{text[1:]}.")
@@ -93,23 +94,27 @@ def _ask(found: Prepared) -> None:
         raise RefusedError("nothing was changed")
 
 
-def _loss(difference: Difference) -> str:
+def _loss(difference: Difference, *, is_question: bool) -> str:
     if not difference.is_descendant:
         return "the backup is of another database, so everything in the present one goes"
-    return (
-        f"{difference.entries} changes since the backup are undone, among them "
-        f"{difference.completed} completed tasks, which will be done again"
-    )
+    told = f"{count(difference.entries, 'change')} since the backup"
+    if not difference.completed:
+        return f"{told} would be undone" if is_question else f"{told} undone"
+    tasks = count(difference.completed, "completed task")
+    again = "would be done again" if is_question else "will be done again"
+    return f"{told} {'would be undone' if is_question else 'undone'}, so that {tasks} {again}"
 
 
 def _tell(found: Prepared, backup: Path, kept: Path | None) -> None:
-    counts = ", ".join(f"{count} {status}" for status, count in sorted(found.backup.tasks.items()))
+    counts = ", ".join(
+        f"{number} {status}" for status, number in sorted(found.backup.tasks.items())
+    )
     output.write(f"{clean(str(found.database))}  {counts or 'no tasks'}")
     output.say(f"Restored from {clean(str(backup))}")
     if found.unreadable:
         output.say(clean(f"The database that was there can't be read: {found.unreadable}"))
     elif found.difference is not None and found.difference.entries:
-        text = _loss(found.difference)
+        text = _loss(found.difference, is_question=False)
         output.say(f"{text[:1].upper()}{text[1:]}.")
     if kept is not None:
         output.say(f"What was there is kept as {clean(str(kept))}")

@@ -18,6 +18,7 @@ from abathur.cli.task.ids import id_argument
 from abathur.cli.text import age, short
 from abathur.domain.errors import InvalidInputError, RefusedError
 from abathur.domain.tasks import FINAL_STATUSES
+from abathur.domain.wording import count
 
 if TYPE_CHECKING:
     from abathur.ports.stores import Stores, UnitOfWork
@@ -173,11 +174,11 @@ def _refuse_half_trees(selection: Selection) -> None:
 def _ask(wanted: Wanted, selection: Selection) -> None:
     if wanted.yes:
         return
-    count = len(selection.tasks)
+    told = count(len(selection.tasks), "task")
     if not sys.stdin.isatty():
-        raise RefusedError(f"{count} tasks would be removed for good; to accept that, add --yes")
+        raise RefusedError(f"{told} would be removed for good; to accept that, add --yes")
     _preview(selection)
-    if not click.confirm(f"Remove {count} tasks for good?", err=True):
+    if not click.confirm(f"Remove {told} for good?", err=True):
         raise RefusedError("nothing was removed")
 
 
@@ -219,14 +220,14 @@ def _tell(wanted: Wanted, done: Done) -> None:
         _preview(done.selection)
     tasks = done.pruned.tasks if done.pruned else done.selection.tasks
     what = "pruned" if done.pruned else "would be pruned"
-    counts = [f"{status:10}{count:>8}" for status, count in sorted(statuses_of(tasks).items())]
+    counts = [f"{status:10}{number:>8}" for status, number in sorted(statuses_of(tasks).items())]
     if not tasks:
         output.say("Nothing to prune.")
     output.write_lines(counts)
     if tasks:
         rows = sum(done.pruned.rows.values()) if done.pruned else None
-        told = "" if rows is None else f", {rows} rows removed"
-        output.say(f"{len(tasks)} tasks {what}{told}.")
+        told = "" if rows is None else f", {count(rows, 'row')} removed"
+        output.say(f"{count(len(tasks), 'task')} {what}{told}.")
     _tell_kept(done)
 
 
@@ -247,7 +248,7 @@ def _shape(wanted: Wanted, done: Done) -> dict[str, Any]:
     return {
         "dry_run": wanted.dry_run,
         "tasks": [task.id for task in tasks],
-        "statuses": {str(status): count for status, count in statuses_of(tasks).items()},
+        "statuses": {str(status): number for status, number in statuses_of(tasks).items()},
         "rows": dict(done.pruned.rows) if done.pruned else {},
         "kept": [{"task_id": kept.task.id, "reason": kept.reason} for kept in done.selection.kept],
     }
