@@ -11,7 +11,7 @@ import pytest
 from abathur.domain.audit import Action
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.ports.upkeep import PruneFilter
-from abathur.services import pruning
+from abathur.services import pruning, verifying
 from abathur.services.pruning import Pruned, Selection
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ async def test_a_task_goes_with_everything_but_its_trail(queue: Queue) -> None:
     assert before == list(trail)
     assert (last.action_type, last.actor) == (Action.TASK_PRUNED, "cli:alice")
     assert last.action_data["status"] == ["completed", None]
+    assert (await queue.read(verifying.verify)).breaks == []
     assert await queue.db.check(full=True) == []
 
 

@@ -21,7 +21,7 @@ from abathur.domain.tasks import TaskStatus
 from abathur.infrastructure.database import Database
 from abathur.infrastructure.database.engines.sqlite import connect
 from abathur.ports.stores import Stores
-from abathur.services import repairing
+from abathur.services import repairing, verifying
 from tests.conformance.conftest import Queue
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ UNFIXABLE: Final[dict[str, str]] = {
     f" WHERE task_id = {FIRST}",
     "time_in_landings": f"UPDATE landings SET requested_at = '' WHERE task_id = {FIRST}",
     "time_in_workers": "UPDATE workers SET heartbeat_at = 'now' WHERE id = 'w2'",
-    "time_in_audit": "UPDATE audit SET timestamp = '2030-01-31 12:00:00' WHERE id = 1",
+    "time_in_audit": "UPDATE audit SET timestamp = 'yesterday' WHERE id = 1",
     "time_in_run_events": f"UPDATE run_events SET at = 'noon' WHERE task_id = {FIRST}",
     "json_in_tasks": f"UPDATE tasks SET input_data = '{{' WHERE id = {FIRST}",
     "json_in_attempts": f"UPDATE attempts SET usage = 'much' WHERE task_id = {FIRST}",
@@ -215,7 +215,19 @@ async def _mend_and_compare(planted: list[str]) -> None:
     differing = {place for place in broken | mended if broken.get(place) != mended.get(place)}
     assert differing == touched
     assert len(entries) == len(repairs)
-    assert {entry.action_type for entry in entries} == {Action.TASK_REPAIRED}
+    assert {entry.action_type for entry in entries} <= {Action.TASK_REPAIRED, Action.ROW_REPAIRED}
+
+
+@pytest.mark.parametrize("code", sorted(set(FAULTS) - {"landing_open"}))
+async def test_the_trail_tells_the_mended_queue(tmp_path: Path, code: str) -> None:
+    """Except where the fault itself is a status that nobody told."""
+    async with Database(tmp_path / "queue.db") as db:
+        queue = await filled(db)
+        break_it(tmp_path / "queue.db", FAULTS[code])
+        queue.pass_time(60)
+        assert await fix(queue)
+        verified = await queue.read(verifying.verify)
+    assert list(map(str, verified.breaks)) == []
 
 
 async def test_a_rehearsal_tells_the_same_and_changes_nothing(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ class Action(StrEnum):
     TASK_RETRIED = "task_retried"
     TASK_RERANKED = "task_reranked"
     TASK_REPAIRED = "task_repaired"
+    ROW_REPAIRED = "row_repaired"
     TASK_PRUNED = "task_pruned"
 
 

@@ -24,6 +24,18 @@ ROUNDS: Final = 1000
 """Mending one row may show what is wrong with the next one: a chain of tasks takes one round each.
 """
 
+JUDGED: Final = (
+    "unmet_count",
+    "attempt_count",
+    "fence",
+    "worker_id",
+    "completed_at",
+    "cancelled_by",
+    "error_message",
+)
+"""Told of a mended task even where they stay: the trail may know other values than the broken row.
+"""
+
 _WAITING: Final = frozenset({TaskStatus.PENDING, TaskStatus.BLOCKED, TaskStatus.READY})
 
 
@@ -100,8 +112,8 @@ def _mend_task(stores: Stores, problem: Problem, now: datetime, actor: str) -> S
     assert before is not None
     stores.tasks.save(mended, task.fence)
     repair = _repair(problem, before, stores.upkeep.row(problem))
-    changes = trail.changes(task, mended)
-    _tell(stores, repair, task.id, actor, now, **changes)
+    judged = {name: getattr(mended, name) for name in JUDGED}
+    _tell(stores, repair, task.id, actor, now, **judged | trail.changes(task, mended))
     if task.status is TaskStatus.RUNNING and mended.status is not TaskStatus.RUNNING:
         return [repair, *_end_attempt(stores, task, now, actor)]
     return [repair]
@@ -164,7 +176,7 @@ def _repair(problem: Problem, before: Mapping[str, Any], after: Mapping[str, Any
 def _tell(
     stores: Stores, repair: Repair, task_id: str, actor: str, now: datetime, **changes: Any
 ) -> None:
-    """`changes` are those of the task itself; what else was mended is told apart from them."""
+    """`changes` are those of the task itself; what else was mended leaves the task as it is."""
     about = repair.problem
     told = {
         "code": about.code,
@@ -173,6 +185,7 @@ def _tell(
         "before": dict(repair.before),
         "after": None if repair.after is None else dict(repair.after),
     }
+    action = Action.TASK_REPAIRED if about.table == "tasks" else Action.ROW_REPAIRED
     if about.table == "tasks" and repair.after is not None and not changes:
         changes = dict(repair.after)
-    trail.record(stores, Action.TASK_REPAIRED, task_id, actor, now, repair=told, **changes)
+    trail.record(stores, action, task_id, actor, now, repair=told, **changes)

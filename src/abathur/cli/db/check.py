@@ -15,11 +15,12 @@ from abathur.cli.context import json_option, run
 from abathur.cli.db.existing import existing
 from abathur.cli.exit_codes import BAD_ANSWER, OK
 from abathur.cli.text import clean
-from abathur.domain.errors import InvalidInputError, RefusedError
+from abathur.domain.errors import DatabaseCorruptError, InvalidInputError, RefusedError
 from abathur.domain.wording import count
 
 if TYPE_CHECKING:
     from abathur.domain.problems import Problem, Repair
+    from abathur.ports.stores import Stores
 
 
 @dataclass
@@ -40,7 +41,11 @@ class Wanted:
 
 
 @click.command()
-@click.option("--full", is_flag=True, help="Also compare every index with its table; slow.")
+@click.option(
+    "--full",
+    is_flag=True,
+    help="Also compare all indexes and verify the audit trail; slow.",
+)
 @click.option("--fix", is_flag=True, help="Mend what can be mended, after a backup.")
 @click.option("--dry-run", is_flag=True, help="With --fix: only show what would be changed.")
 @click.option("--no-backup", is_flag=True, help="With --fix: make no backup first.")
@@ -66,7 +71,7 @@ async def _check(wanted: Wanted) -> Found:
     project = existing()
     in_log = bootstrap.log_problems(project)
     async with bootstrap.open_database(project) as database:
-        found = Found([*in_log, *await database.check(wanted.full)], dry_run=wanted.dry_run)
+        found = Found([*in_log, *await _look(database, wanted)], dry_run=wanted.dry_run)
         if not wanted.fix:
             return found
         from abathur.cli.db.fixing import fix, rehearse
@@ -78,8 +83,36 @@ async def _check(wanted: Wanted) -> Found:
         if any(problem.fixable for problem in found.problems):
             found.backup = None if wanted.no_backup else await _backup(database, project)
             found.repairs = await fix(database)
-        found.problems = await database.check(wanted.full)
+        found.problems = await _look(database, wanted)
         return found
+
+
+async def _look(database: Any, wanted: Wanted) -> list[Problem]:
+    problems: list[Problem] = await database.check(wanted.full)
+    if not wanted.full or any(problem.table is None for problem in problems):
+        return problems
+    return [*problems, *await database.read(_broken_trails)]
+
+
+def _broken_trails(stores: Stores) -> list[Problem]:
+    from abathur.domain.problems import Problem
+    from abathur.services.verifying import verify
+
+    try:
+        breaks = verify(stores).breaks
+    except DatabaseCorruptError as error:
+        return [Problem(code="trail_unread", text=str(error), table="audit")]
+    return [
+        Problem(
+            code="trail_broken",
+            text=str(one),
+            table="audit",
+            key=None if one.row is None else str(one.row),
+            task_id=one.task_id,
+        )
+        for one in breaks
+        if one.task_id  # gaps are found without reading the trail
+    ]
 
 
 def _refuse_damaged(problems: Sequence[Problem]) -> None:

@@ -154,7 +154,7 @@ def _difference(connection: Connection, backup: Contents) -> Difference:
         is_descendant=is_descendant,
         entries=sum(since.values()),
         completed=since.get(Action.TASK_COMPLETED, 0),
-        repairs=since.get(Action.TASK_REPAIRED, 0),
+        repairs=since.get(Action.TASK_REPAIRED, 0) + since.get(Action.ROW_REPAIRED, 0),
     )
 
 

@@ -2,7 +2,7 @@
 -- What touches a task's status is mended in `services/repairing.py` instead.
 
 -- name: fix_lease_without_end
-UPDATE tasks SET lease_until = :now
+UPDATE tasks SET lease_until = :now, last_updated_at = :now
 WHERE id = :row_key AND status = 'running' AND worker_id IS NOT NULL AND lease_until IS NULL;
 
 -- name: fix_attempt_unended
@@ -75,16 +75,16 @@ WHERE task_id = :task_id AND task_id || '/' || iteration = :row_key
   AND NOT EXISTS (SELECT 1 FROM tasks AS t WHERE t.id = :task_id);
 
 -- name: fix_parent_gone
-UPDATE tasks SET parent_task_id = NULL
+UPDATE tasks SET parent_task_id = NULL, last_updated_at = :now
 WHERE id = :row_key
   AND NOT EXISTS (SELECT 1 FROM tasks AS p WHERE p.id = tasks.parent_task_id);
 
 -- name: fix_canceller_gone
-UPDATE tasks SET cancelled_by = NULL
+UPDATE tasks SET cancelled_by = NULL, last_updated_at = :now
 WHERE id = :row_key AND NOT EXISTS (SELECT 1 FROM tasks AS p WHERE p.id = tasks.cancelled_by);
 
 -- name: fix_session_gone
-UPDATE tasks SET session_id = NULL
+UPDATE tasks SET session_id = NULL, last_updated_at = :now
 WHERE id = :row_key AND NOT EXISTS (SELECT 1 FROM sessions AS s WHERE s.id = tasks.session_id);
 
 -- name: fix_landing_worker_gone
