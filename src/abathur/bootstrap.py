@@ -20,9 +20,11 @@ from abathur.domain.settings import Settings
 if TYPE_CHECKING:
     from abathur.domain.agents import Worker
     from abathur.domain.plans import Plan
+    from abathur.domain.problems import Problem
     from abathur.infrastructure.database import Database
     from abathur.ports.diagnosis import Machine, Program, Target
     from abathur.ports.repository import Repository
+    from abathur.ports.restoring import Prepared, Recovered
     from abathur.swarm.events import Sink
     from abathur.swarm.supervisor import Supervisor
 
@@ -87,6 +89,53 @@ async def open_database(project: Project) -> AsyncIterator[Database]:
         yield db
     finally:
         await db.close()
+
+
+@contextmanager
+def prepared_restore(project: Project, backup: Path) -> Iterator[Prepared]:
+    """A verified copy of the backup beside the database. Raises `DatabaseError`, `NotFoundError`"""
+    from abathur.infrastructure.database.restoring import prepared
+
+    with prepared(project.database, backup) as found:
+        yield found
+
+
+def restore(found: Prepared, now: datetime) -> Path | None:
+    """Put it in place; where the database that was there is kept. Raises `DatabaseError`."""
+    from abathur.infrastructure.database.restoring import put_in_place
+
+    return put_in_place(found, aside(found.database, "before-restore", now))
+
+
+def recover(source: Path, target: Path) -> Recovered:
+    """Salvage the damaged file `source` into the new one. Raises `DatabaseError`."""
+    from abathur.infrastructure.database.recovery.salvage import recover as salvage
+
+    return salvage(source, target)
+
+
+def aside(database: Path, why: str, now: datetime) -> Path:
+    """A dated name beside the database for what it holds at this moment."""
+    return database.with_name(f"{database.name}.{now:%Y%m%dT%H%M%S%f}Z.{why}.bak")
+
+
+def copies_aside(database: Path, why: str) -> Sequence[Path]:
+    """Files that `aside` named, the newest last."""
+    return sorted(database.parent.glob(f"{database.name}.*Z.{why}.bak"))
+
+
+def users_of(file: Path) -> Sequence[int]:
+    """Ids of other processes that have the file open, as far as the system tells."""
+    from abathur.infrastructure.hosts import users_of as find
+
+    return find(file)
+
+
+def log_problems(project: Project) -> Sequence[Problem]:
+    """Commits in the write-ahead log that can't be read. Ask before the database is opened."""
+    from abathur.infrastructure.database.engines.sqlite_log import problems
+
+    return problems(project.database)
 
 
 async def open_repository(root: Path) -> Repository:
@@ -250,6 +299,18 @@ async def default_target(project: Project, repository: Repository) -> Target:
     from abathur.infrastructure.diagnosis import target
 
     return await target(repository, project.settings)
+
+
+def worktrees_by_task(project: Project) -> dict[str, Path]:
+    """Task -> a folder that one of its attempts worked in and that is still there."""
+    from abathur.domain.branches import before_removal, parse_worktree_name
+
+    found: dict[str, Path] = {}
+    for path in worktree_folders(project):
+        parsed = parse_worktree_name(before_removal(path.name))
+        if parsed is not None:
+            found[parsed[0]] = path
+    return found
 
 
 def worktree_folders(project: Project) -> Sequence[Path]:

@@ -89,7 +89,7 @@ async def _with_database(facts: Facts, project: Project) -> tuple[Facts, InUse |
         return replace(facts, database_problems=[missing]), None
     try:
         async with bootstrap.open_database(project) as db:
-            problems = await db.check()
+            problems = [problem.text for problem in await db.check()]
             used = await db.read(in_use, bootstrap.worker_is_alive)
     except DatabaseError as error:
         return replace(facts, database_problems=[str(error)]), None

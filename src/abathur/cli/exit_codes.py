@@ -38,6 +38,7 @@ _BY_ERROR: Final[tuple[tuple[type[BaseException], int], ...]] = (
     (errors.IllegalTransitionError, REFUSED),
     (errors.StaleFenceError, REFUSED),
     (errors.SwarmError, REFUSED),
+    (errors.RefusedError, REFUSED),
     (errors.DirtyTargetError, REFUSED),
     (errors.GitError, GIT),
     (errors.DatabaseError, DATABASE),

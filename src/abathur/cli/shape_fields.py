@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from abathur.cli import shape_fields_swarm
-from abathur.cli.shape_fields_swarm import Fields
+from abathur.cli.shape_fields_database import Fields
 
 TASK: Final[Fields] = {
     "id": ("string", "its id, a UUID; ids are ordered by time of submission"),

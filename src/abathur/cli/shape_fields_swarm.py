@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-Fields = Mapping[str, tuple[str, str]]
+from abathur.cli import shape_fields_database as database
+from abathur.cli.shape_fields_database import Fields
 
 INITIALIZED: Final[Fields] = {
     "root": ("string", "the project's folder"),
@@ -118,16 +119,6 @@ DIAGNOSIS: Final[Fields] = {
     "checks": ("Check[]", "in an order in which to put things right"),
 }
 
-DATABASE_CHECK: Final[Fields] = {
-    "ok": ("boolean", "false when there are problems; then the exit code is 1"),
-    "problems": ("string[]", "what is wrong, one each"),
-}
-
-BACKUP: Final[Fields] = {
-    "path": ("string", "the copy"),
-    "size": ("integer", "its size in bytes"),
-}
-
 DATABASE_INFO: Final[Fields] = {
     "path": ("string", "the database file"),
     "size": ("integer", "its size in bytes"),
@@ -181,8 +172,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Stopped": STOPPED,
     "Diagnosis": DIAGNOSIS,
     "Check": CHECK,
-    "DatabaseCheck": DATABASE_CHECK,
-    "Backup": BACKUP,
+    **database.SHAPES,
     "DatabaseInfo": DATABASE_INFO,
     "Demo": DEMO,
     "DemoTask": DEMO_TASK,
@@ -198,8 +188,7 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "swarm status": "SwarmStatus",
     "swarm stop": "Stopped",
     "doctor": "Diagnosis",
-    "db check": "DatabaseCheck",
-    "db backup": "Backup",
+    **database.COMMAND_SHAPES,
     "db info": "DatabaseInfo",
     "demo": "Demo",
 }

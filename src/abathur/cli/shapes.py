@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from abathur.cli import shape_fields as fields
 from abathur.cli import shape_fields_swarm as swarm_fields
+from abathur.cli.shape_fields_database import Fields
 from abathur.cli.text import iso
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
-def pick(shape: swarm_fields.Fields, thing: object, **instead: Any) -> Json:
+def pick(shape: Fields, thing: object, **instead: Any) -> Json:
     """The thing's attributes with the shape's names; `instead` are made by the caller."""
     return {
         name: instead[name] if name in instead else _plain(getattr(thing, name)) for name in shape

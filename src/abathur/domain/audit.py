@@ -33,6 +33,9 @@ class Action(StrEnum):
     TASK_CANCELLED = "task_cancelled"
     TASK_RETRIED = "task_retried"
     TASK_RERANKED = "task_reranked"
+    TASK_REPAIRED = "task_repaired"
+    ROW_REPAIRED = "row_repaired"
+    TASK_PRUNED = "task_pruned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

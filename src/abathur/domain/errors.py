@@ -142,6 +142,10 @@ class SwarmError(AbathurError):
     """The swarm can't start or was told something it can't do."""
 
 
+class RefusedError(AbathurError):
+    """Not done, because something would be lost; the message says how to insist."""
+
+
 class IntegrityViolation(DatabaseError):
     """A constraint refused the write. `constraint` is how the database named it."""
 

@@ -23,6 +23,7 @@ NOTES: Final = frozenset(
         Action.LANDING_STARTED.value,
         Action.LANDING_ENDED.value,
         Action.WORK_SALVAGED.value,
+        Action.ROW_REPAIRED.value,
         "legacy_recorded",
     }
 )
@@ -31,8 +32,6 @@ NOTES: Final = frozenset(
 NEW_HOLDER: Final = frozenset({Action.TASK_ADOPTED.value, Action.LANDING_REQUESTED.value})
 """Actions that raise the fence without a change of status."""
 
-REPAIRED: Final = "task_repaired"
-PRUNED: Final = "task_pruned"
 FIELDS: Final = frozenset(Task.__dataclass_fields__)
 WHOLE: Final = frozenset({"prompt", "submitted_at"})
 """An entry with these fields tells the whole task."""
@@ -75,7 +74,7 @@ def _after(told: dict[str, Any] | None, row: AuditRow) -> dict[str, Any] | None:
     data: dict[str, Any] = json.loads(row.action_data)
     if data.keys() >= WHOLE:
         return {"last_updated_at": row.timestamp, "fence": 0, **data, "id": row.task_id}
-    if told is None or row.action_type == PRUNED:
+    if told is None or row.action_type == Action.TASK_PRUNED:
         return None
     new = told | {name: data[name] for name in data.keys() & FIELDS}
     if row.action_type in NEW_HOLDER and "fence" not in data:
@@ -93,7 +92,7 @@ def _move(
     """A change of status, [old, new], with what follows from it where it isn't told."""
     old, new["status"] = data["status"]
     # What is repaired was broken, so the trail doesn't know it.
-    if old != told["status"] and action_type != REPAIRED:
+    if old != told["status"] and action_type != Action.TASK_REPAIRED:
         raise ValueError(f"status was {told['status']}, not {old}")
     if "fence" not in data:
         new["fence"] = told["fence"] + 1

@@ -9,6 +9,15 @@ from typing import Final
 from abathur.domain.errors import InvalidInputError
 
 UNITS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+AGES: Final = {
+    "h": 3_600,
+    "d": 86_400,
+    "w": 604_800,
+    "m": 2_592_000,
+    "mo": 2_592_000,
+    "y": 31_536_000,
+}
+_AGE: Final = re.compile(r"(\d{1,4})\s*(h|d|w|mo|m|y)", re.ASCII)
 _NUMBER: Final = r"\d{1,12}(?:\.\d{1,9})?"
 _PART: Final = re.compile(rf"({_NUMBER})\s*(ms|[smhdw])\s*", re.ASCII)
 _PARTS: Final = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
@@ -55,6 +64,19 @@ def parse_duration(text: str, name: str) -> int:
             f"{name}: `{text}` isn't a duration; write seconds (90) or use units (10m, 1h30m, 2d)"
         )
     return found
+
+
+def parse_age(text: str, name: str) -> int:
+    """As `parse_duration`, also with months (`6mo`, or `6m`) and years: 30 and 365 days.
+
+    A minute is no age that anybody asks for, so `m` alone means months here.
+    """
+    match = _AGE.fullmatch(text.strip().lower())
+    if match is None or int(match[1]) == 0:
+        raise InvalidInputError(
+            f"{name}: `{text}` isn't an age; write it like 12h, 30d, 2w, 6mo or 1y"
+        )
+    return int(match[1]) * AGES[match[2]]
 
 
 def parse_time(text: str, name: str, now: datetime) -> datetime:

@@ -42,3 +42,20 @@ def is_alive(worker: Worker) -> bool | None:
         )
     except psutil.NoSuchProcess:
         return False
+
+
+def users_of(file: Path) -> list[int]:
+    """Other processes that have the file open; those of other people may be hidden from us."""
+    import os
+
+    import psutil
+
+    name = str(file.resolve())
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and any(f.path == name for f in process.open_files()):
+                found.append(process.pid)
+        except (psutil.Error, OSError):
+            continue
+    return found

@@ -17,6 +17,7 @@ from abathur.domain.audit import AuditEntry, AuditRow, Head
 from abathur.domain.landing import Landing
 from abathur.domain.runs import Attempt, RunEvent
 from abathur.domain.tasks import Task, TaskSource, TaskStatus
+from abathur.ports.upkeep import UpkeepStore
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -300,6 +301,9 @@ class Stores(Protocol):
 
     @property
     def audit(self) -> AuditLog: ...
+
+    @property
+    def upkeep(self) -> UpkeepStore: ...
 
 
 class UnitOfWork(Protocol):

@@ -1,6 +1,11 @@
-"""`abathur db check`: is the database sound?"""
+"""`abathur db check`: is the database sound, and can it be mended?"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,21 +15,187 @@ from abathur.cli.context import json_option, run
 from abathur.cli.db.existing import existing
 from abathur.cli.exit_codes import BAD_ANSWER, OK
 from abathur.cli.text import clean
+from abathur.domain.errors import DatabaseCorruptError, InvalidInputError, RefusedError
+from abathur.domain.wording import count
+
+if TYPE_CHECKING:
+    from abathur.domain.problems import Problem, Repair
+    from abathur.ports.stores import Stores
+
+
+@dataclass
+class Found:
+    problems: Sequence[Problem] = ()
+    repairs: Sequence[Repair] = ()
+    backup: Path | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    full: bool
+    fix: bool
+    dry_run: bool
+    no_backup: bool
+    found: Found = field(default_factory=Found)
 
 
 @click.command()
-@click.option("--full", is_flag=True, help="Also compare every index with its table; slow.")
+@click.option(
+    "--full",
+    is_flag=True,
+    help="Also compare all indexes and verify the audit trail; slow.",
+)
+@click.option("--fix", is_flag=True, help="Mend what can be mended, after a backup.")
+@click.option("--dry-run", is_flag=True, help="With --fix: only show what would be changed.")
+@click.option("--no-backup", is_flag=True, help="With --fix: make no backup first.")
+@click.option("--undo", is_flag=True, help="Put back the state from before the last --fix.")
 @json_option
-def check(full: bool, as_json: bool) -> int:
-    """Look for damage. Exit code 1 when there is some."""
-    problems = run(_check, full)
+def check(full: bool, fix: bool, dry_run: bool, no_backup: bool, undo: bool, as_json: bool) -> int:
+    """Look for damage, and mend it on request. Exit code 1 when some is left."""
+    if (dry_run or no_backup) and not fix:
+        raise InvalidInputError("--dry-run and --no-backup need --fix")
+    if undo:
+        if fix or full:
+            raise InvalidInputError("--undo stands alone; leave out --fix and --full")
+        return _undo(as_json)
+    found = run(_check, Wanted(full, fix, dry_run, no_backup))
     if as_json:
-        output.write_json({"ok": not problems, "problems": problems})
+        output.write_json(_shape(found))
     else:
-        output.write_lines([clean(problem) for problem in problems] or ["no problems found"])
-    return BAD_ANSWER if problems else OK
+        _tell(found, fix)
+    return BAD_ANSWER if found.problems else OK
 
 
-async def _check(full: bool) -> list[str]:
-    async with bootstrap.open_database(existing()) as database:
-        return await database.check(full)
+async def _check(wanted: Wanted) -> Found:
+    project = existing()
+    in_log = bootstrap.log_problems(project)
+    async with bootstrap.open_database(project) as database:
+        found = Found([*in_log, *await _look(database, wanted)], dry_run=wanted.dry_run)
+        if not wanted.fix:
+            return found
+        from abathur.cli.db.fixing import fix, rehearse
+
+        _refuse_damaged(found.problems)
+        if wanted.dry_run:
+            found.repairs = await rehearse(database)
+            return found
+        if any(problem.fixable for problem in found.problems):
+            found.backup = None if wanted.no_backup else await _backup(database, project)
+            found.repairs = await fix(database)
+        found.problems = await _look(database, wanted)
+        return found
+
+
+async def _look(database: Any, wanted: Wanted) -> list[Problem]:
+    problems: list[Problem] = await database.check(wanted.full)
+    if not wanted.full or any(problem.table is None for problem in problems):
+        return problems
+    return [*problems, *await database.read(_broken_trails)]
+
+
+def _broken_trails(stores: Stores) -> list[Problem]:
+    from abathur.domain.problems import Problem
+    from abathur.services.verifying import verify
+
+    try:
+        breaks = verify(stores).breaks
+    except DatabaseCorruptError as error:
+        return [Problem(code="trail_unread", text=str(error), table="audit")]
+    return [
+        Problem(
+            code="trail_broken",
+            text=str(one),
+            table="audit",
+            key=None if one.row is None else str(one.row),
+            task_id=one.task_id,
+        )
+        for one in breaks
+        if one.task_id  # gaps are found without reading the trail
+    ]
+
+
+def _refuse_damaged(problems: Sequence[Problem]) -> None:
+    if any(problem.table is None for problem in problems):
+        raise RefusedError(
+            "the file itself is damaged, so its rows can't be mended; salvage it with "
+            "`abathur db recover`, or go back to a backup with `abathur db restore`"
+        )
+
+
+async def _backup(database: Any, project: bootstrap.Project) -> Path:
+    from abathur.cli.context import now
+
+    target = bootstrap.aside(project.database, "before-fix", now())
+    await database.backup(target)
+    return target
+
+
+def _undo(as_json: bool) -> int:
+    from abathur.cli.db.restore import put_back
+
+    project = existing()
+    copies = bootstrap.copies_aside(project.database, "before-fix")
+    if not copies:
+        raise RefusedError(
+            f"no backup of a --fix lies beside {project.database}, so there is nothing to undo"
+        )
+    put_back(project, copies[-1], as_json=as_json, only_repairs=True)
+    return OK
+
+
+def _tell(found: Found, fix: bool) -> None:
+    if found.backup is not None:
+        output.say(f"Backed up to {clean(str(found.backup))}")
+    for repair in found.repairs:
+        output.write_lines([clean(line) for line in _lines(repair)])
+    if fix:
+        done = "would be mended" if found.dry_run else "mended"
+        output.say(f"{count(len(found.repairs), 'row')} {done}.")
+    if found.problems or not found.repairs:
+        lines = [_line(problem) for problem in found.problems]
+        output.write_lines(lines or ["no problems found"])
+    if not fix and any(problem.fixable for problem in found.problems):
+        output.say(
+            "Those marked with * can be mended: `abathur db check --fix --dry-run` shows how."
+        )
+
+
+def _line(problem: Problem) -> str:
+    mark = " *" if problem.fixable else ""
+    return clean(f"{problem.code}: {problem.text}{mark}")
+
+
+def _lines(repair: Repair) -> list[str]:
+    about = repair.problem
+    if repair.after is None:
+        return [about.text, f"  removed from {about.table}"]
+    after = repair.after
+    names = [name for name in repair.before if name != "last_updated_at"]
+    changes = ((name, _shown(repair.before[name]), _shown(after[name])) for name in names)
+    return [about.text, *(f"  {name}: {old} -> {new}" for name, old, new in changes)]
+
+
+def _shown(value: object) -> str:
+    return "nothing" if value is None else str(value)
+
+
+def _shape(found: Found) -> dict[str, Any]:
+    from abathur.cli import shape_fields_database as fields
+    from abathur.cli.shapes import pick
+
+    return {
+        "ok": not found.problems,
+        "problems": [pick(fields.PROBLEM, problem) for problem in found.problems],
+        "dry_run": found.dry_run,
+        "backup": None if found.backup is None else str(found.backup),
+        "repairs": [
+            pick(
+                fields.REPAIR,
+                repair.problem,
+                before=dict(repair.before),
+                after=None if repair.after is None else dict(repair.after),
+            )
+            for repair in found.repairs
+        ],
+    }

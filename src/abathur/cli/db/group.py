@@ -11,6 +11,9 @@ from abathur.cli.lazy import Commands, LazyGroup
 COMMANDS: Final[Commands] = {
     "check": ("abathur.cli.db.check:check", "Look for damage. Exit code 1 when there is some."),
     "backup": ("abathur.cli.db.backup:backup", "Copy the database while everything goes on."),
+    "restore": ("abathur.cli.db.restore:restore", "Put a backup in the place of the database."),
+    "recover": ("abathur.cli.db.recover:recover", "Salvage what a damaged file still holds."),
+    "vacuum": ("abathur.cli.db.vacuum:vacuum", "Give unused room back to the disk."),
     "info": ("abathur.cli.db.info:info", "Tell its place, its size and how much is in it."),
 }
 

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 from abathur.domain.errors import DatabaseError
+from abathur.domain.problems import SHOWN, Problem
 from abathur.infrastructure.database import migrate, queries
 from abathur.infrastructure.database.engines.base import Engine
 from abathur.infrastructure.database.engines.jobs import apart
@@ -90,9 +91,19 @@ class Database:
         """A verified copy of the present state; nobody has to stop. Refuses to overwrite."""
         await self._engine.backup(target)
 
-    async def check(self, full: bool = False) -> list[str]:
-        """What is wrong with the file or its rows, a line each."""
-        return await self._engine.check(full)
+    async def check(self, full: bool = False) -> list[Problem]:
+        """What is wrong with the file or its rows. Writers go on meanwhile."""
+        problems = await self._engine.check(full)
+        if any(problem.table is None for problem in problems):
+            # What a damaged file says about its rows means nothing.
+            return problems
+        found = await self._engine.read(_row_problems)
+        known = {(problem.table, problem.key) for problem in found}
+        return [*found, *(one for one in problems if (one.table, one.key) not in known)]
+
+    async def vacuum(self) -> None:
+        """Give unused room back to the disk. Writers wait until it is done."""
+        await self._engine.vacuum()
 
     async def info(self) -> dict[str, Any]:
         """path, size, wal_size, sqlite_version, schema_version, journal_mode, rows (by table)."""
@@ -107,6 +118,10 @@ def _forget(engine: Engine[Stores], mailboxes: Mailboxes | None) -> None:
     engine.abandon()
     if mailboxes is not None:
         mailboxes.close()
+
+
+def _row_problems(stores: Stores) -> Sequence[Problem]:
+    return stores.upkeep.problems(SHOWN)
 
 
 def _located(where: Path | str) -> Path:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
 
+from abathur.domain.problems import Problem
+
 P = ParamSpec("P")
 T = TypeVar("T")
 C_co = TypeVar("C_co", covariant=True)
@@ -32,6 +34,10 @@ class Session(Protocol):
     def fetch(self, name: str, /, **params: object) -> list[Row]: ...
 
     def fetch_one(self, name: str, /, **params: object) -> Row | None: ...
+
+    def names(self, prefix: str) -> Sequence[str]:
+        """Of the statements that begin so, in order."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,13 @@ class Engine(Protocol[C_co]):
 
     def backup(self, target: Path) -> asyncio.Future[None]: ...
 
-    def check(self, full: bool) -> asyncio.Future[list[str]]: ...
+    def check(self, full: bool) -> asyncio.Future[list[Problem]]:
+        """What is wrong with how the rows are stored; what they say is looked at by the stores."""
+        ...
+
+    def vacuum(self) -> asyncio.Future[None]:
+        """Give unused room back to the disk. Writers wait until it is done."""
+        ...
 
     def info(self) -> asyncio.Future[dict[str, Any]]: ...
 

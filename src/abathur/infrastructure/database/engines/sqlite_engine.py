@@ -11,6 +11,7 @@ from threading import Lock
 from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 
 from abathur.domain.errors import DatabaseBusyError, DatabaseError
+from abathur.domain.problems import Problem
 from abathur.infrastructure.database.engines import sqlite_inspection
 from abathur.infrastructure.database.engines.base import Features, Row, SchemaConnection, Session
 from abathur.infrastructure.database.engines.jobs import Job, closed
@@ -22,10 +23,11 @@ from abathur.infrastructure.database.engines.sqlite import (
     translated,
 )
 from abathur.infrastructure.database.engines.sqlite_copies import copy
-from abathur.infrastructure.database.engines.sqlite_lock import Alone, turns
+from abathur.infrastructure.database.engines.sqlite_lock import Alone, Turns, turns
 from abathur.infrastructure.database.engines.sqlite_opened import Opened
 from abathur.infrastructure.database.engines.sqlite_readers import Readers
 from abathur.infrastructure.database.engines.sqlite_schema import SqliteSchema
+from abathur.infrastructure.database.engines.sqlite_vacuum import vacuum
 from abathur.infrastructure.database.engines.sqlite_writer import Errand, Writer
 
 C = TypeVar("C")
@@ -60,6 +62,7 @@ class SqliteEngine(Generic[C]):
         self._readers: Readers[C] | None = None
         self._pulse: Pulse | None = None
         self._process = os.getpid()
+        self._turn: Turns = Alone()
 
     @property
     def features(self) -> Features:
@@ -100,8 +103,15 @@ class SqliteEngine(Generic[C]):
     def backup(self, target: Path) -> asyncio.Future[None]:
         return self._apart(Opened.borrow, copy, target)
 
-    def check(self, full: bool) -> asyncio.Future[list[str]]:
-        return self._apart(Opened.inspect, sqlite_inspection.check, self._statements, full)
+    def check(self, full: bool) -> asyncio.Future[list[Problem]]:
+        return self._apart(Opened.inspect, sqlite_inspection.check, full)
+
+    def vacuum(self) -> asyncio.Future[None]:
+        errand: Errand[Opened[C], None] = Errand(
+            Opened.borrow, vacuum, self._turn, self._where, self._busy_timeout
+        )
+        self._live().submit(errand)
+        return errand.future
 
     def info(self) -> asyncio.Future[dict[str, Any]]:
         return self._apart(Opened.inspect, sqlite_inspection.info, self._path)
@@ -117,7 +127,7 @@ class SqliteEngine(Generic[C]):
         path = self._path
         if path is not None:
             _make_folder(path.parent)
-        turn = Alone() if path is None else turns(path)
+        turn: Turns = Alone() if path is None else turns(path)
         try:
             connection = connect(self._where, busy_timeout=self._busy_timeout)
             try:
@@ -130,6 +140,7 @@ class SqliteEngine(Generic[C]):
         except BaseException:
             turn.close()
             raise
+        self._turn = turn
         self._writer = Writer(self._opened(connection), turn, self._busy_timeout)
         if path is not None:
             self._readers = Readers(self._open_reader, self._where)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from abathur.domain.problems import Problem
 from abathur.infrastructure.database.codecs import to_column
 from abathur.infrastructure.database.engines.base import Row
 from abathur.infrastructure.database.engines.sqlite import (
@@ -14,6 +15,23 @@ from abathur.infrastructure.database.engines.sqlite import (
     DriverError,
     NoMoreRows,
 )
+
+CHECKED_KEYS: Final = frozenset(
+    {
+        ("tasks", "tasks"),
+        ("tasks", "sessions"),
+        ("tasks", "workers"),
+        ("task_dependencies", "tasks"),
+        ("attempts", "tasks"),
+        ("attempts", "workers"),
+        ("run_events", "attempts"),
+        ("landings", "attempts"),
+        ("landings", "workers"),
+        ("agents", "tasks"),
+        ("checkpoints", "tasks"),
+    }
+)
+"""(table, the table that it points to) of which a statement in `check.sql` names the rows."""
 
 
 def query(connection: Connection, sql: str, params: Sequence[object]) -> list[Row]:
@@ -25,14 +43,13 @@ def query(connection: Connection, sql: str, params: Sequence[object]) -> list[Ro
     return [dict(zip(columns, row, strict=True)) for row in cursor]
 
 
-def check(connection: Connection, statements: Mapping[str, str], full: bool) -> list[str]:
-    """What is wrong, a line each."""
+def check(connection: Connection, full: bool) -> list[Problem]:
+    """Damaged pages, and keys that point to nothing."""
     try:
         problems = list(_file_problems(connection, full))
-        # What a damaged file says about its rows means nothing.
-        return problems or list(_row_problems(connection, statements))
+        return problems or list(_key_problems(connection))
     except DriverError as error:
-        return [f"the file can't be read: {error}"]
+        return [Problem(code="file_unreadable", text=f"the file can't be read: {error}")]
 
 
 def info(connection: Connection, path: Path | None) -> dict[str, Any]:
@@ -60,20 +77,21 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _file_problems(connection: Connection, full: bool) -> Iterator[str]:
+def _file_problems(connection: Connection, full: bool) -> Iterator[Problem]:
     pragma = "integrity_check" if full else "quick_check"
     for (line,) in connection.execute(f"PRAGMA {pragma}"):
         if line != "ok":
-            yield line
+            yield Problem(code="file_damaged", text=line)
 
 
-def _row_problems(connection: Connection, statements: Mapping[str, str]) -> Iterator[str]:
+def _key_problems(connection: Connection) -> Iterator[Problem]:
     for table, rowid, parent, _ in connection.execute("PRAGMA foreign_key_check"):
-        yield f"row {rowid} of {table} points to a row of {parent} that doesn't exist"
-    for name in sorted(statements):
-        if name.startswith("check_"):
-            for (what,) in connection.execute(statements[name]):
-                yield what
+        # A table without row ids names no row; the stores' own checks do.
+        if (table, parent) not in CHECKED_KEYS:
+            row = "a row" if rowid is None else f"row {rowid}"
+            text = f"{row} of {table} points to a row of {parent} that doesn't exist"
+            key = None if rowid is None else str(rowid)
+            yield Problem(code="key_without_row", text=text, table=table, key=key)
 
 
 def _schema_version(connection: Connection, tables: Sequence[str]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from abathur.domain.errors import DatabaseError, InvalidInputError
@@ -62,6 +62,9 @@ class SqliteSession:
     def fetch_one(self, name: str, /, **params: object) -> Row | None:
         rows = self.fetch(name, **params)
         return rows[0] if rows else None
+
+    def names(self, prefix: str) -> Sequence[str]:
+        return sorted(name for name in self._statements if name.startswith(prefix))
 
     def _run(self, statement: str, values: list[Any]) -> list[Values]:
         self._refuse_without_transaction()

@@ -11,6 +11,7 @@ from abathur.infrastructure.database.stores.claims import SqlClaims
 from abathur.infrastructure.database.stores.graph import SqlGraph
 from abathur.infrastructure.database.stores.landings import SqlLandings
 from abathur.infrastructure.database.stores.tasks import SqlTasks
+from abathur.infrastructure.database.stores.upkeep import SqlUpkeep
 from abathur.infrastructure.database.stores.workers import SqlWorkers
 
 
@@ -25,6 +26,7 @@ class SqlStores:
     landings: SqlLandings
     workers: SqlWorkers
     audit: SqlAudit
+    upkeep: SqlUpkeep
 
 
 def open_stores(session: Session) -> SqlStores:
@@ -36,4 +38,5 @@ def open_stores(session: Session) -> SqlStores:
         landings=SqlLandings(session),
         workers=SqlWorkers(session),
         audit=SqlAudit(session),
+        upkeep=SqlUpkeep(session),
     )

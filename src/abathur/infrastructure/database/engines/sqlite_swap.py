@@ -1,0 +1,284 @@
+"""Puts another complete file in the place of a database, and keeps the one that was there.
+
+A kill at any point leaves one of the two under the name. A note beside the file says what goes
+on; `settle` undoes what it finds begun, or finishes what only lacked its end. Whoever calls has
+the turn (`sqlite_lock`), and no connection of its own to the file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from time import monotonic
+from typing import Final
+
+from abathur.domain.errors import (
+    DatabaseBusyError,
+    DatabaseCorruptError,
+    DatabaseError,
+    DatabaseFullError,
+)
+from abathur.infrastructure.database.engines.sqlite import (
+    NO_SPACE,
+    Connection,
+    busy,
+    connect,
+    full,
+    translated,
+)
+
+LOGS: Final = ("-wal", "-journal")
+"""What SQLite keeps beside a file and can hold commits, or the way back from half a one."""
+POLL: Final = 0.02
+"""Seconds between two attempts; SQLite offers no waiting for the last other user of a file."""
+
+
+def replace(
+    path: Path, replacement: Path, kept: Path, *, timeout: float, alone: bool = False
+) -> None:
+    """Afterwards `replacement` is at `path`, and what was there is at `kept`, readable by itself.
+
+    All three are in one folder. The replacement is complete, checked and closed. Processes that
+    have the old file open keep it; `alone` refuses while there is any. Raises
+    `DatabaseBusyError` when somebody doesn't let go in `timeout` seconds, `DatabaseError` when
+    the folder can't be written or `kept` is taken; then nothing is changed.
+    """
+    _refuse_unfit(replacement, kept)
+    settle(path)
+    with _failures(path):
+        sync(replacement)
+        if not path.exists():
+            _set_aside_logs(path, kept)
+            replacement.replace(path)
+            sync_folder(path)
+            return
+        with _held(path, timeout, alone) as connection:
+            _exchange(path, replacement, kept, connection)
+
+
+def settle(path: Path) -> None:
+    """Bring a replacement that was broken off to one of its two ends. Any number of times."""
+    note = _note_file(path)
+    if not note.exists():
+        return
+    with _failures(path):
+        with suppress(ValueError, KeyError):
+            _Note.read(note).settle(path)
+        note.unlink(missing_ok=True)
+        sync_folder(path)
+
+
+def sync(path: Path) -> None:
+    """Never for a database that this process has open: closing the file ends SQLite's locks."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def sync_folder(path: Path) -> None:
+    sync(path.parent)
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """What a replacement that is under way needs for its end."""
+
+    replacement: str
+    kept: str
+
+    @classmethod
+    def read(cls, file: Path) -> _Note:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        return cls(Path(found["replacement"]).name, Path(found["kept"]).name)
+
+    def write(self, path: Path) -> None:
+        partial = path.with_name(f".{path.name}.swap.partial")
+        partial.write_text(
+            json.dumps({"replacement": self.replacement, "kept": self.kept}), encoding="utf-8"
+        )
+        sync(partial)
+        partial.replace(_note_file(path))
+        sync_folder(path)
+
+    def settle(self, path: Path) -> None:
+        replacement, kept = path.with_name(self.replacement), path.with_name(self.kept)
+        if not replacement.exists():
+            # It is in its place.
+            return
+        for log in LOGS:
+            beside, aside = _with(path, log), _with(kept, log)
+            if aside.exists() and not beside.exists():
+                _link(aside, beside)
+        sync_folder(path)
+        for file in (*(_with(kept, log) for log in LOGS), kept, replacement):
+            file.unlink(missing_ok=True)
+
+
+def _refuse_unfit(replacement: Path, kept: Path) -> None:
+    if kept.exists():
+        raise DatabaseError(f"`{kept}` exists already; move it away, then try again")
+    for log in LOGS:
+        beside = _with(replacement, log)
+        if beside.exists() and beside.stat().st_size:
+            raise DatabaseError(f"`{replacement}` isn't closed: `{beside}` still holds commits")
+        beside.unlink(missing_ok=True)
+    _with(replacement, "-shm").unlink(missing_ok=True)
+
+
+def _exchange(path: Path, replacement: Path, kept: Path, connection: Connection | None) -> None:
+    _Note(replacement.name, kept.name).write(path)
+    try:
+        for log in LOGS:
+            beside = _with(path, log)
+            if beside.exists() and beside.stat().st_size:
+                _link(beside, _with(kept, log))
+        _keep(path, kept, connection)
+        sync_folder(path)
+        # A log that stayed would be taken for the replacement's.
+        for ending in (*LOGS, "-shm"):
+            _with(path, ending).unlink(missing_ok=True)
+        replacement.replace(path)
+    except BaseException:
+        settle(path)
+        raise
+    sync_folder(path)
+    _note_file(path).unlink()
+    sync_folder(path)
+
+
+def _keep(path: Path, kept: Path, connection: Connection | None) -> None:
+    try:
+        os.link(path, kept)
+    except FileExistsError:
+        raise
+    except OSError:
+        # Not every file system has links.
+        if connection is None:
+            _copy(path, kept)
+        else:
+            _copy_open(connection, kept)
+
+
+def _copy_open(connection: Connection, kept: Path) -> None:
+    # Reading an open database by any other way than SQLite's would end its locks, and SQLite's
+    # copying refuses a source in a transaction.
+    if connection.pragma("journal_mode") == "delete":
+        connection.pragma("locking_mode", "exclusive")
+    connection.execute("COMMIT")
+    target = connect(str(kept), busy_timeout=0)
+    try:
+        with target.backup("main", connection, "main") as copying:
+            while not copying.done:
+                copying.step(1000)
+    finally:
+        target.close()
+    sync(kept)
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+    sync(target)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        _copy(source, target)
+
+
+def _set_aside_logs(path: Path, kept: Path) -> None:
+    for log in LOGS:
+        with suppress(FileNotFoundError):
+            _with(path, log).rename(_with(kept, log))
+    _with(path, "-shm").unlink(missing_ok=True)
+
+
+@contextmanager
+def _held(path: Path, timeout: float, alone: bool) -> Iterator[Connection | None]:
+    """While this lasts, nobody writes to the file. None when it is too damaged to be opened."""
+    try:
+        connection = connect(str(path), busy_timeout=timeout)
+    except DatabaseCorruptError:
+        yield None
+        return
+    try:
+        yield connection if _excluded(connection, str(path), timeout, alone) else None
+    finally:
+        connection.close()
+
+
+def _excluded(connection: Connection, where: str, timeout: float, alone: bool) -> bool:
+    try:
+        with translated(where, connection):
+            held = _exclude_all(connection, timeout if alone else 0)
+        if alone and not held:
+            raise busy(where)
+        if not held:
+            _exclude_writers(connection, where)
+    except DatabaseCorruptError:
+        return False
+    return True
+
+
+def _exclude_all(connection: Connection, timeout: float) -> bool:
+    """Fold the log into the file and lock out everybody; False when others have it open."""
+    end = monotonic() + timeout
+    while True:
+        if _closed_to_others(connection):
+            return True
+        if monotonic() >= end:
+            return False
+        Event().wait(POLL)
+
+
+def _closed_to_others(connection: Connection) -> bool:
+    try:
+        # Leaving the log's mode needs the file for itself alone.
+        with translated("", connection):
+            connection.pragma("journal_mode", "delete")
+            connection.execute("BEGIN EXCLUSIVE")
+            if connection.pragma("journal_mode") == "delete":
+                return True
+            connection.execute("ROLLBACK")
+    except DatabaseBusyError:
+        pass
+    return False
+
+
+def _exclude_writers(connection: Connection, where: str) -> None:
+    with suppress(DatabaseBusyError), translated(where, connection):
+        # Else the log goes along with the kept file.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    with translated(where, connection):
+        connection.execute("BEGIN IMMEDIATE")
+
+
+@contextmanager
+def _failures(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            raise DatabaseFullError(str(full(str(path)))) from error
+        raise DatabaseError(
+            f"can't replace `{path}` ({error.strerror}); check the folder's permissions"
+        ) from error
+
+
+def _note_file(path: Path) -> Path:
+    return _with(path, ".swap")
+
+
+def _with(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)

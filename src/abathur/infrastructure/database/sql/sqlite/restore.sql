@@ -1,0 +1,21 @@
+-- What two states of a database have in common, and what only the later one holds.
+
+-- name: restore_schema
+SELECT coalesce(max(version), 0) AS version FROM schema_migrations;
+
+-- name: restore_counts
+SELECT status, count(*) AS n FROM tasks GROUP BY status;
+
+-- name: restore_last_entry
+SELECT id, timestamp, task_id, action_type FROM audit ORDER BY id DESC LIMIT 1;
+
+-- name: restore_entry
+SELECT id, timestamp, task_id, action_type FROM audit WHERE id = ?;
+
+-- name: restore_entries_since
+SELECT action_type, count(*) AS n FROM audit WHERE id > ? GROUP BY action_type;
+
+-- name: restore_live_workers
+SELECT id, host, pid, pid_started_at, repository, max_agents, started_at, heartbeat_at, lease_until,
+  stop_requested_at, stopped_at
+FROM workers WHERE stopped_at IS NULL ORDER BY id;

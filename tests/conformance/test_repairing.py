@@ -1,0 +1,277 @@
+"""Mending: every planted fault is found and mended, and nothing else is touched."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from abathur.domain.audit import Action
+from abathur.domain.errors import StaleFenceError
+from abathur.domain.problems import FIXABLE, Problem, Repair
+from abathur.domain.runs import EventKind, RunEvent
+from abathur.domain.tasks import TaskStatus
+from abathur.infrastructure.database import Database
+from abathur.infrastructure.database.engines.sqlite import connect
+from abathur.ports.stores import Stores
+from abathur.services import repairing, verifying
+from tests.conformance.conftest import Queue
+
+if TYPE_CHECKING:
+    from abathur.infrastructure.database.engines.sqlite import Connection
+
+EVENT: Final = RunEvent(EventKind.TEXT, "hello")
+FIRST: Final = "(SELECT min(id) FROM tasks WHERE status = 'completed')"
+HELD: Final = "status = 'running' AND worker_id IS NOT NULL"
+# Each fault by the code word that it is found under.
+FAULTS: Final[dict[str, str]] = {
+    "unmet_counts": "UPDATE tasks SET unmet_count = unmet_count + 7 WHERE status = 'ready'",
+    "blocked_without_reason": "UPDATE tasks SET unmet_count = 0 WHERE status = 'blocked'",
+    "started_too_early": "UPDATE tasks SET status = 'ready' WHERE status = 'blocked'",
+    "waits_for_dead_end": "UPDATE tasks SET status = 'blocked', cancelled_by = NULL,"
+    " completed_at = NULL, error_message = NULL WHERE status = 'cancelled'",
+    "running_without_holder": f"UPDATE tasks SET worker_id = NULL WHERE {HELD}",
+    "holder_gone": "UPDATE workers SET stopped_at = started_at",
+    "lease_without_end": f"UPDATE tasks SET lease_until = NULL WHERE {HELD}",
+    "lease_without_run": "UPDATE tasks SET worker_id = 'w1' WHERE status = 'ready'",
+    "attempt_count_behind": f"UPDATE tasks SET attempt_count = 0 WHERE id = {FIRST}",
+    "fence_behind": f"UPDATE tasks SET fence = 0 WHERE id = {FIRST}",
+    "attempt_unended": f"UPDATE attempts SET ended_at = NULL, outcome = NULL"
+    f" WHERE task_id = {FIRST}",
+    "landing_open": "UPDATE tasks SET status = 'failed' WHERE id ="
+    " (SELECT task_id FROM landings WHERE state = 'queued')",
+    "landing_without_holder": "UPDATE landings SET state = 'running' WHERE state = 'queued'",
+    "agent_unended": "UPDATE agents SET terminated_at = NULL, state = 'busy'",
+    "edge_resolved_early": "UPDATE task_dependencies SET resolved_at = created_at"
+    " WHERE dependent_task_id IN (SELECT id FROM tasks WHERE status = 'blocked')",
+    "edge_unresolved": "UPDATE task_dependencies SET resolved_at = NULL"
+    f" WHERE prerequisite_task_id = {FIRST}",
+    "orphan_edge": "INSERT INTO task_dependencies SELECT min(id), 'nobody', 'sequential',"
+    " min(submitted_at), NULL FROM tasks",
+    "orphan_attempt": "UPDATE attempts SET task_id = 'nobody'"
+    " WHERE task_id = (SELECT min(id) FROM tasks WHERE status = 'failed')",
+    "orphan_events": f"UPDATE run_events SET task_id = 'nobody' WHERE task_id = {FIRST}",
+    "orphan_landing": "UPDATE landings SET task_id = 'nobody' WHERE state = 'queued'",
+    "orphan_agent": "UPDATE agents SET task_id = 'nobody'",
+    "orphan_checkpoint": "INSERT INTO checkpoints VALUES"
+    " ('nobody', 1, '{}', '2030-01-31T12:00:00.000000Z', NULL)",
+    "parent_gone": f"UPDATE tasks SET parent_task_id = 'nobody' WHERE id = {FIRST}",
+    "canceller_gone": "UPDATE tasks SET cancelled_by = 'nobody' WHERE status = 'cancelled'",
+    "session_gone": f"UPDATE tasks SET session_id = 'nobody' WHERE id = {FIRST}",
+    "landing_worker_gone": f"UPDATE landings SET worker_id = 'nobody' WHERE task_id = {FIRST}",
+}
+UNFIXABLE: Final[dict[str, str]] = {
+    "ran_too_early": f"UPDATE tasks SET unmet_count = 1 WHERE id = {FIRST}",
+    "completed_without_proof": "UPDATE tasks SET status = 'completed' WHERE status = 'pending'",
+    "landing_announced": "UPDATE tasks SET status = 'failed' WHERE id ="
+    " (SELECT task_id FROM landings WHERE state = 'queued');"
+    "UPDATE landings SET merge_commit = 'abc' WHERE state = 'queued'",
+    "attempt_worker_gone": f"UPDATE attempts SET worker_id = 'nobody' WHERE task_id = {FIRST}",
+    "unknown_source": f"UPDATE tasks SET source = 'nobody' WHERE id = {FIRST}",
+    "unknown_outcome": f"UPDATE attempts SET outcome = 'nobody' WHERE task_id = {FIRST}",
+    "audit_gap": "DELETE FROM audit WHERE id = 3",
+    "audit_end": "DELETE FROM audit WHERE id = (SELECT max(id) FROM audit)",
+    "cycle": "INSERT INTO task_dependencies SELECT max(id), min(id), 'sequential',"
+    " min(submitted_at), NULL FROM tasks WHERE status IN ('ready', 'blocked');"
+    "INSERT OR IGNORE INTO task_dependencies SELECT min(id), max(id), 'sequential',"
+    " min(submitted_at), NULL FROM tasks WHERE status IN ('ready', 'blocked')",
+    "time_in_tasks": f"UPDATE tasks SET started_at = 'yesterday' WHERE id = {FIRST}",
+    "time_in_attempts": f"UPDATE attempts SET ended_at = '2030-13-31T12:00:00.000000Z'"
+    f" WHERE task_id = {FIRST}",
+    "time_in_landings": f"UPDATE landings SET requested_at = '' WHERE task_id = {FIRST}",
+    "time_in_workers": "UPDATE workers SET heartbeat_at = 'now' WHERE id = 'w2'",
+    "time_in_audit": "UPDATE audit SET timestamp = 'yesterday' WHERE id = 1",
+    "time_in_run_events": f"UPDATE run_events SET at = 'noon' WHERE task_id = {FIRST}",
+    "json_in_tasks": f"UPDATE tasks SET input_data = '{{' WHERE id = {FIRST}",
+    "json_in_attempts": f"UPDATE attempts SET usage = 'much' WHERE task_id = {FIRST}",
+    "json_in_landings": f"UPDATE landings SET proof = 'sure' WHERE task_id = {FIRST}",
+    "json_in_audit": "UPDATE audit SET action_data = 'x' WHERE id = 1",
+    "json_in_run_events": f"UPDATE run_events SET data = 'x' WHERE task_id = {FIRST}",
+}
+KEYS: Final[Mapping[str, Sequence[str]]] = {
+    "tasks": ("id",),
+    "task_dependencies": ("prerequisite_task_id", "dependent_task_id"),
+    "attempts": ("task_id", "number"),
+    "landings": ("id",),
+    "agents": ("id",),
+    "checkpoints": ("task_id", "iteration"),
+    "run_events": ("task_id", "attempt"),
+    "workers": ("id",),
+}
+
+
+async def filled(db: Database) -> Queue:
+    """Tasks in every status, with agents, events, a landing that waits, and edges of all kinds."""
+    queue = Queue(db)
+    await queue.prepare()
+    first = await queue.submit()
+    claimed = await queue.claim_one()
+    await queue.start(claimed)
+    await queue.land(claimed)
+    event = (1, queue.now, EVENT)
+    await db.write(lambda stores: stores.attempts.add_events(first.id, 1, [event]))
+    dead = await queue.submit(max_retries=0)
+    await queue.submit(dead)
+    await queue.fail_next()
+    await queue.submit(first)
+    await queue.succeed(await queue.claim_one())
+    await queue.submit()
+    await queue.claim_one()
+    await queue.submit(not_before=queue.now + queue.lease)
+    await queue.submit(await queue.submit())
+    return queue
+
+
+def break_it(path: Path, *statements: str) -> None:
+    connection = connect(str(path), busy_timeout=5)
+    try:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        for (trigger,) in triggers(connection):
+            connection.execute(f"DROP TRIGGER {trigger}")
+        for statement in statements:
+            connection.execute(statement)
+    finally:
+        connection.close()
+
+
+def triggers(connection: Connection) -> list[Any]:
+    return connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+
+
+async def rows(db: Database) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """Everything that can be mended, by table and key."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for table, key in KEYS.items():
+        for row in await db.query(f"SELECT * FROM {table}"):
+            found.setdefault((table, "/".join(str(row[name]) for name in key)), []).append(row)
+    return found
+
+
+async def fix(queue: Queue) -> list[Repair]:
+    done: list[Repair] = []
+    while True:
+        problems = await queue.read(repairing.find_problems)
+        step = await queue.write(repairing.mend, problems, now=queue.now, actor="cli:alice")
+        if not step:
+            return done
+        done += step
+
+
+def codes(problems: Sequence[Problem]) -> set[str]:
+    return {problem.code for problem in problems}
+
+
+def test_every_problem_that_can_be_mended_has_a_planted_fault() -> None:
+    assert set(FAULTS) == FIXABLE
+
+
+async def test_a_healthy_queue_has_nothing_to_mend(tmp_path: Path) -> None:
+    async with Database(tmp_path / "queue.db") as db:
+        queue = await filled(db)
+        assert await db.check(full=True) == []
+        assert await fix(queue) == []
+
+
+@pytest.mark.parametrize("code", [*FAULTS, *UNFIXABLE])
+async def test_a_planted_fault_is_found(tmp_path: Path, code: str) -> None:
+    async with Database(tmp_path / "queue.db") as db:
+        await filled(db)
+        break_it(tmp_path / "queue.db", (FAULTS | UNFIXABLE)[code])
+        found = [problem for problem in await db.check() if problem.code == code]
+        assert found
+        assert all(problem.fixable == (code in FAULTS) for problem in found)
+        assert all(problem.table and problem.text for problem in found)
+
+
+@settings(max_examples=25, deadline=None)
+@given(planted=st.lists(st.sampled_from(sorted(FAULTS)), min_size=1, max_size=4, unique=True))
+def test_what_can_be_mended_is_mended_and_nothing_else_touched(planted: list[str]) -> None:
+    asyncio.run(_mend_and_compare(planted))
+
+
+async def _mend_and_compare(planted: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "queue.db"
+        async with Database(path) as db:
+            queue = await filled(db)
+            break_it(path, *(FAULTS[code] for code in planted))
+            found = await db.check()
+            broken, told = await rows(db), len(await queue.audit())
+            repairs = await fix(queue)
+            mended = await rows(db)
+            left = await db.check(full=True)
+            entries = (await queue.audit())[told:]
+    assert found
+    assert [problem for problem in left if problem.fixable] == []
+    assert codes(left) <= codes(found)
+    touched = {(repair.problem.table, repair.problem.key) for repair in repairs}
+    differing = {place for place in broken | mended if broken.get(place) != mended.get(place)}
+    assert differing == touched
+    assert len(entries) == len(repairs)
+    assert {entry.action_type for entry in entries} <= {Action.TASK_REPAIRED, Action.ROW_REPAIRED}
+
+
+@pytest.mark.parametrize("code", sorted(set(FAULTS) - {"landing_open"}))
+async def test_the_trail_tells_the_mended_queue(tmp_path: Path, code: str) -> None:
+    """Except where the fault itself is a status that nobody told."""
+    async with Database(tmp_path / "queue.db") as db:
+        queue = await filled(db)
+        break_it(tmp_path / "queue.db", FAULTS[code])
+        queue.pass_time(60)
+        assert await fix(queue)
+        verified = await queue.read(verifying.verify)
+    assert list(map(str, verified.breaks)) == []
+
+
+async def test_a_rehearsal_tells_the_same_and_changes_nothing(tmp_path: Path) -> None:
+    async with Database(tmp_path / "queue.db") as db:
+        queue = await filled(db)
+        break_it(tmp_path / "queue.db", FAULTS["waits_for_dead_end"], FAULTS["holder_gone"])
+        before = await rows(db)
+        with pytest.raises(repairing.Rehearsed) as rehearsal:
+            await queue.write(repairing.rehearse, now=queue.now, actor="cli:alice")
+        assert await rows(db) == before
+        assert list(rehearsal.value.repairs) == await fix(queue)
+
+
+async def test_a_chain_below_a_dead_end_is_cancelled_to_its_end(queue: Queue) -> None:
+    dead = await queue.submit(max_retries=0)
+    chain = [dead]
+    for _ in range(5):
+        chain.append(await queue.submit(chain[-1]))
+    await queue.fail_next()
+    blocked = {"status": TaskStatus.BLOCKED, "completed_at": None, "cancelled_by": None}
+    for task in chain[1:]:
+        await queue.write(_planted, task.id, blocked)
+    assert await queue.statuses(*chain[1:]) == [TaskStatus.BLOCKED] * 5
+    await fix(queue)
+    assert await queue.statuses(*chain[1:]) == [TaskStatus.CANCELLED] * 5
+    assert await queue.db.check() == []
+    await queue.retry(dead)
+    assert await queue.statuses(*chain) == [TaskStatus.READY, *[TaskStatus.BLOCKED] * 5]
+
+
+async def test_a_lost_run_is_queued_again_and_its_late_report_refused(queue: Queue) -> None:
+    await queue.submit()
+    claimed = await queue.claim_one()
+    await queue.write(lambda stores: stores.workers.mark_stopped("w1", queue.now))
+    await fix(queue)
+    task = await queue.task(claimed.task)
+    assert (task.status, task.worker_id) == (TaskStatus.READY, None)
+    assert (await queue.attempt(claimed)).ended_at == queue.now
+    with pytest.raises(StaleFenceError):
+        await queue.end(claimed)
+    assert (await queue.claim_one("w2")).attempt.number == 2
+
+
+def _planted(stores: Stores, task_id: str, fault: Mapping[str, Any]) -> None:
+    task = stores.tasks.get(task_id)
+    assert task is not None
+    stores.tasks.save(replace(task, **fault), task.fence)
