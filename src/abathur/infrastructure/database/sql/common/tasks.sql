@@ -39,7 +39,7 @@ SELECT t.*,
   (SELECT json_group_array(prerequisite_task_id) FROM task_dependencies
    WHERE dependent_task_id = t.id) AS prerequisites
 FROM tasks AS t
-WHERE (:after_id IS NULL OR t.id > :after_id)
+WHERE t.id > coalesce(:after_id, '')
   AND (:status IS NULL OR t.status = :status)
   AND (:exclude_status IS NULL OR t.status <> :exclude_status)
   AND (:agent_type IS NULL OR t.agent_type = :agent_type)
