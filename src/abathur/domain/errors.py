@@ -94,6 +94,10 @@ class DatabaseCorruptError(DatabaseError):
     """The file is damaged or isn't a database of this program."""
 
 
+class DatabaseReplacedError(DatabaseError):
+    """The file was deleted or replaced under this process: it has to be opened again."""
+
+
 class DatabaseClosedError(DatabaseError):
     """Used before `initialize()` or after `close()`."""
 

@@ -7,6 +7,7 @@ a database.
 from __future__ import annotations
 
 import errno
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,6 +84,13 @@ def connect(where: str, *, busy_timeout: float, read_only: bool = False) -> Conn
 def checkpoint_on_close(connection: Connection) -> None:
     """Let the last connection empty and remove the write-ahead log."""
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+
+
+def has_moved(connection: Connection) -> bool:
+    """Whether the file that was opened no longer goes by its name."""
+    answer = array("i", [0])
+    connection.file_control("main", apsw.SQLITE_FCNTL_HAS_MOVED, answer.buffer_info()[0])
+    return bool(answer[0])
 
 
 def passive_checkpoint(connection: Connection) -> bool:

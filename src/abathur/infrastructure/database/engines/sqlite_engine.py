@@ -23,6 +23,8 @@ from abathur.infrastructure.database.engines.sqlite import (
     translated,
 )
 from abathur.infrastructure.database.engines.sqlite_copies import copy
+from abathur.infrastructure.database.engines.sqlite_files import OpenFiles
+from abathur.infrastructure.database.engines.sqlite_gate import refuse_library, refuse_network
 from abathur.infrastructure.database.engines.sqlite_lock import Alone, Turns, turns
 from abathur.infrastructure.database.engines.sqlite_opened import Opened
 from abathur.infrastructure.database.engines.sqlite_readers import Readers
@@ -61,6 +63,7 @@ class SqliteEngine(Generic[C]):
         self._writer: Writer[C] | None = None
         self._readers: Readers[C] | None = None
         self._pulse: Pulse | None = None
+        self._files: OpenFiles | None = None
         self._process = os.getpid()
         self._turn: Turns = Alone()
 
@@ -126,7 +129,9 @@ class SqliteEngine(Generic[C]):
     def _open(self) -> None:
         path = self._path
         if path is not None:
+            refuse_library()
             _make_folder(path.parent)
+            refuse_network(path.parent)
         turn: Turns = Alone() if path is None else turns(path)
         try:
             connection = connect(self._where, busy_timeout=self._busy_timeout)
@@ -134,6 +139,7 @@ class SqliteEngine(Generic[C]):
                 schema = SqliteSchema(connection, path, self._where, turn, self._busy_timeout)
                 self._prepare(schema)
                 schema.use_log()
+                self._files = None if path is None else self._look_up(connection, path)
             except BaseException:
                 connection.close()
                 raise
@@ -146,10 +152,18 @@ class SqliteEngine(Generic[C]):
             self._readers = Readers(self._open_reader, self._where)
             self._pulse = Pulse(self._where)
 
+    def _look_up(self, connection: Connection, path: Path) -> OpenFiles:
+        with translated(self._where, connection):
+            # The log is opened by the first statement that reads.
+            connection.execute("SELECT 1 FROM sqlite_schema").fetchall()
+        return OpenFiles(connection, path)
+
     def _opened(self, connection: Connection) -> Opened[C]:
-        return Opened(connection, self._where, self._statements, self._open_stores)
+        return Opened(connection, self._where, self._statements, self._open_stores, self._files)
 
     def _open_reader(self) -> Opened[C]:
+        if self._files is not None:
+            self._files.check()
         return self._opened(connect(self._where, busy_timeout=self._busy_timeout, read_only=True))
 
     def _shut(self, wait: bool) -> None:

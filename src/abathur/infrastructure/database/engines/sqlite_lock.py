@@ -85,6 +85,8 @@ class FileTurns:
     def _try(self) -> bool:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            while self._is_removed():
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         except OSError as error:
@@ -102,12 +104,27 @@ class FileTurns:
             self._pending = True
             self._asked.release()
 
+    def _is_removed(self) -> bool:
+        """Whether others take turns on another file of that name: then it is opened instead."""
+        if os.fstat(self._file).st_nlink:
+            return False
+        try:
+            file = _open(self._path)
+        except DatabaseError:
+            # The folder is gone, as whoever has the turn finds out.
+            return False
+        os.dup2(file, self._file, inheritable=False)
+        os.close(file)
+        return True
+
     def _help(self) -> None:
         while True:
             self._asked.acquire()
             if not self._pending:
                 return
             fcntl.flock(self._file, fcntl.LOCK_EX)
+            while self._is_removed():
+                fcntl.flock(self._file, fcntl.LOCK_EX)
             with self._mutex:
                 self._pending = False
                 if self._wanted:
