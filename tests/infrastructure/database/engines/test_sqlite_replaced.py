@@ -1,6 +1,5 @@
 """Files that are taken away or exchanged under a process that has them open."""
 
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -142,7 +141,7 @@ async def test_turns_go_on_when_the_lock_file_is_removed(
 
 def open_files() -> set[str]:
     found = set()
-    for name in os.listdir("/proc/self/fd"):
+    for link in Path("/proc/self/fd").iterdir():
         with suppress(FileNotFoundError):
-            found.add(os.readlink(f"/proc/self/fd/{name}"))
+            found.add(str(link.readlink()))
     return found

@@ -37,9 +37,11 @@ class OpenFiles:
 
     def _found(self) -> tuple[Inode, ...] | None:
         try:
-            return tuple([((at := os.stat(name)).st_dev, at.st_ino) for name in self._names])
+            # Half of the time that `Path.stat` takes.
+            found = [os.stat(name) for name in self._names]  # noqa: PTH116
         except OSError:
             return None
+        return tuple([(one.st_dev, one.st_ino) for one in found])
 
     def _error(self) -> DatabaseReplacedError:
         return DatabaseReplacedError(

@@ -16,15 +16,43 @@ MENDED: Final = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
 MOUNTS: Final = Path("/proc/self/mountinfo")
 OVERRIDE: Final = "ABATHUR_ALLOW_NETWORK_DISK"
 
-# Their clients share neither memory nor, often, locks. The last line is of disks that a virtual
+# Their clients share neither memory nor, often, locks. The last ones are disks that a virtual
 # machine shares with its host. Unions (overlay) and local FUSE file systems are none of them.
 NETWORK: Final = frozenset(
-    """
-    nfs nfs3 nfs4 cifs smb2 smb3 smbfs ncpfs afs coda ceph glusterfs lustre beegfs
-    fuse.sshfs fuse.rclone fuse.s3fs fuse.gcsfuse fuse.goofys fuse.glusterfs fuse.ceph
-    fuse.ceph-fuse fuse.davfs fuse.davfs2 fuse.gvfsd-fuse fuse.curlftpfs fuse.juicefs
-    9p drvfs vboxsf vmhgfs fuse.vmhgfs-fuse prl_fs
-    """.split()
+    {
+        "nfs",
+        "nfs3",
+        "nfs4",
+        "cifs",
+        "smb2",
+        "smb3",
+        "smbfs",
+        "ncpfs",
+        "afs",
+        "coda",
+        "ceph",
+        "glusterfs",
+        "lustre",
+        "beegfs",
+        "fuse.sshfs",
+        "fuse.rclone",
+        "fuse.s3fs",
+        "fuse.gcsfuse",
+        "fuse.goofys",
+        "fuse.glusterfs",
+        "fuse.ceph",
+        "fuse.ceph-fuse",
+        "fuse.davfs",
+        "fuse.gvfsd-fuse",
+        "fuse.curlftpfs",
+        "fuse.juicefs",
+        "9p",
+        "drvfs",
+        "vboxsf",
+        "vmhgfs",
+        "fuse.vmhgfs-fuse",
+        "prl_fs",
+    }
 )
 
 
