@@ -28,6 +28,7 @@ from abathur.infrastructure.database.engines.sqlite_functions import AuditChain,
 Connection = apsw.Connection
 Cursor = apsw.Cursor
 DriverError: Final = apsw.Error
+CorruptError: Final = apsw.CorruptError
 NoMoreRows: Final = apsw.ExecutionCompleteError
 VERSION: Final = apsw.sqlite_lib_version()
 

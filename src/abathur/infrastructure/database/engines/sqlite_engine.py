@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -134,12 +135,15 @@ class SqliteEngine(Generic[C]):
             refuse_network(path.parent)
         turn: Turns = Alone() if path is None else turns(path)
         try:
+            if path is not None:
+                _refuse_lost(path, turn)
             connection = connect(self._where, busy_timeout=self._busy_timeout)
             try:
                 schema = SqliteSchema(connection, path, self._where, turn, self._busy_timeout)
                 self._prepare(schema)
                 schema.use_log()
                 self._files = None if path is None else self._look_up(connection, path)
+                turn.remember()
             except BaseException:
                 connection.close()
                 raise
@@ -224,10 +228,21 @@ class Pulse:
                 self._connection.close()
 
 
+def _refuse_lost(path: Path, turns: Turns) -> None:
+    """Rather than begin an empty queue where one was."""
+    size = path.stat().st_size if path.exists() else None
+    if not size and turns.remembers():
+        what = "is gone" if size is None else "is empty"
+        raise DatabaseError(
+            f"`{path}` {what}, though there was a queue in it; restore a backup, or remove "
+            f"`{path.name}.lock` beside it to begin with an empty one"
+        )
+
+
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except PermissionError as error:
-        raise read_only(str(folder), error) from error
     except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise read_only(str(folder), error) from error
         raise DatabaseError(f"can't create the folder `{folder}`: {error.strerror}") from error

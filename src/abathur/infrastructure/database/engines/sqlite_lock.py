@@ -5,12 +5,13 @@ SQLite's own busy handler polls and lets a process starve; a blocked flock is se
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock, Semaphore, Thread
-from typing import Protocol
+from typing import Final, Protocol
 
 from abathur.domain.errors import DatabaseError
 from abathur.infrastructure.database.engines.sqlite import busy, read_only
@@ -24,6 +25,9 @@ else:
     HAS_FLOCK = True
 
 
+MADE: Final = b"Abathur made the database of this name; its processes take turns by this file.\n"
+
+
 class Turns(Protocol):
     def take(self, timeout: float) -> bool:
         """Wait for the turn, False when the time is over."""
@@ -32,6 +36,12 @@ class Turns(Protocol):
     def leave(self) -> None: ...
 
     def close(self) -> None: ...
+
+    def remember(self) -> None:
+        """Note beside the database that it was made, so that its loss is noticed."""
+        ...
+
+    def remembers(self) -> bool: ...
 
 
 class Alone:
@@ -43,6 +53,11 @@ class Alone:
     def leave(self) -> None: ...
 
     def close(self) -> None: ...
+
+    def remember(self) -> None: ...
+
+    def remembers(self) -> bool:
+        return False
 
 
 class FileTurns:
@@ -81,6 +96,15 @@ class FileTurns:
                 os.close(self._file)
             self._closed = True
         self._asked.release()
+
+    def remember(self) -> None:
+        # On a full disk the queue is no worse off without.
+        with suppress(OSError):
+            if not self.remembers():
+                os.write(self._file, MADE)
+
+    def remembers(self) -> bool:
+        return os.fstat(self._file).st_size > 0
 
     def _try(self) -> bool:
         try:
@@ -155,7 +179,7 @@ def taken(turns: Turns, where: str, timeout: float) -> Iterator[None]:
 def _open(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except PermissionError as error:
-        raise read_only(str(path), error) from error
     except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise read_only(str(path), error) from error
         raise DatabaseError(f"can't open the lock file `{path}`: {error.strerror}") from error
