@@ -1,11 +1,6 @@
 """What a person sees of each fault: one line that helps, an exit code, and nothing half written."""
 
-import os
-import shutil
-import signal
-import sqlite3
 import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 

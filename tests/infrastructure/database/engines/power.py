@@ -44,7 +44,7 @@ class Disk(apsw.VFS):
         self._events = events
         super().__init__("recording", SYSTEM, makedefault=True)
 
-    def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:
+    def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
         return File(self._events, name, flags)
 
 
@@ -55,15 +55,15 @@ class File(apsw.VFSFile):
         self._what = "-wal" if path.endswith("-wal") else ""
         super().__init__(SYSTEM, name, flags)
 
-    def xWrite(self, data: bytes, offset: int) -> None:
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
         self._events.append(Event("write", self._what, offset, bytes(data)))
         super().xWrite(data, offset)
 
-    def xTruncate(self, size: int) -> None:
+    def xTruncate(self, size: int) -> None:  # noqa: N802
         self._events.append(Event("cut", self._what, size))
         super().xTruncate(size)
 
-    def xSync(self, flags: int) -> None:
+    def xSync(self, flags: int) -> None:  # noqa: N802
         super().xSync(flags)
         self._events.append(Event("sync", self._what))
 

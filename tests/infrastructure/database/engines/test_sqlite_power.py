@@ -8,8 +8,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
-
 from abathur.infrastructure.database import Database
 from abathur.infrastructure.database.engines.sqlite import connect
 from tests.infrastructure.database.engines import power
