@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -68,9 +67,9 @@ def run(folder: Path, processes: int, seconds: float) -> list[Told]:
     try:
         told = [_heard(child, seconds + SECONDS_TO_END) for child in children]
     finally:
-        _end([swarm, *children])
+        errors = [_ended(process) for process in (swarm, *children)]
     if swarm.returncode not in (0, 130):
-        raise FleetFailed(f"the swarm ended with {swarm.returncode}: {_errors(swarm)}")
+        raise FleetFailed(f"the swarm ended with {swarm.returncode}: {errors[0]}")
     problems = asyncio.run(_problems(file, sum(one.written for one in told)))
     if problems:
         raise FleetFailed("; ".join(problems))
@@ -107,18 +106,18 @@ def _heard(child: subprocess.Popen[bytes], seconds: float) -> Told:
     return Told(**json.loads(out))
 
 
-def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    for process in processes:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(SECONDS_TO_END)
+def _ended(process: subprocess.Popen[bytes]) -> str:
+    """Ask it to end, and see to it; what it said of errors."""
+    if process.stderr is None or process.stderr.closed:
+        return ""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        _, errors = process.communicate(timeout=SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
         process.kill()
-
-
-def _errors(process: subprocess.Popen[bytes]) -> str:
-    assert process.stderr is not None
-    return process.stderr.read().decode()[-2000:]
+        _, errors = process.communicate()
+    return errors.decode()[-2000:]
 
 
 async def _problems(file: Path, written: int) -> list[str]:
@@ -215,8 +214,9 @@ async def shell(place: Place, told: Told) -> None:
 
     async def command(*args: str) -> None:
         process = await asyncio.to_thread(_abathur, place.root, *args)
-        if await asyncio.to_thread(process.wait) != 0:
-            raise FleetFailed(f"`abathur {' '.join(args)}`: {_errors(process)}")
+        _, errors = await asyncio.to_thread(process.communicate)
+        if process.returncode != 0:
+            raise FleetFailed(f"`abathur {' '.join(args)}`: {errors.decode()[-2000:]}")
 
     while place.is_open:
         await _timed(told, command("task", "submit", "Do nothing"))
