@@ -12,11 +12,11 @@ from pathlib import Path
 from abathur.domain.errors import DatabaseReplacedError
 from abathur.infrastructure.database.engines.sqlite import Connection, has_moved
 
-Inode = tuple[int, int]
+Inode = tuple[float, ...]
 
 
 class OpenFiles:
-    """Of a database on disk. Any thread may ask; each answer takes some two microseconds."""
+    """Of a database on disk. Any thread may ask; each answer takes some three microseconds."""
 
     def __init__(self, connection: Connection, path: Path) -> None:
         """The connection has read from the file, so that the log is open too."""
@@ -36,12 +36,13 @@ class OpenFiles:
         return self._found() == self._inodes
 
     def _found(self) -> tuple[Inode, ...] | None:
+        """Inode and device of each, None when one is missing."""
+        file, log, index = self._names
         try:
-            # Half of the time that `Path.stat` takes.
-            found = [os.stat(name) for name in self._names]  # noqa: PTH116
+            # Half of the time that `Path.stat` and names of the fields take.
+            return os.stat(file)[1:3], os.stat(log)[1:3], os.stat(index)[1:3]  # noqa: PTH116
         except OSError:
             return None
-        return tuple([(one.st_dev, one.st_ino) for one in found])
 
     def _error(self) -> DatabaseReplacedError:
         return DatabaseReplacedError(
