@@ -123,7 +123,7 @@ def _ended(process: subprocess.Popen[bytes]) -> str:
 async def _problems(file: Path, written: int) -> list[str]:
     """What is wrong with the file, or with what it holds."""
     async with Database(file) as db:
-        found = list(await db.check(full=True))
+        found = [problem.text for problem in await db.check(full=True)]
         ((tasks, told, entries, last),) = [
             tuple(row.values())
             for row in await db.query(

@@ -127,7 +127,7 @@ def translate(error: apsw.Error, where: str, connection: Connection | None = Non
             )
         case apsw.CorruptError():
             return DatabaseCorruptError(
-                f"`{where}` is damaged ({error}); keep it, and put a backup in its place"
+                f"`{where}` is damaged ({error}); `abathur db restore` puts a backup in its place"
             )
         case apsw.ReadOnlyError() | apsw.PermissionsError() | apsw.CantOpenError():
             return cant_write(where, error, connection)
