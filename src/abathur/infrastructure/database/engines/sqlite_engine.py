@@ -10,8 +10,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 
+<<<<<<< HEAD
 from abathur.domain.errors import DatabaseBusyError, DatabaseError
 from abathur.domain.problems import Problem
+=======
+from abathur.domain.errors import DatabaseBusyError, DatabaseError, OlderDatabaseError
+>>>>>>> ff253d9 (Convert files of older versions when they are opened)
 from abathur.infrastructure.database.engines import sqlite_inspection
 from abathur.infrastructure.database.engines.base import Features, Row, SchemaConnection, Session
 from abathur.infrastructure.database.engines.jobs import Job, closed
@@ -23,11 +27,24 @@ from abathur.infrastructure.database.engines.sqlite import (
     translated,
 )
 from abathur.infrastructure.database.engines.sqlite_copies import copy
+<<<<<<< HEAD
 from abathur.infrastructure.database.engines.sqlite_lock import Alone, Turns, turns
 from abathur.infrastructure.database.engines.sqlite_opened import Opened
 from abathur.infrastructure.database.engines.sqlite_readers import Readers
 from abathur.infrastructure.database.engines.sqlite_schema import SqliteSchema
 from abathur.infrastructure.database.engines.sqlite_vacuum import vacuum
+=======
+from abathur.infrastructure.database.engines.sqlite_lock import Alone, Turns, taken, turns
+from abathur.infrastructure.database.engines.sqlite_opened import Opened
+from abathur.infrastructure.database.engines.sqlite_readers import Readers
+from abathur.infrastructure.database.engines.sqlite_schema import ReplacedError, SqliteSchema
+from abathur.infrastructure.database.engines.sqlite_swap import (
+    Identity,
+    identity,
+    is_unsettled,
+    settle,
+)
+>>>>>>> ff253d9 (Convert files of older versions when they are opened)
 from abathur.infrastructure.database.engines.sqlite_writer import Errand, Writer
 
 C = TypeVar("C")
@@ -49,6 +66,7 @@ class SqliteEngine(Generic[C]):
         statements: Mapping[str, str],
         open_stores: Callable[[Session], C],
         prepare: Callable[[SchemaConnection], None],
+        convert: Callable[[Path, float], object] | None = None,
         busy_timeout: float = BUSY_TIMEOUT,
     ) -> None:
         self._path = path
@@ -56,6 +74,7 @@ class SqliteEngine(Generic[C]):
         self._statements = statements
         self._open_stores = open_stores
         self._prepare = prepare
+        self._convert = convert
         self._busy_timeout = busy_timeout
         self._lifecycle = Lock()
         self._writer: Writer[C] | None = None
@@ -129,14 +148,7 @@ class SqliteEngine(Generic[C]):
             _make_folder(path.parent)
         turn: Turns = Alone() if path is None else turns(path)
         try:
-            connection = connect(self._where, busy_timeout=self._busy_timeout)
-            try:
-                schema = SqliteSchema(connection, path, self._where, turn, self._busy_timeout)
-                self._prepare(schema)
-                schema.use_log()
-            except BaseException:
-                connection.close()
-                raise
+            connection = self._connect(path, turn)
         except BaseException:
             turn.close()
             raise
@@ -145,6 +157,51 @@ class SqliteEngine(Generic[C]):
         if path is not None:
             self._readers = Readers(self._open_reader, self._where)
             self._pulse = Pulse(self._where)
+
+    def _connect(self, path: Path | None, turn: Turns) -> Connection:
+        if path is not None and is_unsettled(path):
+            with taken(turn, self._where, self._busy_timeout):
+                settle(path)
+        while True:
+            try:
+                return self._prepared(path, turn)
+            except ReplacedError:
+                continue
+            except OlderDatabaseError:
+                if path is None or self._convert is None:
+                    raise
+            # Without a connection of its own: the conversion needs the file to itself.
+            with taken(turn, self._where, self._busy_timeout):
+                self._convert(path, self._busy_timeout)
+
+    def _prepared(self, path: Path | None, turn: Turns) -> Connection:
+        """Raises `ReplacedError` when another file was put at the path meanwhile.
+
+        What a connection to the former one sees then is a mixture, as logs are found by name.
+        """
+        before = None if path is None else identity(path)
+        try:
+            connection = self._open_prepared(path, turn, before)
+        except DatabaseError as error:
+            if before is not None and path is not None and identity(path) != before:
+                raise ReplacedError from error
+            raise
+        return connection
+
+    def _open_prepared(self, path: Path | None, turn: Turns, before: Identity | None) -> Connection:
+        connection = connect(self._where, busy_timeout=self._busy_timeout)
+        try:
+            schema = SqliteSchema(
+                connection, path, self._where, turn, self._busy_timeout, opened=before
+            )
+            self._prepare(schema)
+            schema.use_log()
+            if schema.is_replaced():
+                raise ReplacedError
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _opened(self, connection: Connection) -> Opened[C]:
         return Opened(connection, self._where, self._statements, self._open_stores)

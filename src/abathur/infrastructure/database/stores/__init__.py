@@ -10,6 +10,7 @@ from abathur.infrastructure.database.stores.audit import SqlAudit
 from abathur.infrastructure.database.stores.claims import SqlClaims
 from abathur.infrastructure.database.stores.graph import SqlGraph
 from abathur.infrastructure.database.stores.landings import SqlLandings
+from abathur.infrastructure.database.stores.legacy import SqlLegacy
 from abathur.infrastructure.database.stores.tasks import SqlTasks
 from abathur.infrastructure.database.stores.upkeep import SqlUpkeep
 from abathur.infrastructure.database.stores.workers import SqlWorkers
@@ -26,7 +27,11 @@ class SqlStores:
     landings: SqlLandings
     workers: SqlWorkers
     audit: SqlAudit
+<<<<<<< HEAD
     upkeep: SqlUpkeep
+=======
+    legacy: SqlLegacy
+>>>>>>> ff253d9 (Convert files of older versions when they are opened)
 
 
 def open_stores(session: Session) -> SqlStores:
@@ -38,5 +43,9 @@ def open_stores(session: Session) -> SqlStores:
         landings=SqlLandings(session),
         workers=SqlWorkers(session),
         audit=SqlAudit(session),
+<<<<<<< HEAD
         upkeep=SqlUpkeep(session),
+=======
+        legacy=SqlLegacy(session),
+>>>>>>> ff253d9 (Convert files of older versions when they are opened)
     )
