@@ -318,11 +318,10 @@ class Stores(Protocol):
     def audit(self) -> AuditLog: ...
 
     @property
-<<<<<<< HEAD
     def upkeep(self) -> UpkeepStore: ...
-=======
+
+    @property
     def legacy(self) -> LegacyStore: ...
->>>>>>> ff253d9 (Convert files of older versions when they are opened)
 
 
 class UnitOfWork(Protocol):

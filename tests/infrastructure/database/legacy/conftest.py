@@ -31,7 +31,7 @@ class Converted:
 
     async def _read(self) -> None:
         async with Database(self.path, busy_timeout=5) as db:
-            self.problems = await db.check(full=True)
+            self.problems = [problem.text for problem in await db.check(full=True)]
             # What the trail tells, from the import on, is what the tables hold.
             self.breaks = list((await db.read(verify)).breaks)
             self.tasks = {task.id: task for task in await db.read(_tasks)}

@@ -10,12 +10,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 
-<<<<<<< HEAD
-from abathur.domain.errors import DatabaseBusyError, DatabaseError
-from abathur.domain.problems import Problem
-=======
 from abathur.domain.errors import DatabaseBusyError, DatabaseError, OlderDatabaseError
->>>>>>> ff253d9 (Convert files of older versions when they are opened)
+from abathur.domain.problems import Problem
 from abathur.infrastructure.database.engines import sqlite_inspection
 from abathur.infrastructure.database.engines.base import Features, Row, SchemaConnection, Session
 from abathur.infrastructure.database.engines.jobs import Job, closed
@@ -27,13 +23,6 @@ from abathur.infrastructure.database.engines.sqlite import (
     translated,
 )
 from abathur.infrastructure.database.engines.sqlite_copies import copy
-<<<<<<< HEAD
-from abathur.infrastructure.database.engines.sqlite_lock import Alone, Turns, turns
-from abathur.infrastructure.database.engines.sqlite_opened import Opened
-from abathur.infrastructure.database.engines.sqlite_readers import Readers
-from abathur.infrastructure.database.engines.sqlite_schema import SqliteSchema
-from abathur.infrastructure.database.engines.sqlite_vacuum import vacuum
-=======
 from abathur.infrastructure.database.engines.sqlite_lock import Alone, Turns, taken, turns
 from abathur.infrastructure.database.engines.sqlite_opened import Opened
 from abathur.infrastructure.database.engines.sqlite_readers import Readers
@@ -44,7 +33,7 @@ from abathur.infrastructure.database.engines.sqlite_swap import (
     is_unsettled,
     settle,
 )
->>>>>>> ff253d9 (Convert files of older versions when they are opened)
+from abathur.infrastructure.database.engines.sqlite_vacuum import vacuum
 from abathur.infrastructure.database.engines.sqlite_writer import Errand, Writer
 
 C = TypeVar("C")

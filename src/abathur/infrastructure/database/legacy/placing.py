@@ -21,6 +21,7 @@ ENDS: Final = {
 def place(drafts: Mapping[str, Draft], links: Links) -> dict[str, Task]:
     """The tasks by id. The graph has no cycles, and every edge joins two of the tasks."""
     depths = graph.depths({draft.id: draft.waits_for for draft in drafts.values()})
+    _cancel_dead_ends(drafts, depths)
     blocking = dict.fromkeys(drafts, 0)
     for prerequisite, dependent in links:
         blocking[prerequisite] += not drafts[dependent].is_final
@@ -28,6 +29,19 @@ def place(drafts: Mapping[str, Draft], links: Links) -> dict[str, Task]:
         draft.id: _task(draft, drafts, depths[draft.id], blocking[draft.id])
         for draft in drafts.values()
     }
+
+
+def _cancel_dead_ends(drafts: Mapping[str, Draft], depths: Mapping[str, int]) -> None:
+    """What waits for a failed or cancelled task would wait for ever; retrying that frees it."""
+    for draft in sorted(drafts.values(), key=lambda draft: depths[draft.id]):
+        dead = [each for each in draft.waits_for if drafts[each].was in (Was.FAILED, Was.CANCELLED)]
+        if draft.is_final or not dead:
+            continue
+        root = drafts[dead[0]].cancelled_by or dead[0]
+        draft.was, draft.cancelled_by = Was.CANCELLED, root
+        draft.fields["completed_at"] = draft.fields["last_updated_at"]
+        if draft.fields["error_message"] is None:
+            draft.fields["error_message"] = f"cancelled because task {root} failed or was cancelled"
 
 
 def _task(draft: Draft, drafts: Mapping[str, Draft], depth: int, blocking: int) -> Task:
@@ -58,7 +72,7 @@ def _task(draft: Draft, drafts: Mapping[str, Draft], depth: int, blocking: int) 
         attempt_count=0,
         rework_count=0,
         lost_count=0,
-        cancelled_by=None,
+        cancelled_by=draft.cancelled_by,
         prerequisites=tuple(draft.waits_for),
         **fields,
     )

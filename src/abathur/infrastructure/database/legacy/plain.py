@@ -107,8 +107,8 @@ def _agent(taking: Taking, params: Params, present: Present) -> None:
     if params["state"] != "terminated":
         # Whoever ran it is gone.
         params["state"] = "terminated"
-        params["terminated_at"] = params["terminated_at"] or present.now
         taking.changed("state")
+    params["terminated_at"] = params["terminated_at"] or present.now
     params["specialization"] = params["specialization"] or params["name"]
 
 

@@ -18,7 +18,6 @@ from abathur.domain.tasks import (
     MIN_PRIORITY,
     NewTask,
     TaskSource,
-    TaskStatus,
     summary_from_prompt,
 )
 from abathur.infrastructure.database.legacy import values
@@ -87,8 +86,8 @@ class Draft:
     prerequisites: list[str]
     """By the column of the row, also those that don't exist."""
     session_id: str | None
-    status: TaskStatus = TaskStatus.READY
     waits_for: list[str] = field(default_factory=list)
+    cancelled_by: str | None = None
 
     @property
     def is_final(self) -> bool:

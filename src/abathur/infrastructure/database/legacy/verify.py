@@ -11,10 +11,12 @@ from abathur.domain.errors import DatabaseError, MigrationError
 from abathur.infrastructure.database.codecs import time_of
 from abathur.infrastructure.database.engines.sqlite import Connection
 from abathur.infrastructure.database.engines.sqlite_inspection import check, quoted
+from abathur.infrastructure.database.engines.sqlite_session import SqliteSession
 from abathur.infrastructure.database.legacy.ids import id_of
 from abathur.infrastructure.database.legacy.ledger import Ledger
 from abathur.infrastructure.database.legacy.reading import Row, Source
 from abathur.infrastructure.database.recognise import plain_name
+from abathur.infrastructure.database.stores import open_stores
 
 SPOT: Final = 200
 """About so many rows of each table are compared with the original value by value."""
@@ -38,7 +40,13 @@ def verify(
 
 
 def _damage(target: Connection, statements: Mapping[str, str]) -> Iterator[str]:
-    yield from check(target, statements, full=True)
+    problems = check(target, full=True)
+    if not problems:
+        target.execute("BEGIN")
+        session = SqliteSession(target, statements, "the converted copy")
+        problems = list(open_stores(session).upkeep.problems(1))
+        target.execute("ROLLBACK")
+    yield from (problem.text for problem in problems)
 
 
 def _miscounted(source: Source, target: Connection, ledger: Ledger) -> Iterator[str]:

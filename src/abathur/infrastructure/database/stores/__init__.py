@@ -27,11 +27,8 @@ class SqlStores:
     landings: SqlLandings
     workers: SqlWorkers
     audit: SqlAudit
-<<<<<<< HEAD
     upkeep: SqlUpkeep
-=======
     legacy: SqlLegacy
->>>>>>> ff253d9 (Convert files of older versions when they are opened)
 
 
 def open_stores(session: Session) -> SqlStores:
@@ -43,9 +40,6 @@ def open_stores(session: Session) -> SqlStores:
         landings=SqlLandings(session),
         workers=SqlWorkers(session),
         audit=SqlAudit(session),
-<<<<<<< HEAD
         upkeep=SqlUpkeep(session),
-=======
         legacy=SqlLegacy(session),
->>>>>>> ff253d9 (Convert files of older versions when they are opened)
     )

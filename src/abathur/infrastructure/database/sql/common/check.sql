@@ -48,15 +48,12 @@ FROM tasks AS t
 WHERE t.status = 'completed' AND NOT EXISTS (
   SELECT 1 FROM landings AS l
   WHERE l.task_id = t.id AND l.state IN ('landed', 'nothing_changed') AND l.proof IS NOT NULL)
-<<<<<<< HEAD
-LIMIT :limit;
-=======
 AND (
   NOT EXISTS (SELECT 1 FROM audit AS a
     WHERE a.task_id = t.id AND a.action_type = 'task_imported')
   OR EXISTS (SELECT 1 FROM audit AS a
-    WHERE a.task_id = t.id AND a.action_type = 'task_claimed'));
->>>>>>> ff253d9 (Convert files of older versions when they are opened)
+    WHERE a.task_id = t.id AND a.action_type = 'task_claimed'))
+LIMIT :limit;
 
 -- name: check_running_without_holder
 SELECT 'tasks' AS tbl, t.id AS row_key, t.id AS task_id,
