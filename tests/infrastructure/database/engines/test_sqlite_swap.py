@@ -57,6 +57,12 @@ def test_the_new_one_is_there_and_the_old_one_is_kept(old: Path, new: Path, alon
     assert not new.exists()
 
 
+def test_who_may_read_it_stays_as_it_was(old: Path, new: Path) -> None:
+    old.chmod(0o600)
+    sqlite_swap.replace(old, new, old.with_name("kept.db"), timeout=1)
+    assert old.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_missing_file_is_simply_put_there(tmp_path: Path, new: Path) -> None:
     path, kept = tmp_path / "a.db", tmp_path / "kept.db"
     path.with_name("a.db-wal").write_bytes(b"of a file that somebody removed")

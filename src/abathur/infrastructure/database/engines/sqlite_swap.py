@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -174,6 +175,8 @@ def _ready(replacement: Path) -> None:
 
 
 def _exchange(path: Path, replacement: Path, kept: Path, connection: Connection | None) -> None:
+    # Who may read it stays as it was.
+    replacement.chmod(stat.S_IMODE(path.stat().st_mode) | stat.S_IWUSR)
     _Note(replacement.name, kept.name).write(path)
     try:
         for log in LOGS:
