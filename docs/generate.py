@@ -346,11 +346,13 @@ TABLES: Final[Mapping[str, str]] = {
     " [the audit trail](../explanation/audit-trail.md). Rows are never changed or deleted.",
     "audit_heads": "The last entry of each task in `audit`, so that its removal is noticed.",
     "schema_migrations": "Which migrations ran, with the checksum of their text.",
-    "sessions": "Reserved; nothing writes it yet.",
-    "memory_entries": "Reserved; nothing writes it yet.",
-    "document_index": "Reserved; nothing writes it yet.",
-    "checkpoints": "Reserved; nothing writes it yet.",
-    "metrics": "Reserved; nothing writes it yet.",
+    "legacy_rows": "Rows of a converted [older database](../explanation/older-databases.md), as"
+    " they were, of which not all has a place in the other tables.",
+    "sessions": "Reserved: only a converted older database has rows.",
+    "memory_entries": "Reserved: only a converted older database has rows.",
+    "document_index": "Reserved: only a converted older database has rows.",
+    "checkpoints": "Reserved: only a converted older database has rows.",
+    "metrics": "Reserved: only a converted older database has rows.",
 }
 
 

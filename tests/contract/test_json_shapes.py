@@ -157,6 +157,7 @@ def test_every_command_about_the_project_prints_its_documented_shape(cli: Cli) -
         "db recover": cli("db", "recover", str(cli.root.parent / "new.db"), "--json"),
         "db vacuum": cli("db", "vacuum", "--json"),
         "task prune": cli("task", "prune", "--status", "completed", "--yes", "--json"),
+        "db legacy": cli("db", "legacy", "--json"),
     }
     found = problems_of(printed)
     found += problems([json.loads(line) for line in events], "SwarmEvent[]", "swarm start")

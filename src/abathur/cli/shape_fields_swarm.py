@@ -129,6 +129,14 @@ DATABASE_INFO: Final[Fields] = {
     "rows": ("object", "how many rows each table has"),
 }
 
+LEGACY_ROW: Final[Fields] = {
+    "id": ("integer", "its number here"),
+    "source_table": ("string", "the table that it stood in"),
+    "source_key": ("string", "its rowid there, or its primary key as JSON"),
+    "row": ("object", 'all of it, by column; a blob is {"$base64": "..."}'),
+    "reason": ("string", "why it was kept"),
+}
+
 SUITE: Final[Fields] = {
     "ran": ("integer", "how many tests"),
     "passed": ("boolean", "whether all of them passed"),
@@ -174,6 +182,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Check": CHECK,
     **database.SHAPES,
     "DatabaseInfo": DATABASE_INFO,
+    "LegacyRow": LEGACY_ROW,
     "Demo": DEMO,
     "DemoTask": DEMO_TASK,
     "Suites": SUITES,
@@ -190,5 +199,6 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "doctor": "Diagnosis",
     **database.COMMAND_SHAPES,
     "db info": "DatabaseInfo",
+    "db legacy": "LegacyRow[]",
     "demo": "Demo",
 }

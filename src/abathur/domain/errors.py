@@ -106,6 +106,10 @@ class MigrationError(DatabaseError):
     """The schema can't be brought up to date; the file is as it was."""
 
 
+class OlderDatabaseError(MigrationError):
+    """The file was written by an older version, whose tables are others."""
+
+
 class DatabaseTooNewError(MigrationError):
     """The file was written by a newer version of the program."""
 

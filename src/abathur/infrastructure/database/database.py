@@ -36,6 +36,7 @@ class Database:
             statements=queries.load("sqlite"),
             open_stores=open_stores,
             prepare=partial(migrate.upgrade, migrations=migrate.load("sqlite")),
+            convert=_convert,
             busy_timeout=busy_timeout,
         )
         self._mailboxes = None if file is None else Mailboxes(file)
@@ -49,7 +50,8 @@ class Database:
     async def initialize(self) -> None:
         """Open the file and bring its tables up to date, creating both if need be.
 
-        Any number of times, also from several processes at once; what is stored stays.
+        A file of an older version is converted, see `legacy`. Any number of times, also from
+        several processes at once; what is stored stays.
         """
         await apart(self._engine.open)
         if self._mailboxes is not None:
@@ -112,6 +114,13 @@ class Database:
     def wakeups(self) -> SqliteWakeups:
         """Word of commits from now on; close it or use it as an async context."""
         return SqliteWakeups(self._engine, self._mailboxes)
+
+
+def _convert(path: Path, timeout: float) -> None:
+    # Imported when it is needed: hardly ever.
+    from abathur.infrastructure.database.legacy.convert import convert
+
+    convert(path, timeout)
 
 
 def _forget(engine: Engine[Stores], mailboxes: Mailboxes | None) -> None:

@@ -20,8 +20,10 @@ from abathur.domain.errors import (
     DatabaseTooNewError,
     IntegrityViolation,
     MigrationError,
+    OlderDatabaseError,
 )
 from abathur.infrastructure.database.engines.base import SchemaConnection
+from abathur.infrastructure.database.recognise import is_older
 
 FOLDER: Final = Path(__file__).with_name("migrations")
 FILE_NAME: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
@@ -39,9 +41,6 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 RECORD: Final = """
 INSERT INTO schema_migrations (version, name, checksum, applied_at)
 VALUES (?, ?, ?, strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'))"""
-
-OLDER_TABLES: Final = frozenset({"tasks", "memory_entries", "document_index"})
-"""Any of them tells a file of an older version, also one whose making was broken off."""
 
 Applied = Sequence[tuple[int, str, str]]
 
@@ -84,11 +83,12 @@ def upgrade(schema: SchemaConnection, migrations: Sequence[Migration]) -> None:
     """Run what hasn't run yet. Many processes may start this at once."""
     if _is_current(schema, migrations):
         return
+    # Before the turn is waited for: whoever converts the file needs everybody to have let go.
+    _refuse_foreign(schema)
     steps = [(migration, list(statements(migration, schema))) for migration in migrations]
     with schema.alone():
         # Another process may have been faster.
-        done = _applied(schema)
-        _refuse_foreign(schema, done)
+        done = _refuse_foreign(schema)
         _compare(schema, done, migrations)
         if 0 < len(done) < len(migrations):
             schema.save_copy()
@@ -138,18 +138,29 @@ def _applied(schema: SchemaConnection) -> Applied:
     return schema.rows("SELECT version, name, checksum FROM schema_migrations ORDER BY version")
 
 
-def _refuse_foreign(schema: SchemaConnection, done: Applied) -> None:
+def _refuse_foreign(schema: SchemaConnection) -> Applied:
+    """What ran already. The order matters: another process may be making the tables."""
     tables = schema.tables()
+    done = _applied(schema)
     if done or not tables or tables == ["schema_migrations"]:
-        return
-    if OLDER_TABLES.intersection(tables):
-        raise MigrationError(
-            f"`{schema.where}` was made by an older Abathur and can't be used by this one; "
-            "nothing was changed: move it away, or name another file with --db"
+        return done
+    if is_older({table: _columns(schema, table) for table in tables}):
+        raise OlderDatabaseError(
+            f"`{schema.where}` was made by an older Abathur; nothing was changed: open it with "
+            "`abathur`, which converts it"
         )
     raise DatabaseCorruptError(
         f"`{schema.where}` is a database of another program; name another file with --db"
     )
+
+
+def _columns(schema: SchemaConnection, table: str) -> frozenset[str]:
+    try:
+        rows = schema.rows("SELECT name FROM pragma_table_info(?)", (table,))
+    except DatabaseError:
+        # A virtual table whose module isn't there.
+        return frozenset()
+    return frozenset(name for (name,) in rows)
 
 
 def _compare(schema: SchemaConnection, done: Applied, migrations: Sequence[Migration]) -> None:

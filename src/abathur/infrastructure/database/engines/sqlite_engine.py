@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 
-from abathur.domain.errors import DatabaseBusyError, DatabaseError
+from abathur.domain.errors import DatabaseBusyError, DatabaseError, OlderDatabaseError
 from abathur.domain.problems import Problem
 from abathur.infrastructure.database.engines import sqlite_inspection
 from abathur.infrastructure.database.engines.base import Features, Row, SchemaConnection, Session
@@ -26,10 +26,16 @@ from abathur.infrastructure.database.engines.sqlite import (
 from abathur.infrastructure.database.engines.sqlite_copies import copy
 from abathur.infrastructure.database.engines.sqlite_files import OpenFiles
 from abathur.infrastructure.database.engines.sqlite_gate import refuse_library, refuse_network
-from abathur.infrastructure.database.engines.sqlite_lock import Alone, Turns, turns
+from abathur.infrastructure.database.engines.sqlite_lock import Alone, Turns, taken, turns
 from abathur.infrastructure.database.engines.sqlite_opened import Opened
 from abathur.infrastructure.database.engines.sqlite_readers import Readers
-from abathur.infrastructure.database.engines.sqlite_schema import SqliteSchema
+from abathur.infrastructure.database.engines.sqlite_schema import ReplacedError, SqliteSchema
+from abathur.infrastructure.database.engines.sqlite_swap import (
+    Identity,
+    identity,
+    is_unsettled,
+    settle,
+)
 from abathur.infrastructure.database.engines.sqlite_vacuum import vacuum
 from abathur.infrastructure.database.engines.sqlite_writer import Errand, Writer
 
@@ -52,6 +58,7 @@ class SqliteEngine(Generic[C]):
         statements: Mapping[str, str],
         open_stores: Callable[[Session], C],
         prepare: Callable[[SchemaConnection], None],
+        convert: Callable[[Path, float], object] | None = None,
         busy_timeout: float = BUSY_TIMEOUT,
     ) -> None:
         self._path = path
@@ -59,6 +66,7 @@ class SqliteEngine(Generic[C]):
         self._statements = statements
         self._open_stores = open_stores
         self._prepare = prepare
+        self._convert = convert
         self._busy_timeout = busy_timeout
         self._lifecycle = Lock()
         self._writer: Writer[C] | None = None
@@ -135,18 +143,7 @@ class SqliteEngine(Generic[C]):
             refuse_network(path.parent)
         turn: Turns = Alone() if path is None else turns(path)
         try:
-            if path is not None:
-                _refuse_lost(path, turn)
-            connection = connect(self._where, busy_timeout=self._busy_timeout)
-            try:
-                schema = SqliteSchema(connection, path, self._where, turn, self._busy_timeout)
-                self._prepare(schema)
-                schema.use_log()
-                self._files = None if path is None else self._look_up(connection, path)
-                turn.remember()
-            except BaseException:
-                connection.close()
-                raise
+            connection = self._connect(path, turn)
         except BaseException:
             turn.close()
             raise
@@ -161,6 +158,69 @@ class SqliteEngine(Generic[C]):
             # The log is opened by the first statement that reads.
             connection.execute("SELECT 1 FROM sqlite_schema").fetchall()
         return OpenFiles(connection, path)
+
+    def _connect(self, path: Path | None, turn: Turns) -> Connection:
+        if path is not None and is_unsettled(path):
+            with taken(turn, self._where, self._busy_timeout):
+                settle(path)
+        while True:
+            if path is not None:
+                self._refuse_lost(path, turn)
+            try:
+                return self._prepared(path, turn)
+            except ReplacedError:
+                continue
+            except OlderDatabaseError:
+                if path is None or self._convert is None:
+                    raise
+            # Without a connection of its own: the conversion needs the file to itself.
+            with taken(turn, self._where, self._busy_timeout):
+                self._convert(path, self._busy_timeout)
+
+    def _refuse_lost(self, path: Path, turn: Turns) -> None:
+        """Rather than begin an empty queue where one was."""
+        if _has_content(path) or not turn.remembers():
+            return
+        # While another file is put in its place, there is none for a moment.
+        with taken(turn, self._where, self._busy_timeout):
+            settle(path)
+            if not _has_content(path):
+                what = "is empty" if path.exists() else "is gone"
+                raise DatabaseError(
+                    f"`{path}` {what}, though there was a queue in it; restore a backup, or remove "
+                    f"`{path.name}.lock` beside it to begin with an empty one"
+                )
+
+    def _prepared(self, path: Path | None, turn: Turns) -> Connection:
+        """Raises `ReplacedError` when another file was put at the path meanwhile.
+
+        What a connection to the former one sees then is a mixture, as logs are found by name.
+        """
+        before = None if path is None else identity(path)
+        try:
+            connection = self._open_prepared(path, turn, before)
+        except DatabaseError as error:
+            if before is not None and path is not None and identity(path) != before:
+                raise ReplacedError from error
+            raise
+        return connection
+
+    def _open_prepared(self, path: Path | None, turn: Turns, before: Identity | None) -> Connection:
+        connection = connect(self._where, busy_timeout=self._busy_timeout)
+        try:
+            schema = SqliteSchema(
+                connection, path, self._where, turn, self._busy_timeout, opened=before
+            )
+            self._prepare(schema)
+            schema.use_log()
+            if schema.is_replaced():
+                raise ReplacedError
+            self._files = None if path is None else self._look_up(connection, path)
+            turn.remember()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _opened(self, connection: Connection) -> Opened[C]:
         return Opened(connection, self._where, self._statements, self._open_stores, self._files)
@@ -228,15 +288,8 @@ class Pulse:
                 self._connection.close()
 
 
-def _refuse_lost(path: Path, turns: Turns) -> None:
-    """Rather than begin an empty queue where one was."""
-    size = path.stat().st_size if path.exists() else None
-    if not size and turns.remembers():
-        what = "is gone" if size is None else "is empty"
-        raise DatabaseError(
-            f"`{path}` {what}, though there was a queue in it; restore a backup, or remove "
-            f"`{path.name}.lock` beside it to begin with an empty one"
-        )
+def _has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
 
 
 def _make_folder(folder: Path) -> None:
