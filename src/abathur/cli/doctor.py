@@ -84,7 +84,7 @@ async def _with_repository(facts: Facts, start: Path) -> Facts:
 
 
 async def _with_database(facts: Facts, project: Project) -> tuple[Facts, InUse | None]:
-    if not project.database.is_file():
+    if bootstrap.is_missing(project.database):
         missing = f"{project.database} is missing; `abathur init` makes it"
         return replace(facts, database_problems=[missing]), None
     try:

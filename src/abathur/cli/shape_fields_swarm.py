@@ -120,13 +120,19 @@ DIAGNOSIS: Final[Fields] = {
 }
 
 DATABASE_INFO: Final[Fields] = {
-    "path": ("string", "the database file"),
+    "path": ("string", "the database file, or the URL of the database without password"),
     "size": ("integer", "its size in bytes"),
-    "wal_size": ("integer", "size of the write-ahead log beside it, in bytes"),
-    "sqlite_version": ("string", "the SQLite that opened it"),
+    "wal_size": ("integer?", "size of the write-ahead log beside it, in bytes"),
+    "sqlite_version": ("string?", "the SQLite that opened it; null for one on a server"),
+    "server_version": ("string?", "the PostgreSQL that it is on; null for a file"),
     "schema_version": ("integer", "how many migrations it has seen"),
-    "journal_mode": ("string", "wal, unless something is wrong"),
+    "journal_mode": ("string?", "wal, unless something is wrong"),
     "rows": ("object", "how many rows each table has"),
+}
+
+MIGRATED: Final[Fields] = {
+    "database": ("string", "the database file, or the URL of the database without password"),
+    "applied": ("string[]", "the migrations that were run"),
 }
 
 SUITE: Final[Fields] = {
@@ -173,6 +179,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Diagnosis": DIAGNOSIS,
     "Check": CHECK,
     **database.SHAPES,
+    "Migrated": MIGRATED,
     "DatabaseInfo": DATABASE_INFO,
     "Demo": DEMO,
     "DemoTask": DEMO_TASK,
@@ -189,6 +196,7 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "swarm stop": "Stopped",
     "doctor": "Diagnosis",
     **database.COMMAND_SHAPES,
+    "db migrate": "Migrated",
     "db info": "DatabaseInfo",
     "demo": "Demo",
 }

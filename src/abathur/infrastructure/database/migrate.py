@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 )"""
 RECORD: Final = """
 INSERT INTO schema_migrations (version, name, checksum, applied_at)
-VALUES (?, ?, ?, strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'))"""
+VALUES (?, ?, ?, ?)"""
 
 OLDER_TABLES: Final = frozenset({"tasks", "memory_entries", "document_index"})
 """Any of them tells a file of an older version, also one whose making was broken off."""
@@ -80,10 +80,19 @@ def read(folder: Path) -> tuple[Migration, ...]:
     return tuple(found)
 
 
-def upgrade(schema: SchemaConnection, migrations: Sequence[Migration]) -> None:
-    """Run what hasn't run yet. Many processes may start this at once."""
+def require(schema: SchemaConnection, migrations: Sequence[Migration]) -> None:
+    """Raise `MigrationError` unless everything has run; change nothing."""
     if _is_current(schema, migrations):
         return
+    done = len(_applied(schema))
+    state = f"schema {done}, but {len(migrations)} is needed" if done else "no tables of Abathur"
+    raise MigrationError(f"`{schema.where}` has {state}; run `abathur db migrate`")
+
+
+def upgrade(schema: SchemaConnection, migrations: Sequence[Migration]) -> Sequence[str]:
+    """Run what hasn't run yet, and say what that was. Many processes may start this at once."""
+    if _is_current(schema, migrations):
+        return []
     steps = [(migration, list(statements(migration, schema))) for migration in migrations]
     with schema.alone():
         # Another process may have been faster.
@@ -94,6 +103,7 @@ def upgrade(schema: SchemaConnection, migrations: Sequence[Migration]) -> None:
             schema.save_copy()
         for migration, sql in steps[len(done) :]:
             _run(schema, migration, sql)
+    return [migration.title for migration, _ in steps[len(done) :]]
 
 
 def statements(migration: Migration, schema: SchemaConnection) -> Iterator[str]:
@@ -132,8 +142,7 @@ def _is_current(schema: SchemaConnection, migrations: Sequence[Migration]) -> bo
 
 def _applied(schema: SchemaConnection) -> Applied:
     # Older versions had a table of that name with other columns.
-    columns = schema.rows("SELECT name FROM pragma_table_info('schema_migrations')")
-    if not {("version",), ("name",), ("checksum",)}.issubset(columns):
+    if not {"version", "name", "checksum"}.issubset(schema.columns("schema_migrations")):
         return []
     return schema.rows("SELECT version, name, checksum FROM schema_migrations ORDER BY version")
 
@@ -177,7 +186,8 @@ def _run(schema: SchemaConnection, migration: Migration, sql: Sequence[str]) -> 
             schema.rows(VERSION_TABLE)
             for statement in sql:
                 schema.rows(statement)
-            schema.rows(RECORD, (migration.version, migration.name, migration.checksum))
+            record = (migration.version, migration.name, migration.checksum, schema.now())
+            schema.rows(RECORD, record)
     except DatabaseError as error:
         if type(error) not in (DatabaseError, IntegrityViolation):
             raise

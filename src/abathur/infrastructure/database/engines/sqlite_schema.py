@@ -41,6 +41,13 @@ class SqliteSchema:
         with translated(self._where, self._connection):
             return user_tables(self._connection)
 
+    def columns(self, table: str) -> list[str]:
+        return [name for (name,) in self.rows("SELECT name FROM pragma_table_info(?)", (table,))]
+
+    def now(self) -> str:
+        ((text,),) = self.rows("SELECT strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')")
+        return str(text)
+
     def is_complete(self, sql: str) -> bool:
         return sqlite.is_complete(sql)
 
