@@ -53,6 +53,7 @@ def test_it_is_looked_after(abathur: "Abathur", url: str, tmp_path: Path) -> Non
     result = abathur("--db", url, "db", "backup", str(tmp_path / "copy"))
     assert result.code == 6
     assert "pg_dump" in result.line
+    assert abathur("--db", url, "db", "vacuum", "--json").code == 0
     checks = abathur("--db", url, "doctor", "--json").json["checks"]
     assert [one["verdict"] for one in checks if one["name"] == "database"] == ["ok"]
 
