@@ -368,6 +368,9 @@ def _database() -> str:
         "Times are UTC text of fixed width (`2030-01-31T18:00:00.000000Z`), so the order of texts"
         " is that of times. JSON is compact text, booleans are 0 and 1. `*` marks what can't be"
         " null, **bold** the primary key.",
+        "On PostgreSQL the tables and columns are the same, with `bigint` for integers and"
+        " `double precision` for reals, and there is one table more, `commit_tokens`: see [decision"
+        " 16](../decisions/0016-postgresql.md).",
     ]
     for name, purpose in TABLES.items():
         parts += [f"## {name}", purpose, ", ".join(map(_column, columns[name])) + "."]

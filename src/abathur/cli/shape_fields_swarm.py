@@ -120,12 +120,13 @@ DIAGNOSIS: Final[Fields] = {
 }
 
 DATABASE_INFO: Final[Fields] = {
-    "path": ("string", "the database file"),
+    "path": ("string", "the database file, or the URL of the database without password"),
     "size": ("integer", "its size in bytes"),
-    "wal_size": ("integer", "size of the write-ahead log beside it, in bytes"),
-    "sqlite_version": ("string", "the SQLite that opened it"),
+    "wal_size": ("integer?", "size of the write-ahead log beside it, in bytes"),
+    "sqlite_version": ("string?", "the SQLite that opened it; null for one on a server"),
+    "server_version": ("string?", "the PostgreSQL that it is on; null for a file"),
     "schema_version": ("integer", "how many migrations it has seen"),
-    "journal_mode": ("string", "wal, unless something is wrong"),
+    "journal_mode": ("string?", "wal, unless something is wrong"),
     "rows": ("object", "how many rows each table has"),
 }
 
@@ -135,6 +136,11 @@ LEGACY_ROW: Final[Fields] = {
     "source_key": ("string", "its rowid there, or its primary key as JSON"),
     "row": ("object", 'all of it, by column; a blob is {"$base64": "..."}'),
     "reason": ("string", "why it was kept"),
+}
+
+MIGRATED: Final[Fields] = {
+    "database": ("string", "the database file, or the URL of the database without password"),
+    "applied": ("string[]", "the migrations that were run"),
 }
 
 SUITE: Final[Fields] = {
@@ -181,6 +187,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Diagnosis": DIAGNOSIS,
     "Check": CHECK,
     **database.SHAPES,
+    "Migrated": MIGRATED,
     "DatabaseInfo": DATABASE_INFO,
     "LegacyRow": LEGACY_ROW,
     "Demo": DEMO,
@@ -198,6 +205,7 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "swarm stop": "Stopped",
     "doctor": "Diagnosis",
     **database.COMMAND_SHAPES,
+    "db migrate": "Migrated",
     "db info": "DatabaseInfo",
     "db legacy": "LegacyRow[]",
     "demo": "Demo",

@@ -1,57 +1,77 @@
-"""The database: one object for a file, or for a database in memory."""
+"""The database: one object for a file, a database in memory, or one on a server."""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from abathur.domain.errors import DatabaseError
 from abathur.domain.problems import SHOWN, Problem
-from abathur.infrastructure.database import migrate, queries
 from abathur.infrastructure.database.engines.base import Engine
 from abathur.infrastructure.database.engines.jobs import apart
-from abathur.infrastructure.database.engines.sqlite_engine import BUSY_TIMEOUT, SqliteEngine
+from abathur.infrastructure.database.opening import (
+    PATIENCE,
+    Opening,
+    engine_for,
+    file_of,
+    name_of,
+)
 from abathur.infrastructure.database.stores import open_stores
-from abathur.infrastructure.database.wakeups import Mailboxes, SqliteWakeups
+from abathur.infrastructure.database.wakeups import CommitWakeups, Mailboxes
+from abathur.ports.clock import Clock
 from abathur.ports.stores import Stores
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-MEMORY: Final = ":memory:"
-
 
 class Database:
-    """Meets `ports.stores.UnitOfWork`. May be used from several threads and event loops."""
+    """Meets `ports.stores.UnitOfWork`. May be used from several threads and event loops.
 
-    def __init__(self, where: Path | str, *, busy_timeout: float = BUSY_TIMEOUT) -> None:
-        self._path = _located(where)
-        file = None if str(self._path) == MEMORY else self._path
-        self._engine: Engine[Stores] = SqliteEngine(
-            file,
-            statements=queries.load("sqlite"),
-            open_stores=open_stores,
-            prepare=partial(migrate.upgrade, migrations=migrate.load("sqlite")),
-            convert=_convert,
-            busy_timeout=busy_timeout,
+    `where` is the path of a SQLite file, `:memory:`, or a URL `postgresql://user@host/database`.
+    `may_migrate` is for servers, whose schema is changed on request only; files are always brought
+    up to date.
+    """
+
+    def __init__(
+        self, where: Path | str, *, busy_timeout: float = PATIENCE, may_migrate: bool = False
+    ) -> None:
+        self._name = name_of(where)
+        file = file_of(where)
+        self._path = file or Path(self._name)
+        self._migrated: list[str] = []
+        opening = Opening(
+            patience=busy_timeout, may_migrate=may_migrate, migrated=self._migrated.extend
         )
+        self._engine: Engine[Stores] = engine_for(where, open_stores, opening)
         self._mailboxes = None if file is None else Mailboxes(file)
         # One that is forgotten leaves no threads and no lock behind.
         weakref.finalize(self, _forget, self._engine, self._mailboxes).atexit = False
 
     @property
     def path(self) -> Path:
+        """The file; for a database that is none, its name."""
         return self._path
 
-    async def initialize(self) -> None:
-        """Open the file and bring its tables up to date, creating both if need be.
+    @property
+    def name(self) -> str:
+        """Where it is, for people: never with a password."""
+        return self._name
 
-        A file of an older version is converted, see `legacy`. Any number of times, also from
-        several processes at once; what is stored stays.
+    @property
+    def migrated(self) -> Sequence[str]:
+        """The titles of the migrations that `initialize` ran."""
+        return tuple(self._migrated)
+
+    async def initialize(self) -> None:
+        """Open the database.
+
+        A file is created and brought up to date if need be, and one of an older version is
+        converted, see `legacy`. Any number of times, also from several processes at once; what is
+        stored stays. On a server the tables must be there and up to date, unless `may_migrate`:
+        else raises `MigrationError`.
         """
         await apart(self._engine.open)
         if self._mailboxes is not None:
@@ -108,19 +128,20 @@ class Database:
         await self._engine.vacuum()
 
     async def info(self) -> dict[str, Any]:
-        """path, size, wal_size, sqlite_version, schema_version, journal_mode, rows (by table)."""
+        """path, size, schema_version, rows (by table), and what only the engine has."""
         return await self._engine.info()
 
-    def wakeups(self) -> SqliteWakeups:
+    def clock(self) -> Clock:
+        """The time that all share who use the database; leases are written by it.
+
+        That of the machine for a file, that of the server for a database on one, after
+        `initialize`.
+        """
+        return self._engine.clock()
+
+    def wakeups(self) -> CommitWakeups:
         """Word of commits from now on; close it or use it as an async context."""
-        return SqliteWakeups(self._engine, self._mailboxes)
-
-
-def _convert(path: Path, timeout: float) -> None:
-    # Imported when it is needed: hardly ever.
-    from abathur.infrastructure.database.legacy.convert import convert
-
-    convert(path, timeout)
+        return CommitWakeups(self._engine, self._mailboxes)
 
 
 def _forget(engine: Engine[Stores], mailboxes: Mailboxes | None) -> None:
@@ -131,14 +152,3 @@ def _forget(engine: Engine[Stores], mailboxes: Mailboxes | None) -> None:
 
 def _row_problems(stores: Stores) -> Sequence[Problem]:
     return stores.upkeep.problems(SHOWN)
-
-
-def _located(where: Path | str) -> Path:
-    text = str(where)
-    if text == MEMORY:
-        return Path(MEMORY)
-    if "://" in text:
-        raise DatabaseError(f"`{text}`: only SQLite is supported yet; give the path of a file")
-    if text in ("", "."):
-        raise DatabaseError("a database needs a path; give that of a file")
-    return Path(where).expanduser().resolve()

@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 )"""
 RECORD: Final = """
 INSERT INTO schema_migrations (version, name, checksum, applied_at)
-VALUES (?, ?, ?, strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'))"""
+VALUES (?, ?, ?, ?)"""
 
 Applied = Sequence[tuple[int, str, str]]
 
@@ -79,10 +79,19 @@ def read(folder: Path) -> tuple[Migration, ...]:
     return tuple(found)
 
 
-def upgrade(schema: SchemaConnection, migrations: Sequence[Migration]) -> None:
-    """Run what hasn't run yet. Many processes may start this at once."""
+def require(schema: SchemaConnection, migrations: Sequence[Migration]) -> None:
+    """Raise `MigrationError` unless everything has run; change nothing."""
     if _is_current(schema, migrations):
         return
+    done = len(_applied(schema))
+    state = f"schema {done}, but {len(migrations)} is needed" if done else "no tables of Abathur"
+    raise MigrationError(f"`{schema.where}` has {state}; run `abathur db migrate`")
+
+
+def upgrade(schema: SchemaConnection, migrations: Sequence[Migration]) -> Sequence[str]:
+    """Run what hasn't run yet, and say what that was. Many processes may start this at once."""
+    if _is_current(schema, migrations):
+        return []
     # Before the turn is waited for: whoever converts the file needs everybody to have let go.
     _refuse_foreign(schema)
     steps = [(migration, list(statements(migration, schema))) for migration in migrations]
@@ -94,6 +103,7 @@ def upgrade(schema: SchemaConnection, migrations: Sequence[Migration]) -> None:
             schema.save_copy()
         for migration, sql in steps[len(done) :]:
             _run(schema, migration, sql)
+    return [migration.title for migration, _ in steps[len(done) :]]
 
 
 def statements(migration: Migration, schema: SchemaConnection) -> Iterator[str]:
@@ -132,8 +142,7 @@ def _is_current(schema: SchemaConnection, migrations: Sequence[Migration]) -> bo
 
 def _applied(schema: SchemaConnection) -> Applied:
     # Older versions had a table of that name with other columns.
-    columns = schema.rows("SELECT name FROM pragma_table_info('schema_migrations')")
-    if not {("version",), ("name",), ("checksum",)}.issubset(columns):
+    if not {"version", "name", "checksum"}.issubset(schema.columns("schema_migrations")):
         return []
     return schema.rows("SELECT version, name, checksum FROM schema_migrations ORDER BY version")
 
@@ -144,7 +153,7 @@ def _refuse_foreign(schema: SchemaConnection) -> Applied:
     done = _applied(schema)
     if done or not tables or tables == ["schema_migrations"]:
         return done
-    if is_older({table: _columns(schema, table) for table in tables}):
+    if is_older({table: frozenset(schema.columns(table)) for table in tables}):
         raise OlderDatabaseError(
             f"`{schema.where}` was made by an older Abathur; nothing was changed: open it with "
             "`abathur`, which converts it"
@@ -152,15 +161,6 @@ def _refuse_foreign(schema: SchemaConnection) -> Applied:
     raise DatabaseCorruptError(
         f"`{schema.where}` is a database of another program; name another file with --db"
     )
-
-
-def _columns(schema: SchemaConnection, table: str) -> frozenset[str]:
-    try:
-        rows = schema.rows("SELECT name FROM pragma_table_info(?)", (table,))
-    except DatabaseError:
-        # A virtual table whose module isn't there.
-        return frozenset()
-    return frozenset(name for (name,) in rows)
 
 
 def _compare(schema: SchemaConnection, done: Applied, migrations: Sequence[Migration]) -> None:
@@ -188,7 +188,8 @@ def _run(schema: SchemaConnection, migration: Migration, sql: Sequence[str]) -> 
             schema.rows(VERSION_TABLE)
             for statement in sql:
                 schema.rows(statement)
-            schema.rows(RECORD, (migration.version, migration.name, migration.checksum))
+            record = (migration.version, migration.name, migration.checksum, schema.now())
+            schema.rows(RECORD, record)
     except DatabaseError as error:
         if type(error) not in (DatabaseError, IntegrityViolation):
             raise

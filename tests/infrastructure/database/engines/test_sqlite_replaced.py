@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from abathur.domain.errors import DatabaseReplacedError
+from abathur.domain.errors import DatabaseError, DatabaseReplacedError
 from abathur.infrastructure.database import migrate
 from abathur.infrastructure.database.engines.base import SchemaConnection, Session
 from abathur.infrastructure.database.engines.sqlite_engine import SqliteEngine

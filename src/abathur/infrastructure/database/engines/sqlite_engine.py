@@ -13,6 +13,7 @@ from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 
 from abathur.domain.errors import DatabaseBusyError, DatabaseError, OlderDatabaseError
 from abathur.domain.problems import Problem
+from abathur.infrastructure.clock import SystemClock
 from abathur.infrastructure.database.engines import sqlite_inspection
 from abathur.infrastructure.database.engines.base import Features, Row, SchemaConnection, Session
 from abathur.infrastructure.database.engines.jobs import Job, closed
@@ -38,6 +39,7 @@ from abathur.infrastructure.database.engines.sqlite_swap import (
 )
 from abathur.infrastructure.database.engines.sqlite_vacuum import vacuum
 from abathur.infrastructure.database.engines.sqlite_writer import Errand, Writer
+from abathur.ports.clock import Clock
 
 C = TypeVar("C")
 P = ParamSpec("P")
@@ -57,7 +59,7 @@ class SqliteEngine(Generic[C]):
         *,
         statements: Mapping[str, str],
         open_stores: Callable[[Session], C],
-        prepare: Callable[[SchemaConnection], None],
+        prepare: Callable[[SchemaConnection], object],
         convert: Callable[[Path, float], object] | None = None,
         busy_timeout: float = BUSY_TIMEOUT,
     ) -> None:
@@ -127,6 +129,9 @@ class SqliteEngine(Generic[C]):
 
     def info(self) -> asyncio.Future[dict[str, Any]]:
         return self._apart(Opened.inspect, sqlite_inspection.info, self._path)
+
+    def clock(self) -> Clock:
+        return SystemClock()
 
     def data_version(self) -> int:
         writer = self._live()

@@ -55,6 +55,20 @@ class SqliteSchema:
         with translated(self._where, self._connection):
             return user_tables(self._connection)
 
+    def columns(self, table: str) -> list[str]:
+        try:
+            rows = self.rows("SELECT name FROM pragma_table_info(?)", (table,))
+        except DatabaseError as error:
+            if type(error) is not DatabaseError:
+                raise
+            # A virtual table whose module isn't there.
+            return []
+        return [name for (name,) in rows]
+
+    def now(self) -> str:
+        ((text,),) = self.rows("SELECT strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')")
+        return str(text)
+
     def is_complete(self, sql: str) -> bool:
         return sqlite.is_complete(sql)
 
