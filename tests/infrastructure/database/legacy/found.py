@@ -98,7 +98,7 @@ def _is_same_row(row: Mapping[str, Any], other: Mapping[str, Any], edges: Any) -
 
 
 def same(older: Any, today: Any) -> bool:
-    if older == today:
+    if older == today or _plain(older) == today:
         return True
     if isinstance(today, dict | list) and isinstance(older, str):
         today = json.dumps(today)
