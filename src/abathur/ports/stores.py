@@ -62,6 +62,10 @@ class TaskStore(Protocol):
 
     def by_key(self, idempotency_key: str) -> Task | None: ...
 
+    def by_keys(self, idempotency_keys: Iterable[str]) -> Mapping[str, Task]:
+        """Those that exist, by their keys; with their prerequisites."""
+        ...
+
     def by_prefix(self, prefix: str, limit: int) -> Sequence[str]: ...
 
     def select(self, where: TaskFilter) -> Sequence[Task]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from abathur.domain.errors import IdempotencyConflictError, InvalidInputError, PlanError
 from abathur.domain.plans import Plan, PlannedTask, in_order
+from abathur.domain.tasks import Task
 from abathur.ports.stores import Stores
-from abathur.services.submitting import Submitted, submit
+from abathur.services.submitting import Submitted, check_same, create, rerank
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,38 +34,54 @@ def apply_plan(
     A task that was queued from this plan before is left as it is. Raises `PlanError`, and then
     nothing of the plan was queued.
     """
-    ids: dict[str, str] = {}
-    done: list[tuple[str, Submitted]] = []
-    for planned in in_order(plan):
-        submitted = _submit(stores, plan, planned, ids, new_id(), now, actor)
-        ids[planned.name] = submitted.task.id
-        done.append((planned.name, submitted))
-    return Applied(done)
+    order = in_order(plan)
+    known = stores.tasks.by_keys([plan.key(planned.name) for planned in order])
+    added = [planned for planned in order if plan.key(planned.name) not in known]
+    blocking = Counter(name for planned in added for name in planned.needs)
+    tasks: dict[str, Task] = {}
+    for planned in order:
+        task = known.get(plan.key(planned.name))
+        if task is not None:
+            _check_known(plan, planned, task)
+        else:
+            needs = [tasks[name] for name in planned.needs]
+            task = _create(
+                stores,
+                plan,
+                planned,
+                needs,
+                task_id=new_id(),
+                now=now,
+                actor=actor,
+                blocking=blocking[planned.name],
+            )
+        tasks[planned.name] = task
+    names = {planned.name for planned in added}
+    for name in blocking.keys() - names:
+        rerank(stores, tasks[name], actor, now)
+    return Applied([(name, Submitted(task, name in names)) for name, task in tasks.items()])
 
 
-def _submit(
-    stores: Stores,
-    plan: Plan,
-    planned: PlannedTask,
-    ids: dict[str, str],
-    task_id: str,
-    now: datetime,
-    actor: str,
-) -> Submitted:
-    key = plan.key(planned.name)
-    known = stores.tasks.by_key(key)
-    needs = tuple(ids[name] for name in planned.needs)
-    # A task that is there already keeps the prerequisites that it was queued with.
-    new = replace(planned.new, idempotency_key=key, prerequisites=() if known else needs)
+def _check_known(plan: Plan, planned: PlannedTask, known: Task) -> None:
+    """A task that is there already keeps the prerequisites that it was queued with."""
     try:
-        return submit(stores, new, task_id=task_id, now=now, actor=actor)
+        check_same(known, planned.new)
     except IdempotencyConflictError as error:
         raise PlanError(
             [
                 f"{plan.file}:{planned.line}: {planned.name}: it was queued from this plan before "
-                f"with another prompt or agent type (task {known.id if known else '?'}); "
+                f"with another prompt or agent type (task {known.id}); "
                 "give the changed task a new name"
             ]
         ) from error
+
+
+def _create(
+    stores: Stores, plan: Plan, planned: PlannedTask, needs: Sequence[Task], **more: Any
+) -> Task:
+    key, ids = plan.key(planned.name), tuple(task.id for task in needs)
+    new = replace(planned.new, idempotency_key=key, prerequisites=ids)
+    try:
+        return create(stores, new, needs, **more)
     except InvalidInputError as error:
         raise PlanError([f"{plan.file}:{planned.needs_line}: needs: {error}"]) from error

@@ -27,43 +27,66 @@ def submit(stores: Stores, new: NewTask, *, task_id: str, now: datetime, actor: 
     The same idempotency key with the same prompt and agent type returns the task that is there.
     Raises `NotFoundError`, `InvalidInputError`, `IdempotencyConflictError`.
     """
-    known = _known(stores, new)
+    known = None
+    if new.idempotency_key is not None:
+        known = stores.tasks.by_key(new.idempotency_key)
     if known is not None:
+        check_same(known, new)
         return Submitted(known, created=False)
-    prerequisites = _checked_prerequisites(stores, new.prerequisites)
-    _check_parent(stores, new.parent_task_id)
-    task = _built(new, prerequisites, task_id, now)
-    stores.tasks.insert(task)
-    trail.record(stores, Action.TASK_SUBMITTED, task.id, actor, now, **_told(task))
+    prerequisites = _existing(stores, new.prerequisites)
+    task = create(stores, new, prerequisites, task_id=task_id, now=now, actor=actor)
     for prerequisite in prerequisites:
         rerank(stores, prerequisite, actor, now)
     return Submitted(task, created=True)
 
 
-def _known(stores: Stores, new: NewTask) -> Task | None:
-    if new.idempotency_key is None:
-        return None
-    known = stores.tasks.by_key(new.idempotency_key)
-    if known is not None and (known.prompt, known.agent_type) != (new.prompt, new.agent_type):
+def check_same(known: Task, new: NewTask) -> None:
+    """Raises `IdempotencyConflictError` when the key is used for something else."""
+    if (known.prompt, known.agent_type) != (new.prompt, new.agent_type):
         raise IdempotencyConflictError(
             f"idempotency key `{new.idempotency_key}` already stands for task {known.id} with "
             "another prompt or agent type; use a new key for a new task"
         )
-    return known
 
 
-def _checked_prerequisites(stores: Stores, ids: Sequence[str]) -> Sequence[Task]:
+def create(
+    stores: Stores,
+    new: NewTask,
+    prerequisites: Sequence[Task],
+    *,
+    task_id: str,
+    now: datetime,
+    actor: str,
+    blocking: int = 0,
+) -> Task:
+    """Queue a task whose key isn't used and whose prerequisites were read in this transaction.
+
+    `blocking` tasks that wait for it are going to follow. Those that it waits for have to be
+    reranked by the caller.
+    """
+    _check_alive(prerequisites)
+    _check_parent(stores, new.parent_task_id)
+    task = _built(new, prerequisites, blocking, task_id, now)
+    stores.tasks.insert(task)
+    trail.record(stores, Action.TASK_SUBMITTED, task.id, actor, now, **_told(task))
+    return task
+
+
+def _existing(stores: Stores, ids: Sequence[str]) -> Sequence[Task]:
     found = stores.tasks.get_many(ids)
     missing = set(ids) - {task.id for task in found}
     if missing:
         raise NotFoundError(f"no task has the id {min(missing)}, named as a prerequisite")
-    for task in found:
+    return found
+
+
+def _check_alive(prerequisites: Sequence[Task]) -> None:
+    for task in prerequisites:
         if task.status in {TaskStatus.FAILED, TaskStatus.CANCELLED}:
             raise InvalidInputError(
                 f"prerequisite {task.id} is {task.status} and would block this task for ever; "
                 f"run `abathur task retry {task.id}` first, or leave it out"
             )
-    return found
 
 
 def _check_parent(stores: Stores, parent_task_id: str | None) -> None:
@@ -71,10 +94,12 @@ def _check_parent(stores: Stores, parent_task_id: str | None) -> None:
         raise NotFoundError(f"no task has the id {parent_task_id}, named as the parent")
 
 
-def _built(new: NewTask, prerequisites: Sequence[Task], task_id: str, now: datetime) -> Task:
+def _built(
+    new: NewTask, prerequisites: Sequence[Task], blocking: int, task_id: str, now: datetime
+) -> Task:
     unmet = sum(task.status is not TaskStatus.COMPLETED for task in prerequisites)
     depth = max((task.dependency_depth + 1 for task in prerequisites), default=0)
-    position = Position(priority=new.priority, depth=depth, blocking=0, source=new.source)
+    position = Position(priority=new.priority, depth=depth, blocking=blocking, source=new.source)
     return Task(
         id=task_id,
         summary=new.summary,

@@ -13,7 +13,7 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 def task(name: str, *prerequisites: str, **changes: Any) -> Task:
     new = NewTask(prompt=name)
-    made = submitting._built(new, [], name, NOW)
+    made = submitting._built(new, [], 0, name, NOW)
     return replace(made, prerequisites=prerequisites, **changes)
 
 

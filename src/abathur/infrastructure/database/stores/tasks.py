@@ -25,7 +25,6 @@ class SqlTasks:
             self._insert_edges(task)
 
     def _insert_edges(self, task: Task) -> None:
-        done = {t.id: t.completed_at for t in self.get_many(task.prerequisites)}
         self._session.execute_many(
             "edges_insert",
             [
@@ -33,7 +32,6 @@ class SqlTasks:
                     "prerequisite": prerequisite,
                     "dependent": task.id,
                     "created_at": task.submitted_at,
-                    "resolved_at": done.get(prerequisite),
                 }
                 for prerequisite in task.prerequisites
             ],
@@ -54,6 +52,11 @@ class SqlTasks:
     def by_key(self, idempotency_key: str) -> Task | None:
         row = self._session.fetch_one("tasks_by_key", idempotency_key=idempotency_key)
         return None if row is None else self.get(row["id"])
+
+    def by_keys(self, idempotency_keys: Iterable[str]) -> Mapping[str, Task]:
+        rows = self._session.fetch("tasks_by_keys", keys=list(idempotency_keys))
+        keys = {row["id"]: row["idempotency_key"] for row in rows}
+        return {keys[task.id]: task for task in self.get_many(keys)}
 
     def by_prefix(self, prefix: str, limit: int) -> Sequence[str]:
         rows = self._session.fetch(

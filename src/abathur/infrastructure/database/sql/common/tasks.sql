@@ -27,6 +27,10 @@ SELECT t.*,
    WHERE dependent_task_id = t.id) AS prerequisites
 FROM tasks AS t WHERE t.id IN (SELECT value FROM json_each(:ids));
 
+-- name: tasks_by_keys
+SELECT id, idempotency_key FROM tasks
+WHERE idempotency_key IN (SELECT value FROM json_each(:keys));
+
 -- name: tasks_by_key
 SELECT id FROM tasks WHERE idempotency_key = :idempotency_key;
 
@@ -122,7 +126,8 @@ SELECT count(*) AS n FROM tasks WHERE status = 'ready' AND (rank, id) < (:rank, 
 
 -- name: edges_insert
 INSERT INTO task_dependencies (prerequisite_task_id, dependent_task_id, created_at, resolved_at)
-VALUES (:prerequisite, :dependent, :created_at, :resolved_at);
+VALUES (:prerequisite, :dependent, :created_at,
+  (SELECT completed_at FROM tasks WHERE id = :prerequisite AND status = 'completed'));
 
 -- name: edges_dependents
 SELECT t.* FROM task_dependencies AS d JOIN tasks AS t ON t.id = d.dependent_task_id

@@ -14,6 +14,10 @@ SELECT t.*,
 FROM tasks AS t WHERE t.id = :id
 FOR NO KEY UPDATE OF t;
 
+-- name: tasks_by_keys
+SELECT id, idempotency_key FROM tasks
+WHERE idempotency_key IN (SELECT json_array_elements_text(:keys::json));
+
 -- name: tasks_get_many
 SELECT t.*,
   (SELECT json_agg(prerequisite_task_id ORDER BY prerequisite_task_id)::text
