@@ -94,6 +94,10 @@ class DatabaseCorruptError(DatabaseError):
     """The file is damaged or isn't a database of this program."""
 
 
+class TablesMissingError(DatabaseCorruptError):
+    """Tables or columns that every database of this program has are not there."""
+
+
 class DatabaseClosedError(DatabaseError):
     """Used before `initialize()` or after `close()`."""
 

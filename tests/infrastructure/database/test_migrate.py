@@ -201,6 +201,7 @@ def test_a_current_schema_costs_one_select(open_notes: OpenNotes, tmp_path: Path
     class Counting:
         def __init__(self, schema: SchemaConnection) -> None:
             self._schema = schema
+            self.where = schema.where
 
         def rows(self, sql: str) -> object:
             asked.append(sql)

@@ -12,9 +12,10 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 from abathur.domain.errors import DatabaseError
 from abathur.domain.problems import SHOWN, Problem
 from abathur.infrastructure.database import migrate, queries
-from abathur.infrastructure.database.engines.base import Engine
+from abathur.infrastructure.database.engines.base import Engine, SchemaConnection
 from abathur.infrastructure.database.engines.jobs import apart
 from abathur.infrastructure.database.engines.sqlite_engine import BUSY_TIMEOUT, SqliteEngine
+from abathur.infrastructure.database.migrate import Migration, Upgrade
 from abathur.infrastructure.database.stores import open_stores
 from abathur.infrastructure.database.wakeups import Mailboxes, SqliteWakeups
 from abathur.ports.stores import Stores
@@ -31,11 +32,12 @@ class Database:
     def __init__(self, where: Path | str, *, busy_timeout: float = BUSY_TIMEOUT) -> None:
         self._path = _located(where)
         file = None if str(self._path) == MEMORY else self._path
+        self._upgrades: list[Upgrade] = []
         self._engine: Engine[Stores] = SqliteEngine(
             file,
             statements=queries.load("sqlite"),
             open_stores=open_stores,
-            prepare=partial(migrate.upgrade, migrations=migrate.load("sqlite")),
+            prepare=partial(_prepare, migrate.load("sqlite"), self._upgrades),
             busy_timeout=busy_timeout,
         )
         self._mailboxes = None if file is None else Mailboxes(file)
@@ -45,6 +47,15 @@ class Database:
     @property
     def path(self) -> Path:
         return self._path
+
+    @property
+    def last_upgrade(self) -> Upgrade | None:
+        """What `initialize()` did to the tables when it last opened the database."""
+        return self._upgrades[-1] if self._upgrades else None
+
+    async def planned_upgrade(self) -> Upgrade:
+        """What `initialize()` would do to the tables. Only looks: no file is made or changed."""
+        return await apart(lambda: self._engine.examine(_examine))
 
     async def initialize(self) -> None:
         """Open the file and bring its tables up to date, creating both if need be.
@@ -112,6 +123,16 @@ class Database:
     def wakeups(self) -> SqliteWakeups:
         """Word of commits from now on; close it or use it as an async context."""
         return SqliteWakeups(self._engine, self._mailboxes)
+
+
+def _prepare(
+    migrations: Sequence[Migration], upgrades: list[Upgrade], schema: SchemaConnection
+) -> None:
+    upgrades.append(migrate.upgrade(schema, migrations))
+
+
+def _examine(schema: SchemaConnection) -> Upgrade:
+    return migrate.examine(schema, migrate.load("sqlite"))
 
 
 def _forget(engine: Engine[Stores], mailboxes: Mailboxes | None) -> None:

@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 from abathur.domain.errors import (
+    DatabaseBusyError,
     DatabaseCorruptError,
     DatabaseError,
+    DatabaseFullError,
+    DatabaseReadOnlyError,
     DatabaseTooNewError,
     IntegrityViolation,
     MigrationError,
+    TablesMissingError,
 )
-from abathur.infrastructure.database.engines.base import SchemaConnection
+from abathur.infrastructure.database.engines.base import SavedCopy, SchemaConnection
+from abathur.ports.notices import notices
 
 FOLDER: Final = Path(__file__).with_name("migrations")
 FILE_NAME: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
@@ -43,6 +48,10 @@ VALUES (?, ?, ?, strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'))"""
 OLDER_TABLES: Final = frozenset({"tasks", "memory_entries", "document_index"})
 """Any of them tells a file of an older version, also one whose making was broken off."""
 
+OF_THE_MOMENT: Final = (DatabaseBusyError, DatabaseFullError, DatabaseReadOnlyError)
+"""Failures that say themselves what to do."""
+OF_THE_STEP: Final = (DatabaseError, IntegrityViolation, TablesMissingError)
+
 Applied = Sequence[tuple[int, str, str]]
 
 
@@ -59,6 +68,19 @@ class Migration:
     @property
     def checksum(self) -> str:
         return sha256(self.sql.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """What brings a schema up to date, or has done so. Version 0 is a database without tables."""
+
+    where: str
+    before: int
+    after: int
+    steps: tuple[str, ...] = ()
+    """Titles of the migrations, in their order."""
+    copy: Path | None = None
+    """The state before, when there was anything to lose."""
 
 
 @cache
@@ -80,20 +102,64 @@ def read(folder: Path) -> tuple[Migration, ...]:
     return tuple(found)
 
 
-def upgrade(schema: SchemaConnection, migrations: Sequence[Migration]) -> None:
+def examine(schema: SchemaConnection, migrations: Sequence[Migration]) -> Upgrade:
+    """What `upgrade` would do. Reads only, and raises what that would raise before it begins."""
+    _parsed(schema, migrations)
+    return _planned(schema, migrations)
+
+
+def upgrade(schema: SchemaConnection, migrations: Sequence[Migration]) -> Upgrade:
     """Run what hasn't run yet. Many processes may start this at once."""
     if _is_current(schema, migrations):
-        return
-    steps = [(migration, list(statements(migration, schema))) for migration in migrations]
+        return Upgrade(schema.where, len(migrations), len(migrations))
+    steps = _parsed(schema, migrations)
     with schema.alone():
         # Another process may have been faster.
-        done = _applied(schema)
-        _refuse_foreign(schema, done)
-        _compare(schema, done, migrations)
-        if 0 < len(done) < len(migrations):
-            schema.save_copy()
-        for migration, sql in steps[len(done) :]:
+        plan = _planned(schema, migrations)
+        copy = schema.save_copy(plan.before) if plan.before and plan.steps else None
+        _run_all(schema, steps[plan.before :], copy)
+    done = replace(plan, copy=copy.path if copy else None)
+    _tell(done)
+    return done
+
+
+def _planned(schema: SchemaConnection, migrations: Sequence[Migration]) -> Upgrade:
+    done = _applied(schema)
+    _refuse_foreign(schema, done)
+    _compare(schema, done, migrations)
+    titles = tuple(migration.title for migration in migrations[len(done) :])
+    return Upgrade(schema.where, len(done), len(migrations), titles)
+
+
+def _parsed(
+    schema: SchemaConnection, migrations: Sequence[Migration]
+) -> list[tuple[Migration, list[str]]]:
+    return [(migration, list(statements(migration, schema))) for migration in migrations]
+
+
+def _run_all(
+    schema: SchemaConnection,
+    steps: Sequence[tuple[Migration, Sequence[str]]],
+    copy: SavedCopy | None,
+) -> None:
+    ran = 0
+    try:
+        for migration, sql in steps:
             _run(schema, migration, sql)
+            ran += 1
+    except BaseException:
+        # Else a migration that fails at every start would push out the copies of earlier upgrades.
+        if copy and not ran:
+            copy.discard()
+        raise
+    if copy:
+        copy.settle()
+
+
+def _tell(done: Upgrade) -> None:
+    if done.before and done.steps:
+        kept = f"; the previous state is in `{done.copy}`" if done.copy else ""
+        notices.info("upgraded `%s` to schema %d%s", done.where, done.after, kept)
 
 
 def statements(migration: Migration, schema: SchemaConnection) -> Iterator[str]:
@@ -121,10 +187,7 @@ def _acceptable(statement: str, migration: Migration) -> str:
 def _is_current(schema: SchemaConnection, migrations: Sequence[Migration]) -> bool:
     try:
         done = schema.rows("SELECT version, name, checksum FROM schema_migrations ORDER BY version")
-    except DatabaseError as error:
-        if type(error) is not DatabaseError:
-            raise
-        # There is no such table yet.
+    except TablesMissingError:
         return False
     _compare(schema, done, migrations)
     return len(done) == len(migrations)
@@ -179,8 +242,9 @@ def _run(schema: SchemaConnection, migration: Migration, sql: Sequence[str]) -> 
                 schema.rows(statement)
             schema.rows(RECORD, (migration.version, migration.name, migration.checksum))
     except DatabaseError as error:
-        if type(error) not in (DatabaseError, IntegrityViolation):
+        what = f"migration {migration.title} failed and was undone: {error}"
+        if isinstance(error, OF_THE_MOMENT):
+            raise type(error)(what) from error
+        if type(error) not in OF_THE_STEP:
             raise
-        raise MigrationError(
-            f"migration {migration.title} failed and was undone: {error}; report this"
-        ) from error
+        raise MigrationError(f"{what}; report this") from error

@@ -7,6 +7,7 @@ a database.
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from abathur.domain.errors import (
     DatabaseFullError,
     DatabaseReadOnlyError,
     IntegrityViolation,
+    TablesMissingError,
 )
 from abathur.infrastructure.database.engines.sqlite_functions import AuditChain, audit_hash
 
@@ -55,19 +57,23 @@ SWITCHES: Final = (
     # anew for each value: that makes a claim four times as dear.
     (apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1),
 )
+MISSING: Final = re.compile(r"no such (table|column): (?:main\.)?(\S+)")
 NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def connect(where: str, *, busy_timeout: float, read_only: bool = False) -> Connection:
     """A connection with everything set that isn't stored in the file.
 
-    Opening is lazy: a file that isn't a database is noticed by the first statement.
+    Opening is lazy: a file that isn't a database is noticed by the first statement. `where` may
+    also be a `file:` URI.
     """
     access = (
         apsw.SQLITE_OPEN_READONLY
         if read_only
         else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     )
+    if where.startswith("file:"):
+        access |= apsw.SQLITE_OPEN_URI
     with translated(where):
         connection = apsw.Connection(where, access, statementcachesize=STATEMENTS_CACHED)
         connection.set_busy_timeout(int(busy_timeout * 1000))
@@ -124,6 +130,15 @@ def translate(error: apsw.Error, where: str, connection: Connection | None = Non
             return cant_write(where, error, connection)
         case apsw.IOError():
             return io_failure(where, error, connection)
+    return other_failure(where, error)
+
+
+def other_failure(where: str, error: apsw.Error) -> DatabaseError:
+    if missing := MISSING.match(str(error)):
+        return TablesMissingError(
+            f"`{where}` lacks `{missing[2]}`: its tables were removed, or another file was put in "
+            "its place; put a backup there"
+        )
     return DatabaseError(f"`{where}`: {error}")
 
 

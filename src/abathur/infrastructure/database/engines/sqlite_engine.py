@@ -23,6 +23,7 @@ from abathur.infrastructure.database.engines.sqlite import (
     translated,
 )
 from abathur.infrastructure.database.engines.sqlite_copies import copy
+from abathur.infrastructure.database.engines.sqlite_glance import glance
 from abathur.infrastructure.database.engines.sqlite_lock import Alone, Turns, turns
 from abathur.infrastructure.database.engines.sqlite_opened import Opened
 from abathur.infrastructure.database.engines.sqlite_readers import Readers
@@ -48,7 +49,7 @@ class SqliteEngine(Generic[C]):
         *,
         statements: Mapping[str, str],
         open_stores: Callable[[Session], C],
-        prepare: Callable[[SchemaConnection], None],
+        prepare: Callable[[SchemaConnection], object],
         busy_timeout: float = BUSY_TIMEOUT,
     ) -> None:
         self._path = path
@@ -74,6 +75,18 @@ class SqliteEngine(Generic[C]):
                 self._process = os.getpid()
                 self._open()
             self._refuse_after_fork()
+
+    def examine(self, look: Callable[[SchemaConnection], T]) -> T:
+        def at(connection: Connection) -> T:
+            return look(self._schema(connection, Alone()))
+
+        if self._path is not None:
+            return glance(self._path, at, self._busy_timeout)
+        connection = connect(MEMORY, busy_timeout=0)
+        try:
+            return at(connection)
+        finally:
+            connection.close()
 
     def close(self) -> None:
         with self._lifecycle:
@@ -131,7 +144,7 @@ class SqliteEngine(Generic[C]):
         try:
             connection = connect(self._where, busy_timeout=self._busy_timeout)
             try:
-                schema = SqliteSchema(connection, path, self._where, turn, self._busy_timeout)
+                schema = self._schema(connection, turn)
                 self._prepare(schema)
                 schema.use_log()
             except BaseException:
@@ -145,6 +158,9 @@ class SqliteEngine(Generic[C]):
         if path is not None:
             self._readers = Readers(self._open_reader, self._where)
             self._pulse = Pulse(self._where)
+
+    def _schema(self, connection: Connection, turn: Turns) -> SqliteSchema:
+        return SqliteSchema(connection, self._path, self._where, turn, self._busy_timeout)
 
     def _opened(self, connection: Connection) -> Opened[C]:
         return Opened(connection, self._where, self._statements, self._open_stores)
