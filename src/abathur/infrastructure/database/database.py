@@ -13,7 +13,7 @@ from abathur.domain.errors import DatabaseError
 from abathur.domain.problems import SHOWN, Problem
 from abathur.infrastructure.database import migrate, queries
 from abathur.infrastructure.database.engines.base import Engine, SchemaConnection
-from abathur.infrastructure.database.engines.jobs import apart
+from abathur.infrastructure.database.engines.jobs import apart, closed
 from abathur.infrastructure.database.engines.sqlite_engine import BUSY_TIMEOUT, SqliteEngine
 from abathur.infrastructure.database.migrate import Migration, Upgrade
 from abathur.infrastructure.database.stores import open_stores
@@ -49,9 +49,11 @@ class Database:
         return self._path
 
     @property
-    def last_upgrade(self) -> Upgrade | None:
+    def last_upgrade(self) -> Upgrade:
         """What `initialize()` did to the tables when it last opened the database."""
-        return self._upgrades[-1] if self._upgrades else None
+        if not self._upgrades:
+            raise closed(str(self._path))
+        return self._upgrades[-1]
 
     async def planned_upgrade(self) -> Upgrade:
         """What `initialize()` would do to the tables. Only looks: no file is made or changed."""

@@ -82,6 +82,12 @@ class Upgrade:
     copy: Path | None = None
     """The state before, when there was anything to lose."""
 
+    @property
+    def action(self) -> str:
+        if not self.steps:
+            return "nothing"
+        return "upgrade" if self.before else "create"
+
 
 @cache
 def load(engine: str) -> tuple[Migration, ...]:
@@ -126,7 +132,7 @@ def upgrade(schema: SchemaConnection, migrations: Sequence[Migration]) -> Upgrad
 def _planned(schema: SchemaConnection, migrations: Sequence[Migration]) -> Upgrade:
     done = _applied(schema)
     _refuse_foreign(schema, done)
-    _compare(schema, done, migrations)
+    compare(schema.where, done, migrations)
     titles = tuple(migration.title for migration in migrations[len(done) :])
     return Upgrade(schema.where, len(done), len(migrations), titles)
 
@@ -189,7 +195,7 @@ def _is_current(schema: SchemaConnection, migrations: Sequence[Migration]) -> bo
         done = schema.rows("SELECT version, name, checksum FROM schema_migrations ORDER BY version")
     except TablesMissingError:
         return False
-    _compare(schema, done, migrations)
+    compare(schema.where, done, migrations)
     return len(done) == len(migrations)
 
 
@@ -215,21 +221,22 @@ def _refuse_foreign(schema: SchemaConnection, done: Applied) -> None:
     )
 
 
-def _compare(schema: SchemaConnection, done: Applied, migrations: Sequence[Migration]) -> None:
+def compare(where: str, done: Applied, migrations: Sequence[Migration]) -> None:
+    """Refuse what ran when it isn't the beginning of what is known."""
     if done and done[-1][0] > len(migrations):
         raise DatabaseTooNewError(
-            f"`{schema.where}` has schema {done[-1][0]}, this Abathur knows {len(migrations)}; "
+            f"`{where}` has schema {done[-1][0]}, this Abathur knows {len(migrations)}; "
             "update Abathur, or name another file with --db"
         )
     for migration, (version, name, checksum) in zip(migrations, done, strict=False):
         if version != migration.version:
             raise MigrationError(
-                f"`{schema.where}` lacks migration {migration.title} but has a later one; "
+                f"`{where}` lacks migration {migration.title} but has a later one; "
                 "go back to a backup"
             )
         if (name, checksum) != (migration.name, migration.checksum):
             raise MigrationError(
-                f"migration {migration.title} was changed after it ran on `{schema.where}`; "
+                f"migration {migration.title} was changed after it ran on `{where}`; "
                 "reinstall Abathur, or go back to a backup"
             )
 

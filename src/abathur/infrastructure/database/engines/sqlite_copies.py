@@ -28,7 +28,7 @@ def copy(connection: Connection, target: Path) -> None:
         with translated(str(target), connection):
             connection.execute("VACUUM INTO ?", (str(partial),))
         _verify(partial)
-        _publish(partial, target)
+        publish(partial, target)
     except OSError as error:
         raise DatabaseError(f"can't write the copy `{target}`: {error.strerror}") from error
     finally:
@@ -110,7 +110,7 @@ def _verify(partial: Path) -> None:
         )
 
 
-def _publish(partial: Path, target: Path) -> None:
+def publish(partial: Path, target: Path) -> None:
     _sync(partial)
     try:
         # Unlike a rename, a link never replaces a file that came into being meanwhile.
