@@ -29,6 +29,7 @@ from abathur.infrastructure.database.engines.sqlite_functions import AuditChain,
 Connection = apsw.Connection
 Cursor = apsw.Cursor
 DriverError: Final = apsw.Error
+WrongSql: Final = apsw.SQLError
 NoMoreRows: Final = apsw.ExecutionCompleteError
 VERSION: Final = apsw.sqlite_lib_version()
 
@@ -57,7 +58,7 @@ SWITCHES: Final = (
     # anew for each value: that makes a claim four times as dear.
     (apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1),
 )
-MISSING: Final = re.compile(r"no such (table|column): (?:main\.)?(\S+)")
+MISSING: Final = re.compile(r"no such (?:table|column): (?:main\.)?(\S+)")
 NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -133,10 +134,16 @@ def translate(error: apsw.Error, where: str, connection: Connection | None = Non
     return other_failure(where, error)
 
 
+def missing_name(error: apsw.Error) -> str | None:
+    """The table or column that isn't there, if that is what the error says."""
+    missing = MISSING.match(str(error))
+    return missing[1] if missing else None
+
+
 def other_failure(where: str, error: apsw.Error) -> DatabaseError:
-    if missing := MISSING.match(str(error)):
+    if missing := missing_name(error):
         return TablesMissingError(
-            f"`{where}` lacks `{missing[2]}`: its tables were removed, or another file was put in "
+            f"`{where}` lacks `{missing}`: its tables were removed, or another file was put in "
             "its place; put a backup there"
         )
     return DatabaseError(f"`{where}`: {error}")

@@ -24,13 +24,16 @@ from abathur.infrastructure.database.engines.sqlite import (
 )
 from abathur.infrastructure.database.engines.sqlite_copies import publish
 from abathur.infrastructure.database.engines.sqlite_glance import SIDECARS, glance
-from abathur.infrastructure.database.engines.sqlite_inspection import quoted, user_tables
+from abathur.infrastructure.database.engines.sqlite_inspection import (
+    VERSION_TABLE,
+    quoted,
+    user_tables,
+)
 from abathur.infrastructure.database.engines.sqlite_lock import Alone, Turns, taken, turns
 from abathur.infrastructure.database.engines.sqlite_schema import SqliteSchema
 
 TIMEOUT: Final = 30.0
 """Seconds to wait for others."""
-VERSION_TABLE: Final = "schema_migrations"
 
 Prepare = Callable[[SchemaConnection], object]
 
