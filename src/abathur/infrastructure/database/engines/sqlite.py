@@ -62,25 +62,30 @@ MISSING: Final = re.compile(r"no such (?:table|column): (?:main\.)?(\S+)")
 NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-def connect(where: str, *, busy_timeout: float, read_only: bool = False) -> Connection:
+def connect(
+    where: str, *, busy_timeout: float, read_only: bool = False, immutable: bool = False
+) -> Connection:
     """A connection with everything set that isn't stored in the file.
 
-    Opening is lazy: a file that isn't a database is noticed by the first statement. `where` may
-    also be a `file:` URI.
+    Opening is lazy: a file that isn't a database is noticed by the first statement. One that is
+    `immutable` is read as if nobody could change it: without locks and without its log.
     """
     access = (
         apsw.SQLITE_OPEN_READONLY
-        if read_only
+        if read_only or immutable
         else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     )
-    if where.startswith("file:"):
+    name = where
+    if immutable:
         access |= apsw.SQLITE_OPEN_URI
+        name = f"{Path(where).as_uri()}?immutable=1"
     with translated(where):
-        connection = apsw.Connection(where, access, statementcachesize=STATEMENTS_CACHED)
+        connection = apsw.Connection(name, access, statementcachesize=STATEMENTS_CACHED)
         connection.set_busy_timeout(int(busy_timeout * 1000))
         for switch, value in SWITCHES:
             connection.config(switch, value)
-        connection.execute(PRAGMAS)
+        # To the end: the driver pauses after the first row, and some of these return one.
+        connection.execute(PRAGMAS).fetchall()
         if not read_only:
             connection.create_scalar_function("audit_hash", audit_hash, 8)
             connection.create_window_function("audit_chain", AuditChain, 11)

@@ -168,7 +168,7 @@ class SqliteBulk:
             with _closing(connect(str(partial), busy_timeout=TIMEOUT)) as connection:
                 with translated(self._where, connection):
                     # Nobody sees the file before it is complete and synced.
-                    connection.execute("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF")
+                    connection.execute("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY")
                 self._prepare(self._schema(connection, None, Alone()))
                 with self._transaction(connection) as rows:
                     yield rows

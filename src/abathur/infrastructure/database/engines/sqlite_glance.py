@@ -46,13 +46,15 @@ def glance(path: Path, look: Callable[[Connection], T], busy_timeout: float) -> 
 
 def _glance(path: Path, look: Callable[[Connection], T], timeout: float, state: State) -> T:
     file, log, _, journal = (part[1] if part else 0 for part in state)
+    if path.is_dir():
+        raise DatabaseError(f"`{path}` is a folder; name a file")
     if not file:
-        return _looked(MEMORY, look, timeout)
+        return _looked(connect(MEMORY, busy_timeout=timeout), look)
     if _is_live(state):
-        return _looked(str(path), look, timeout, read_only=True)
+        return _looked(connect(str(path), busy_timeout=timeout, read_only=True), look)
     if log or journal:
         return _at_a_copy(path, look, timeout)
-    return _looked(f"{path.as_uri()}?immutable=1", look, timeout, read_only=True)
+    return _looked(connect(str(path), busy_timeout=timeout, immutable=True), look)
 
 
 def _is_live(state: State) -> bool:
@@ -73,13 +75,10 @@ def _at_a_copy(path: Path, look: Callable[[Connection], T], timeout: float) -> T
                     shutil.copyfile(sidecar, copy.with_name(copy.name + suffix))
         except FileNotFoundError as error:
             raise DatabaseBusyError(f"`{path}` changes just now; try again") from error
-        return _looked(str(copy), look, timeout)
+        return _looked(connect(str(copy), busy_timeout=timeout), look)
 
 
-def _looked(
-    where: str, look: Callable[[Connection], T], timeout: float, *, read_only: bool = False
-) -> T:
-    connection = connect(where, busy_timeout=timeout, read_only=read_only)
+def _looked(connection: Connection, look: Callable[[Connection], T]) -> T:
     try:
         return look(connection)
     finally:
