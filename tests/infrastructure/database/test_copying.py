@@ -268,6 +268,13 @@ def test_rows_that_point_to_nothing_are_refused(source: Path, tmp_path: Path) ->
     assert names(tmp_path) == {"source"}
 
 
+def test_text_that_is_none_is_refused(source: Path, tmp_path: Path) -> None:
+    changed(source, "UPDATE tasks SET prompt = CAST(x'ff41' AS TEXT)")
+    with pytest.raises(DatabaseCorruptError, match=r"text in tasks that isn't UTF-8"):
+        copied(source, tmp_path / "target.db")
+    assert names(tmp_path) == {"source"}
+
+
 # --- faults -------------------------------------------------------------------------------
 
 

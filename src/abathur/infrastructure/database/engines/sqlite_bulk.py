@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from abathur.domain.errors import (
+    DatabaseCorruptError,
     DatabaseError,
     IntegrityViolation,
     InvalidInputError,
@@ -52,10 +53,15 @@ class SqliteRows:
             return [self._table(name) for name in user_tables(self._connection)]
 
     def rows(self, table: Table) -> Iterator[Values]:
-        with translated(self.where, self._connection):
-            yield from self._connection.execute(
-                f"SELECT {_listed(table.columns)} FROM {quoted(table.name)}"
-            )
+        sql = f"SELECT {_listed(table.columns)} FROM {quoted(table.name)}"
+        try:
+            with translated(self.where, self._connection):
+                yield from self._connection.execute(sql)
+        except UnicodeDecodeError as error:
+            raise DatabaseCorruptError(
+                f"`{self.where}` holds text in {table.name} that isn't UTF-8; mend it, or go back "
+                "to a backup"
+            ) from error
 
     def counters(self) -> Mapping[str, int]:
         if not self._asked("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'"):
