@@ -22,11 +22,10 @@ if TYPE_CHECKING:
     from abathur.domain.plans import Plan
     from abathur.domain.problems import Problem
     from abathur.infrastructure.database import Database
-    from abathur.infrastructure.database.copying import Copied
-    from abathur.infrastructure.database.migrate import Upgrade
     from abathur.ports.diagnosis import Machine, Program, Target
     from abathur.ports.repository import Repository
     from abathur.ports.restoring import Prepared, Recovered
+    from abathur.ports.moving import Copied, Upgrade
     from abathur.swarm.events import Sink
     from abathur.swarm.supervisor import Supervisor
 

@@ -26,11 +26,12 @@ from abathur.domain.errors import (
     SwarmError,
 )
 from abathur.infrastructure.database import Database, migrate
-from abathur.infrastructure.database.copying import Copied, Digest, bulk, copy, encoded
+from abathur.infrastructure.database.copying import Digest, bulk, copy, encoded
 from abathur.infrastructure.database.engines.base import SchemaConnection
 from abathur.infrastructure.database.engines.bulk import Bulk, Loading
 from abathur.infrastructure.database.engines.sqlite import Connection, connect
 from abathur.infrastructure.database.engines.sqlite_bulk import SqliteBulk
+from abathur.ports.moving import Copied
 from tests.infrastructure.database.schemas import contents, described, fill
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

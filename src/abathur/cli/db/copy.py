@@ -12,7 +12,7 @@ from abathur.cli.context import json_option, now
 from abathur.cli.output import Column
 
 if TYPE_CHECKING:
-    from abathur.infrastructure.database.copying import Copied
+    from abathur.ports.moving import Copied
 
 COLUMNS: Final = (
     Column(title="TABLE", flexible=True),

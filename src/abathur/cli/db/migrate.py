@@ -13,7 +13,7 @@ from abathur.cli.db.existing import existing
 from abathur.cli.text import clean
 
 if TYPE_CHECKING:
-    from abathur.infrastructure.database.migrate import Upgrade
+    from abathur.ports.moving import Upgrade
 
 
 @click.command()

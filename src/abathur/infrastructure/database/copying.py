@@ -6,7 +6,7 @@ Which tables there are is asked of the databases, so that none can be forgotten.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
@@ -22,26 +22,12 @@ from abathur.infrastructure.database import migrate
 from abathur.infrastructure.database.engines.bulk import Bulk, Loading, Rows, Table, Values
 from abathur.infrastructure.database.engines.sqlite_bulk import SqliteBulk
 from abathur.infrastructure.database.stores.rows import worker_of
+from abathur.ports.moving import Copied, CopiedTable
 
 OWN: Final = frozenset({"schema_migrations"})
 """Tables that each database writes for itself."""
 
 IsAlive = Callable[[Worker], bool | None]
-
-
-@dataclass(frozen=True, slots=True)
-class CopiedTable:
-    name: str
-    rows: int
-    sha256: str
-    """Of the contents, whatever the order of the rows and the engine."""
-
-
-@dataclass(frozen=True, slots=True)
-class Copied:
-    source: str
-    target: str
-    tables: tuple[CopiedTable, ...]
 
 
 def bulk(place: str) -> Bulk:

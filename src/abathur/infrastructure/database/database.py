@@ -15,10 +15,11 @@ from abathur.infrastructure.database import migrate, queries
 from abathur.infrastructure.database.engines.base import Engine, SchemaConnection
 from abathur.infrastructure.database.engines.jobs import apart, closed
 from abathur.infrastructure.database.engines.sqlite_engine import BUSY_TIMEOUT, SqliteEngine
-from abathur.infrastructure.database.migrate import Migration, Upgrade
+from abathur.infrastructure.database.migrate import Migration
 from abathur.infrastructure.database.stores import open_stores
 from abathur.infrastructure.database.wakeups import Mailboxes, SqliteWakeups
 from abathur.ports.stores import Stores
+from abathur.ports.moving import Upgrade
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -27,6 +27,7 @@ from abathur.domain.errors import (
 )
 from abathur.infrastructure.database.engines.base import SavedCopy, SchemaConnection
 from abathur.ports.notices import notices
+from abathur.ports.moving import Upgrade
 
 FOLDER: Final = Path(__file__).with_name("migrations")
 FILE_NAME: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
@@ -68,25 +69,6 @@ class Migration:
     @property
     def checksum(self) -> str:
         return sha256(self.sql.encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Upgrade:
-    """What brings a schema up to date, or has done so. Version 0 is a database without tables."""
-
-    where: str
-    before: int
-    after: int
-    steps: tuple[str, ...] = ()
-    """Titles of the migrations, in their order."""
-    copy: Path | None = None
-    """The state before, when there was anything to lose."""
-
-    @property
-    def action(self) -> str:
-        if not self.steps:
-            return "nothing"
-        return "upgrade" if self.before else "create"
 
 
 @cache
