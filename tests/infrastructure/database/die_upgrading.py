@@ -1,7 +1,8 @@
 """Upgrades a database as often as it has steps, and dies by SIGKILL before each of them in turn.
 
-Arguments: a folder, and how many migrations of which line ran before. After each death another
-process opens the database. Prints the steps as JSON, or what was wrong.
+Arguments: a folder, how many migrations of which line ran before, and 1 to die at each step or 3
+to die at each third. After each death another process opens the database. Prints the steps as
+JSON, or what was wrong.
 """
 
 import json
@@ -133,11 +134,11 @@ def forked(work: Callable[..., None], *args: Any) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def main(folder: Path, name: str, ran: int) -> None:
+def main(folder: Path, name: str, ran: int, stride: int) -> None:
     # All that touches SQLite happens in children: what a parent has open its children can't use.
     line, report = LINES[name], folder / "steps.json"
     assert forked(prepare, folder, line, ran) == 0
-    for fatal in count(1):
+    for fatal in count(1, stride):
         place = folder / str(fatal)
         place.mkdir()
         path = place / "notes.db"
@@ -153,4 +154,4 @@ def main(folder: Path, name: str, ran: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

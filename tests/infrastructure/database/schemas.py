@@ -88,6 +88,8 @@ def _value(name: str, kind: str, sql: str, number: int) -> Any:
         return choice[1]
     if between := re.search(rf"\b{word} BETWEEN (\d+)", sql):
         return int(between[1])
+    if length := re.search(rf"length\({word}\) = (\d+)", sql):
+        return f"{number:0{length[1]}x}"
     if f"json_valid({name})" in sql or name.endswith("_data"):
         return f'{{"{name}":{number}}}'
     if TIME.search(name):

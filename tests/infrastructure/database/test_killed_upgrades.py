@@ -32,11 +32,13 @@ def output(script: str, *args: object) -> Any:
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize(("line", "ran"), [("real", 0), ("synthetic", 1), ("synthetic", 3)])
+@pytest.mark.parametrize(
+    ("line", "ran", "stride"), [("real", 0, 3), ("real", 1, 3), ("synthetic", 1, 1)]
+)
 def test_the_next_start_finishes_whatever_was_broken_off(
-    tmp_path: Path, line: str, ran: int
+    tmp_path: Path, line: str, ran: int, stride: int
 ) -> None:
-    steps = output("die_upgrading.py", tmp_path, line, ran)
+    steps = output("die_upgrading.py", tmp_path, line, ran, stride)
     # Nothing vacuous: it died at each of these.
     assert {"BEGIN IMMEDIATE", "CREATE TABLE", "INSERT INTO", "COMMIT"} <= {*steps}
     if ran:
