@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from abathur.domain.problems import Problem
     from abathur.infrastructure.database import Database
     from abathur.ports.diagnosis import Machine, Program, Target
+    from abathur.ports.moving import Copied, Upgrade
     from abathur.ports.repository import Repository
     from abathur.ports.restoring import Prepared, Recovered
-    from abathur.ports.moving import Copied, Upgrade
     from abathur.swarm.events import Sink
     from abathur.swarm.supervisor import Supervisor
 

@@ -25,6 +25,7 @@ from abathur.domain.errors import (
     NotFoundError,
     SwarmError,
 )
+from abathur.domain.problems import Problem
 from abathur.infrastructure.database import Database, migrate
 from abathur.infrastructure.database.copying import Digest, bulk, copy, encoded
 from abathur.infrastructure.database.engines.base import SchemaConnection
@@ -100,8 +101,8 @@ def test_everything_is_copied(source: Path, tmp_path: Path) -> None:
     assert problems(target) == problems(source)
 
 
-def problems(path: Path) -> list[str]:
-    async def check() -> list[str]:
+def problems(path: Path) -> list[Problem]:
+    async def check() -> list[Problem]:
         async with Database(path) as db:
             return await db.check(full=True)
 

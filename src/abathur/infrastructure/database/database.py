@@ -18,8 +18,8 @@ from abathur.infrastructure.database.engines.sqlite_engine import BUSY_TIMEOUT, 
 from abathur.infrastructure.database.migrate import Migration
 from abathur.infrastructure.database.stores import open_stores
 from abathur.infrastructure.database.wakeups import Mailboxes, SqliteWakeups
-from abathur.ports.stores import Stores
 from abathur.ports.moving import Upgrade
+from abathur.ports.stores import Stores
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -26,8 +26,8 @@ from abathur.domain.errors import (
     TablesMissingError,
 )
 from abathur.infrastructure.database.engines.base import SavedCopy, SchemaConnection
-from abathur.ports.notices import notices
 from abathur.ports.moving import Upgrade
+from abathur.ports.notices import notices
 
 FOLDER: Final = Path(__file__).with_name("migrations")
 FILE_NAME: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")

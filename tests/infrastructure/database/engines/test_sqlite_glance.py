@@ -17,8 +17,8 @@ from abathur.domain.errors import (
 )
 from abathur.infrastructure.database import Database
 from abathur.infrastructure.database.engines.sqlite import checkpoint_on_close, connect
-from abathur.ports.stores import Stores
 from abathur.ports.moving import Upgrade
+from abathur.ports.stores import Stores
 
 StartChild = Callable[..., "subprocess.Popen[str]"]
 

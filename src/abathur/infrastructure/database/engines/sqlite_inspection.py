@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from abathur.domain.problems import Problem
 from abathur.domain.errors import DatabaseError
+from abathur.domain.problems import Problem
 from abathur.infrastructure.database.codecs import to_column
 from abathur.infrastructure.database.engines.base import Row
 from abathur.infrastructure.database.engines.sqlite import (
