@@ -23,6 +23,7 @@ MODULES: Final[Mapping[str, str]] = {
     "claim-scale": "benchmarks.claim_scale",
     "wake": "benchmarks.wake",
     "processes": "benchmarks.processes",
+    "fleet": "benchmarks.fleet",
     "swarm": "benchmarks.swarm",
     "idle": "benchmarks.idle",
     "open": "benchmarks.opening",

@@ -7,6 +7,7 @@ import pytest
 
 from abathur.cli.main import call
 from abathur.domain.agents import Worker
+from abathur.infrastructure.database.engines import sqlite
 from abathur.ports.diagnosis import Machine, Program, Target
 from abathur.services.doctor import Check, Facts, Orphan, Verdict, has_failed, judge
 from tests.cli.conftest import configure
@@ -32,9 +33,8 @@ def verdict(name: str, **facts: Any) -> Verdict:
     [
         ("python", {"python": (3, 11, 0)}, Verdict.OK),
         ("python", {"python": (3, 10, 9)}, Verdict.FAIL),
-        ("sqlite", {"sqlite": "3.51.3"}, Verdict.OK),
-        ("sqlite", {"sqlite": "3.51.2"}, Verdict.FAIL),
-        ("sqlite", {"sqlite": "3.9"}, Verdict.FAIL),
+        ("sqlite", {}, Verdict.OK),
+        ("sqlite", {"sqlite_problem": "SQLite 3.51.2 can damage a file"}, Verdict.FAIL),
         ("git", {"git": "2.38.0"}, Verdict.OK),
         ("git", {"git": "2.100"}, Verdict.OK),
         ("git", {"git": "2.38.windows.1"}, Verdict.OK),
@@ -68,6 +68,22 @@ def test_the_agents() -> None:
     assert found["agent a"].text == "claude: claude 2.1"
     assert (found["agent b"].text, found["agent b"].remedy) == ("isn't there", "install it")
     assert has_failed([found["agent b"]])
+
+
+def test_a_log_that_a_reader_holds_is_told() -> None:
+    assert verdict("log", project=Path("/p"), log_bytes=100_000_000) is Verdict.WARN
+    assert "log" not in checks(project=Path("/p"), log_bytes=16_000_000)
+
+
+def test_a_sqlite_that_damages_files_is_told_before_it_can(
+    abathur: "Abathur", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "VERSION", "3.51.2")
+    told = {one["name"]: one for one in abathur("doctor", "--json").json["checks"]}
+    assert told["sqlite"]["verdict"] == "fail"
+    assert "3.51.2 can damage" in told["sqlite"]["text"]
+    refused = abathur("task", "list")
+    assert (refused.code, "install `apsw`" in refused.line) == (6, True)
 
 
 def test_what_is_left_over(some_worker: Worker) -> None:

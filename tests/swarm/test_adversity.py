@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from abathur.domain.errors import DatabaseError
+from abathur.services import landing
 from abathur.services.cancelling import cancel, retry
 from abathur.swarm.events import SwarmEvent, SwarmEventKind
 from abathur.swarm.supervisor import Supervisor
@@ -376,6 +377,48 @@ async def test_two_stops_end_a_swarm_whose_report_can_not_be_written(world: Any)
         await running
     await world.run_until_idle()
     assert world.file("new.txt") == "hello"
+    await world.assert_sound()
+
+
+@dataclass
+class Frozen:
+    """A repository whose user falls asleep right before it moves a branch."""
+
+    real: Any
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    async def move_branch(self, *args: Any) -> None:
+        self.reached.set()
+        await self.go_on.wait()
+        await self.real.move_branch(*args)
+
+
+async def test_a_lander_that_slept_before_the_move_can_not_land_what_was_refused_meanwhile(
+    world: Any,
+) -> None:
+    task = await world.submit("Write", WRITE)
+    parts = (await world.supervisor())._parts
+    frozen = Frozen(parts.repository)
+    db = Faulty(world.db)
+    sleeper = Supervisor(replace(parts, repository=frozen, db=db), world.events.append)
+    running = asyncio.create_task(sleeper.run(until_idle=True))
+    async with asyncio.timeout(SECONDS):
+        await frozen.reached.wait()
+        db.waiting["claim_landing"] = frozen.go_on
+        before = world.git("rev-parse", "main")
+        await world.db.write(landing.release_landings_of, parts.worker_id)
+        world.configure(verify={"command": ["false"]}, retry={"max_rework": 0})
+        await world.run_until_idle()
+        assert (await world.task(task)).status == "failed"
+        frozen.go_on.set()
+        await running
+    assert world.git("rev-parse", "main") == before
+    (landed,) = await world.landings(task)
+    assert landed.state == "rejected"
     await world.assert_sound()
 
 

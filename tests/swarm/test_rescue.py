@@ -74,6 +74,7 @@ async def test_a_stopped_supervisor_loses_its_lease_and_can_not_write_any_more(w
 
 
 async def test_a_claim_of_a_worker_that_never_was_is_taken_back_after_its_lease(world: Any) -> None:
+    world.configure(swarm=FAST)
     task = await world.submit("Write", [{"write": {"path": "a.txt", "text": "a\n"}}])
     ghost = await world.supervisor()
     row = ghost._row()

@@ -91,9 +91,10 @@ async def _with_database(facts: Facts, project: Project) -> tuple[Facts, InUse |
         async with bootstrap.open_database(project) as db:
             problems = [problem.text for problem in await db.check()]
             used = await db.read(in_use, bootstrap.worker_is_alive)
+            log_bytes = (await db.info())["wal_size"]
     except DatabaseError as error:
         return replace(facts, database_problems=[str(error)]), None
-    facts = replace(facts, database_problems=problems, orphans=used.orphans)
+    facts = replace(facts, database_problems=problems, orphans=used.orphans, log_bytes=log_bytes)
     if project.settings.swarm.keep_finished_worktrees:
         return facts, used
     folders = bootstrap.worktree_folders(project)

@@ -54,6 +54,7 @@ class Worker:
     host: str
     pid: int
     pid_started_at: float
+    """Seconds since the boot on Linux, since the epoch elsewhere; see `ports.processes`."""
     repository: str
     max_agents: int
     started_at: datetime

@@ -98,6 +98,10 @@ class TablesMissingError(DatabaseCorruptError):
     """Tables or columns that every database of this program has are not there."""
 
 
+class DatabaseReplacedError(DatabaseError):
+    """The file was deleted or replaced under this process: it has to be opened again."""
+
+
 class DatabaseClosedError(DatabaseError):
     """Used before `initialize()` or after `close()`."""
 

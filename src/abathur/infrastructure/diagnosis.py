@@ -37,11 +37,12 @@ class _AnyInput(dict[str, Any]):
 
 
 async def machine(folder: Path) -> Machine:
-    from abathur.infrastructure.database.engines.sqlite import VERSION
+    from abathur.infrastructure.database.engines import sqlite, sqlite_gate
 
     return Machine(
         python=tuple(sys.version_info[:3]),
-        sqlite=VERSION,
+        sqlite=sqlite.VERSION,
+        sqlite_problem=sqlite_gate.version_problem(sqlite.VERSION),
         git=await _git_version(),
         free_bytes=_free_bytes(folder),
     )

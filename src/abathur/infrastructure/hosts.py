@@ -7,9 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from abathur.domain.agents import Worker
-
-START_TOLERANCE_SECONDS = 1.0
-"""The kernel's start time is derived from ticks and the boot time; two readings may differ."""
+from abathur.infrastructure import process_times
 
 
 @cache
@@ -31,17 +29,7 @@ def is_alive(worker: Worker) -> bool | None:
         return None
     if worker.host != host_name():
         return False
-    import psutil
-
-    try:
-        process = psutil.Process(worker.pid)
-        started = process.create_time()
-        return (
-            abs(started - worker.pid_started_at) < START_TOLERANCE_SECONDS
-            and process.status() != psutil.STATUS_ZOMBIE
-        )
-    except psutil.NoSuchProcess:
-        return False
+    return process_times.lives(worker.pid, worker.pid_started_at)
 
 
 def users_of(file: Path) -> list[int]:

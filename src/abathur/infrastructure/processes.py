@@ -16,10 +16,9 @@ from contextlib import suppress
 from enum import Enum, auto
 from pathlib import Path
 
-import psutil
-
 from abathur.domain.errors import ProcessError
 from abathur.domain.runs import Exit
+from abathur.infrastructure import process_times
 from abathur.infrastructure.cancellation import result_of, settle
 from abathur.infrastructure.environment import clean_environment
 from abathur.infrastructure.process_output import Output, Transcript
@@ -31,7 +30,6 @@ DRAIN_SECONDS = 1.0
 
 # When all are dead, exit and end of output are only a matter of the event loop's next turns.
 _SETTLE_SECONDS = 5.0
-_CLOCK_TOLERANCE = 0.5
 
 
 class SystemProcesses:
@@ -58,12 +56,7 @@ class SystemProcesses:
             return program.exit(verdict, transcript.stderr_tail())
 
     def is_alive(self, process: ProcessId) -> bool:
-        try:
-            found = psutil.Process(process.pid)
-            is_same = abs(found.create_time() - process.started_at) < _CLOCK_TOLERANCE
-            return is_same and found.status() != psutil.STATUS_ZOMBIE
-        except psutil.Error:
-            return False
+        return process_times.lives(process.pid, process.started_at)
 
     async def reap(self, tags: Mapping[str, str], grace_seconds: float) -> int:
         return await _end(Hunt(tags), grace_seconds)
@@ -229,11 +222,8 @@ async def _within(seconds: float, event: asyncio.Event) -> None:
 
 
 def _identify(pid: int) -> ProcessId:
-    try:
-        return ProcessId(pid, psutil.Process(pid).create_time())
-    except psutil.NoSuchProcess:
-        # It has come and gone already. No process has this start time, so it is never alive.
-        return ProcessId(pid, 0.0)
+    # One that has come and gone already gets a start that no process has: it is never alive.
+    return ProcessId(pid, process_times.started_at(pid) or -1.0)
 
 
 def _close(descriptor: int) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 class Machine:
     python: tuple[int, ...]
     sqlite: str
+    sqlite_problem: str | None = None
+    """Why this release can't be trusted."""
     git: str | None
     """Its version, None when it isn't installed."""
     free_bytes: int | None

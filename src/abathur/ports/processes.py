@@ -16,7 +16,7 @@ class ProcessId:
 
     pid: int
     started_at: float
-    """Seconds since the epoch, as `psutil.Process.create_time()` tells."""
+    """Seconds since the boot of this host on Linux, since the epoch elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

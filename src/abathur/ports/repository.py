@@ -59,7 +59,17 @@ class Refs(Protocol):
         ...
 
     async def move_branch(self, branch: str, old: str, new: str, reason: str) -> None:
-        """Compare-and-swap. Raises `RefMovedError` when the branch isn't at `old`."""
+        """Compare-and-swap. Raises `RefMovedError` when the branch isn't at `old`.
+
+        So it does when the move was withdrawn.
+        """
+        ...
+
+    async def withdraw_move(self, commit: str) -> None:
+        """From now on nobody can move a branch to `commit`, not even who slept before doing it.
+
+        A move that came before stands: look at the branch afterwards.
+        """
         ...
 
     async def delete_branch(self, branch: str, *, kept_by: str) -> None:

@@ -15,10 +15,11 @@ from abathur.ports.diagnosis import Machine, Program, Target
 from abathur.ports.stores import Stores, TaskFilter
 
 LEAST_PYTHON: Final = (3, 11)
-LEAST_SQLITE: Final = (3, 51, 3)
 LEAST_GIT: Final = (2, 38)
 FREE_TO_WORK: Final = 200_000_000
 FREE_TO_BE_EASY: Final = 2_000_000_000
+MUCH_LOG: Final = 64_000_000
+"""Four times what is kept of a log that was emptied."""
 SHOWN: Final = 3
 
 
@@ -51,6 +52,8 @@ class Facts:
     definition_problems: Sequence[str] = ()
     database_problems: Sequence[str] | None = None
     """None when it wasn't opened."""
+    log_bytes: int = 0
+    """Of the database's write-ahead log."""
     programs: Sequence[Program] = ()
     target: Target | None = None
     orphans: Sequence[Orphan] = ()
@@ -113,7 +116,7 @@ def has_failed(checks: Sequence[Check]) -> bool:
 def _machine(machine: Machine) -> Iterator[Check]:
     python = ".".join(map(str, machine.python))
     yield _graded("python", machine.python[:2] >= LEAST_PYTHON, python, "install Python 3.11")
-    yield _sqlite(machine.sqlite)
+    yield _sqlite(machine)
     yield _git(machine.git)
     if machine.free_bytes is not None:
         yield _disk(machine.free_bytes)
@@ -123,11 +126,10 @@ def _graded(name: str, is_good: bool, text: str, remedy: str) -> Check:
     return Check(name, Verdict.OK, text) if is_good else Check(name, Verdict.FAIL, text, remedy)
 
 
-def _sqlite(version: str) -> Check:
-    if _numbers(version) >= LEAST_SQLITE:
-        return Check("sqlite", Verdict.OK, version)
-    text = f"{version} can damage a file that several processes write"
-    return Check("sqlite", Verdict.FAIL, text, "install `apsw` 3.51.3 or newer")
+def _sqlite(machine: Machine) -> Check:
+    if machine.sqlite_problem is None:
+        return Check("sqlite", Verdict.OK, machine.sqlite)
+    return Check("sqlite", Verdict.FAIL, machine.sqlite_problem, "install `apsw` 3.51.3 or newer")
 
 
 def _git(version: str | None) -> Check:
@@ -176,6 +178,12 @@ def _project(facts: Facts) -> Iterator[Check]:
         yield Check("definition", Verdict.WARN, problem, "correct the file; it isn't used")
     if facts.database_problems is not None:
         yield _database(facts.database_problems)
+    if facts.log_bytes > MUCH_LOG:
+        text = (
+            f"it has grown to {facts.log_bytes / 1e6:.0f} MB, so some process reads for very long"
+        )
+        remedy = "end or resume that process; the log is emptied when the next one writes"
+        yield Check("log", Verdict.WARN, text, remedy)
 
 
 def _database(problems: Sequence[str]) -> Check:

@@ -27,6 +27,7 @@ class Approach:
     def __init__(self, parts: Parts, state: State, run: LandingRun) -> None:
         self._parts, self._state, self._run = parts, state, run
         self._task: Task | None = None
+        self._withdrawn: str | None = None
 
     @property
     def _landing(self) -> Landing:
@@ -54,11 +55,19 @@ class Approach:
         landing = self._landing
         if landing.merge_commit is None:
             return None
-        proof = await self._proof(landing.merge_commit)
+        proof = await self._proof(landing.merge_commit) or await self._withdrawn_or_proven(
+            landing.merge_commit
+        )
         if proof is None:
             self._run.landing = await self._parts.db.write(landings.withdraw_merge, landing)
             return None
         return await self._arrived(landing.target_before or "", proof)
+
+    async def _withdrawn_or_proven(self, merge_commit: str) -> Proof | None:
+        """Who announced it may be frozen right before the move, and go on at any time."""
+        await self._parts.repository.withdraw_move(merge_commit)
+        self._withdrawn = merge_commit
+        return await self._proof(merge_commit)
 
     async def _without_change(self) -> str | None:
         landing, repository = self._landing, self._parts.repository
@@ -83,6 +92,10 @@ class Approach:
         merged = await repository.merge(onto, landing.work_commit, self._message())
         if isinstance(merged, Conflict):
             return await self._refuse_conflict(merged)
+        if merged.commit == self._withdrawn:
+            # Made within the same second, it is the same commit.
+            await self._parts.clock.sleep(1)
+            return None
         if merged.commit != onto:
             failure = await check(self._parts, self._run, merged.commit)
             if failure is not None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final
 
-from abathur.domain.errors import DatabaseError
+from abathur.domain.errors import DatabaseError, DatabaseReplacedError
 from abathur.ports.stores import Stores
 from abathur.services import claiming
 from abathur.services.claiming import Held
@@ -40,6 +40,9 @@ class Heartbeat:
         runs, landings = self._watched()
         try:
             held = await self._renew()
+        except DatabaseReplacedError:
+            # No waiting helps: what is held in the lost file is held nowhere, so the swarm ends.
+            raise
         except DatabaseError as error:
             self._state.warn(f"leases can't be renewed: {error}")
             self._fence_self()

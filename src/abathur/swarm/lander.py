@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Final
 
 from abathur.domain.errors import (
@@ -14,7 +15,6 @@ from abathur.domain.errors import (
 )
 from abathur.domain.landing import Landing, LandingState
 from abathur.domain.runs import Attempt
-from abathur.ports.stores import Stores
 from abathur.services import landing as landings
 from abathur.swarm import workspace
 from abathur.swarm.approach import Approach
@@ -39,19 +39,22 @@ class Lander:
         """Claim landings until the swarm stops. `start` runs one."""
         while not self._state.stopping.is_set():
             try:
-                await self._claim(start)
+                await self.claim(start)
             except DatabaseError as error:
                 self._state.warn(f"landing waits for the database: {error}")
             await self._bell.wait(self._parts.settings.swarm.poll_seconds)
 
-    async def _claim(self, start: Callable[[LandingRun], asyncio.Task[None]]) -> None:
+    async def claim(self, start: Callable[[LandingRun], asyncio.Task[None]]) -> None:
+        """Take what there is to land, as much as may be landed at once."""
         while len(self._state.landings) < MAX_PARALLEL and not self._state.stopping.is_set():
-            if not await self._parts.db.read(has_landings):
+            now = self._parts.clock.now()
+            there = await self._parts.db.read(lambda stores: stores.landings.open())
+            if not there or self._are_held(there, now):
                 return
             landing = await self._parts.db.write(
                 landings.claim_landing,
                 worker_id=self._state.worker_id,
-                now=self._parts.clock.now(),
+                now=now,
                 lease=self._state.lease,
             )
             if landing is None:
@@ -62,6 +65,21 @@ class Lander:
                 run.stop.set()
             self._state.landings[landing.id] = run
             start(run)
+
+    def _are_held(self, there: Sequence[Landing], now: datetime) -> bool:
+        """Whether the clock calls a lease over whose lander may well be at work.
+
+        Claiming would take it away. So nothing is claimed until the lander has renewed it, or has
+        been silent for long.
+        """
+        steady = self._parts.clock.monotonic()
+        return any(
+            landing.state is LandingState.RUNNING
+            and landing.lease_until is not None
+            and landing.lease_until <= now
+            and not self._state.silence.is_over(landing.worker_id, steady)
+            for landing in there
+        )
 
     async def run_landing(self, run: LandingRun) -> None:
         """One landing to its end; frees its place in the queue whatever happens.
@@ -154,7 +172,3 @@ class Lander:
         return await self._parts.db.read(
             lambda stores: stores.attempts.get(landing.task_id, landing.attempt)
         )
-
-
-def has_landings(stores: Stores) -> bool:
-    return bool(stores.landings.open())

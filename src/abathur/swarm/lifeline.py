@@ -44,7 +44,7 @@ class Lifeline:
 
     async def rescue(self) -> int:
         """One round; how many tasks were taken back. What fails is tried again next time."""
-        orphans = await self._parts.db.read(find_orphans, self._parts.clock.now(), self._is_dead)
+        orphans = await self._find_orphans()
         forgotten = await self._forgotten()
         await self._give_back_landings()
         for worker in orphans.workers:
@@ -56,6 +56,20 @@ class Lifeline:
         for worker in orphans.workers:
             await self._close(worker)
         return rescued
+
+    async def _find_orphans(self) -> Orphans:
+        live = await self._parts.db.read(lambda stores: stores.workers.live())
+        steady = self._parts.clock.monotonic()
+        self._state.silence.note(live, steady)
+        orphans = await self._parts.db.read(find_orphans, self._parts.clock.now(), self._is_dead)
+        dead = {worker.id for worker in orphans.workers}
+        # A lease that the time of day calls over may belong to a worker that is well.
+        over = [
+            task
+            for task in orphans.tasks
+            if task.worker_id in dead or self._state.silence.is_over(task.worker_id, steady)
+        ]
+        return Orphans(orphans.workers, over)
 
     async def _forgotten(self) -> Sequence[Task]:
         """Tasks that are ours by their lease, but that nothing here runs: a rescue was cut off.

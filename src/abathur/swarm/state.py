@@ -14,6 +14,7 @@ from abathur.domain.runs import Attempt
 from abathur.domain.tasks import Task
 from abathur.services.running import Holder
 from abathur.swarm.events import Sink, SwarmEvent, SwarmEventKind
+from abathur.swarm.silence import Silence
 
 
 class StopReason(StrEnum):
@@ -89,6 +90,7 @@ class State:
     lease: timedelta
     sink: Sink
     now: Callable[[], datetime]
+    silence: Silence
     runs: dict[RunKey, Run] = field(default_factory=dict)
     landings: dict[str, LandingRun] = field(default_factory=dict)
     clearing: set[str] = field(default_factory=set)

@@ -20,6 +20,7 @@ from abathur.swarm.heartbeat import Heartbeat
 from abathur.swarm.lander import Lander
 from abathur.swarm.lifeline import Lifeline, close_worker
 from abathur.swarm.parts import WORKER_TAG, Parts
+from abathur.swarm.silence import Silence
 from abathur.swarm.state import LandingRun, Run, State, StopReason
 
 RING_PAUSE_SECONDS: Final = 0.02
@@ -48,6 +49,7 @@ class Supervisor:
             lease=timedelta(seconds=parts.settings.swarm.lease_seconds),
             sink=sink,
             now=parts.clock.now,
+            silence=Silence(parts.settings.swarm.lease_seconds),
         )
 
     async def preflight(self, *, allow_dirty: bool = False) -> None:

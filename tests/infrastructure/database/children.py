@@ -77,6 +77,19 @@ async def write(path: str, name: str, count: str) -> None:
     say(longest)
 
 
+async def hold(path: str) -> None:
+    """Keep the turn until a line comes."""
+
+    def keep(stores: Stores) -> None:
+        add(stores, "held")
+        say("holding")
+        sys.stdin.readline()
+
+    async with Database(path) as db:
+        await db.write(keep)
+    say("done")
+
+
 async def wait_for_commit(path: str) -> None:
     async with Database(path) as db, db.wakeups() as wakeups:
         say("ready")
@@ -177,6 +190,7 @@ def die_migrating(path: str, statements: str) -> None:
 COMMANDS: dict[str, Callable[..., object]] = {
     "acknowledge": acknowledge,
     "as-nobody": as_nobody,
+    "hold": hold,
     "initialize": initialize,
     "leave": leave,
     "limited": limited,

@@ -78,6 +78,35 @@ async def test_moving_to_what_does_not_exist_is_another_error(
     assert not isinstance(caught.value, RefMovedError)
 
 
+async def test_a_move_that_was_withdrawn_can_not_be_done(
+    git: Outside, repository: GitRepository
+) -> None:
+    old = git.head()
+    new, other = (git("commit-tree", "-m", text, "-p", old, "HEAD^{tree}") for text in "ab")
+    for _ in range(2):
+        await repository.withdraw_move(new)
+    with pytest.raises(RefMovedError, match="was withdrawn"):
+        await repository.move_branch("main", old, new, "too late")
+    assert git.head() == old
+    await repository.withdraw_move("1" * len(old))
+    await repository.move_branch("main", old, other, "another")
+    assert git.head() == other
+
+
+async def test_of_a_move_and_its_withdrawal_at_once_the_move_is_done_or_seen_not_to_be(
+    git: Outside, repository: GitRepository
+) -> None:
+    for number in range(8):
+        old = git.head()
+        new = git("commit-tree", "-m", str(number), "-p", old, "HEAD^{tree}")
+        results = await asyncio.gather(
+            repository.move_branch("main", old, new, "race"),
+            repository.withdraw_move(new),
+            return_exceptions=True,
+        )
+        assert (git.head() == new) is (results[0] is None)
+
+
 async def test_of_many_that_move_a_branch_at_once_one_wins(
     git: Outside, repository: GitRepository
 ) -> None:

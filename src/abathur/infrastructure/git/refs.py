@@ -18,6 +18,7 @@ from abathur.infrastructure.git.revisions import (
 from abathur.infrastructure.git.worktree_list import working_trees
 
 SALVAGE = "refs/abathur/salvage/"
+WITHDRAWN = "refs/abathur/withdrawn/"
 
 
 class Refs(Placed):
@@ -37,18 +38,28 @@ class Refs(Placed):
         return await is_ancestor(self._git, await commit_of(self._git, commit), tip)
 
     async def move_branch(self, branch: str, old: str, new: str, reason: str) -> None:
-        ref = HEADS + branch
-        require_hash(old)
+        ref, seal = HEADS + branch, WITHDRAWN + require_hash(new)
+        # Both or neither: whoever withdraws the move has to be before it or after it.
+        order = f"verify {seal}\0{_nothing(new)}\0update {ref}\0{new}\0{require_hash(old)}\0"
         try:
-            await self._write(f"update {ref}\0{require_hash(new)}\0{old}\0", reason)
+            await self._write(order, reason)
         except GitError as error:
             now = await self._read(ref)
+            if await self._read(seal) is not None:
+                raise RefMovedError(
+                    f"the move of `{branch}` to {new[:12]} was withdrawn; nothing was changed"
+                ) from error
             if now == old:
                 raise
             found = f"at {now[:12]}" if now else "gone"
             raise RefMovedError(
                 f"branch `{branch}` is {found}, not at {old[:12]} as expected; nothing was changed"
             ) from error
+
+    async def withdraw_move(self, commit: str) -> None:
+        seal = WITHDRAWN + require_hash(commit)
+        if await self._read(seal) is None and await self._read(commit) is not None:
+            await self._write(f"update {seal}\0{commit}\0{_nothing(commit)}\0", "withdrawn")
 
     async def delete_branch(self, branch: str, *, kept_by: str) -> None:
         ref = HEADS + branch
@@ -75,7 +86,7 @@ class Refs(Placed):
         if kept is not None and await is_ancestor(self._git, wanted, kept):
             return ref
         if kept != wanted:
-            old = kept or "0" * len(wanted)
+            old = kept or _nothing(wanted)
             await self._write(f"update {ref}\0{wanted}\0{old}\0", "salvaged")
         if await self._read(ref) != wanted:
             raise GitError(f"{ref} doesn't read back as {wanted[:12]}; nothing may be removed")
@@ -104,3 +115,8 @@ class Refs(Placed):
     async def _write(self, order: str, reason: str) -> None:
         data = order.encode(errors="surrogateescape")
         await self._git.run("update-ref", "--stdin", "-z", "-m", reason, stdin=data)
+
+
+def _nothing(commit: str) -> str:
+    """What git calls the value of a ref that isn't there, as long as its hashes are."""
+    return "0" * len(commit)

@@ -121,7 +121,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if shutil.which("mount") is None or subprocess.run(mount, check=False).returncode:
         pytest.skip("mounting a small disk is not permitted here")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 async def attempt(engine: Engine, text: str) -> str | None:
@@ -261,3 +261,46 @@ async def test_a_database_is_not_used_in_a_forked_child(
     assert len(refused) == 4
     assert all(line.startswith("DatabaseError") and "forked" in line for line in refused)
     assert parent == "[{'task_id': 'parent'}]"
+
+
+def copied(*paths: Path, to: Path) -> None:
+    # By a process of its own: one that closes the file would drop this one's locks on it.
+    subprocess.run(["cp", *map(str, paths), str(to)], check=True)
+
+
+async def test_a_copy_of_the_file_without_its_log_is_sound_but_older(
+    open_notes: OpenNotes, tmp_path: Path
+) -> None:
+    path, other = tmp_path / "notes.db", tmp_path / "other"
+    other.mkdir()
+    first = open_notes(path)
+    await first.write(add, "in the file")
+    first.close()
+    engine = open_notes(path)
+    await engine.write(add, "in the log")
+    copied(path, to=other)
+    copy = open_notes(other / "notes.db")
+    assert await copy.read(texts) == ["in the file"]
+    assert await copy.check(full=True) == []
+    assert await engine.read(texts) == ["in the file", "in the log"]
+
+
+async def test_a_flaw_in_the_log_takes_what_came_after_it_and_leaves_a_sound_file(
+    open_notes: OpenNotes, tmp_path: Path
+) -> None:
+    path, other = tmp_path / "notes.db", tmp_path / "other"
+    other.mkdir()
+    engine = open_notes(path)
+    for text in "abcd":
+        await engine.write(add, text)
+    log = path.with_name("notes.db-wal")
+    copied(path, log, to=other)
+    with (other / log.name).open("r+b") as opened:
+        # Behind the head come frames, each with a head and a page; each commit here has some.
+        opened.seek(-2000, os.SEEK_END)
+        byte = opened.read(1)
+        opened.seek(-2000, os.SEEK_END)
+        opened.write(bytes([byte[0] ^ 1]))
+    flawed = open_notes(other / "notes.db")
+    assert await flawed.read(texts) == ["a", "b", "c"]
+    assert await flawed.check(full=True) == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import re
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,7 @@ Connection = apsw.Connection
 Cursor = apsw.Cursor
 DriverError: Final = apsw.Error
 WrongSql: Final = apsw.SQLError
+CorruptError: Final = apsw.CorruptError
 NoMoreRows: Final = apsw.ExecutionCompleteError
 VERSION: Final = apsw.sqlite_lib_version()
 
@@ -97,6 +99,13 @@ def checkpoint_on_close(connection: Connection) -> None:
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
 
 
+def has_moved(connection: Connection) -> bool:
+    """Whether the file that was opened no longer goes by its name."""
+    answer = array("i", [0])
+    connection.file_control("main", apsw.SQLITE_FCNTL_HAS_MOVED, answer.buffer_info()[0])
+    return bool(answer[0])
+
+
 def passive_checkpoint(connection: Connection) -> bool:
     """Copy what can be copied without waiting for anyone; whether that was all."""
     frames, copied = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
@@ -130,7 +139,7 @@ def translate(error: apsw.Error, where: str, connection: Connection | None = Non
             )
         case apsw.CorruptError():
             return DatabaseCorruptError(
-                f"`{where}` is damaged ({error}); keep it, and put a backup in its place"
+                f"`{where}` is damaged ({error}); `abathur db restore` puts a backup in its place"
             )
         case apsw.ReadOnlyError() | apsw.PermissionsError() | apsw.CantOpenError():
             return cant_write(where, error, connection)

@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from abathur.domain.errors import DatabaseCorruptError, DatabaseError
-from abathur.infrastructure.database.engines.sqlite import Connection, connect, translated
+from abathur.infrastructure.database.engines.sqlite import (
+    Connection,
+    CorruptError,
+    connect,
+    translate,
+    translated,
+)
 
 KEPT: Final = 3
 STAMP: Final = r"\d{8}T\d{6}(?:\d{3})?Z"
@@ -25,8 +31,7 @@ def copy(connection: Connection, target: Path) -> None:
     try:
         with suppress(FileNotFoundError):
             partial.unlink()
-        with translated(str(target), connection):
-            connection.execute("VACUUM INTO ?", (str(partial),))
+        _vacuum_into(connection, partial, target)
         _verify(partial)
         publish(partial, target)
     except OSError as error:
@@ -34,6 +39,15 @@ def copy(connection: Connection, target: Path) -> None:
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def _vacuum_into(connection: Connection, partial: Path, target: Path) -> None:
+    # Only damage is told of the source: what can't be written is the copy.
+    with translated(str(target), connection):
+        try:
+            connection.execute("VACUUM INTO ?", (str(partial),))
+        except CorruptError as error:
+            raise translate(error, connection.filename, connection) from error
 
 
 def dated_copy(connection: Connection, path: Path, label: str = "") -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -23,7 +24,9 @@ from abathur.infrastructure.database.engines.sqlite import (
     translated,
 )
 from abathur.infrastructure.database.engines.sqlite_copies import copy
+from abathur.infrastructure.database.engines.sqlite_files import OpenFiles
 from abathur.infrastructure.database.engines.sqlite_forks import note_closed, note_open
+from abathur.infrastructure.database.engines.sqlite_gate import refuse_library, refuse_network
 from abathur.infrastructure.database.engines.sqlite_glance import glance
 from abathur.infrastructure.database.engines.sqlite_lock import Alone, Turns, turns
 from abathur.infrastructure.database.engines.sqlite_opened import Opened
@@ -63,6 +66,7 @@ class SqliteEngine(Generic[C]):
         self._writer: Writer[C] | None = None
         self._readers: Readers[C] | None = None
         self._pulse: Pulse | None = None
+        self._files: OpenFiles | None = None
         self._process = os.getpid()
         self._turn: Turns = Alone()
 
@@ -143,7 +147,9 @@ class SqliteEngine(Generic[C]):
         if path is None:
             self._connect(Alone())
             return
+        refuse_library()
         _make_folder(path.parent)
+        refuse_network(path.parent)
         note_open(path)
         try:
             self._connect(turns(path))
@@ -154,12 +160,17 @@ class SqliteEngine(Generic[C]):
             raise
 
     def _connect(self, turn: Turns) -> None:
+        path = self._path
         try:
+            if path is not None:
+                _refuse_lost(path, turn)
             connection = connect(self._where, busy_timeout=self._busy_timeout)
             try:
                 schema = self._schema(connection, turn)
                 self._prepare(schema)
                 schema.use_log()
+                self._files = None if path is None else self._look_up(connection, path)
+                turn.remember()
             except BaseException:
                 connection.close()
                 raise
@@ -172,10 +183,18 @@ class SqliteEngine(Generic[C]):
     def _schema(self, connection: Connection, turn: Turns) -> SqliteSchema:
         return SqliteSchema(connection, self._path, self._where, turn, self._busy_timeout)
 
+    def _look_up(self, connection: Connection, path: Path) -> OpenFiles:
+        with translated(self._where, connection):
+            # The log is opened by the first statement that reads.
+            connection.execute("SELECT 1 FROM sqlite_schema").fetchall()
+        return OpenFiles(connection, path)
+
     def _opened(self, connection: Connection) -> Opened[C]:
-        return Opened(connection, self._where, self._statements, self._open_stores)
+        return Opened(connection, self._where, self._statements, self._open_stores, self._files)
 
     def _open_reader(self) -> Opened[C]:
+        if self._files is not None:
+            self._files.check()
         return self._opened(connect(self._where, busy_timeout=self._busy_timeout, read_only=True))
 
     def _shut(self, wait: bool) -> None:
@@ -246,10 +265,21 @@ class Pulse:
                 self._connection.close()
 
 
+def _refuse_lost(path: Path, turns: Turns) -> None:
+    """Rather than begin an empty queue where one was."""
+    size = path.stat().st_size if path.exists() else None
+    if not size and turns.remembers():
+        what = "is gone" if size is None else "is empty"
+        raise DatabaseError(
+            f"`{path}` {what}, though there was a queue in it; restore a backup, or remove "
+            f"`{path.name}.lock` beside it to begin with an empty one"
+        )
+
+
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except PermissionError as error:
-        raise read_only(str(folder), error) from error
     except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise read_only(str(folder), error) from error
         raise DatabaseError(f"can't create the folder `{folder}`: {error.strerror}") from error

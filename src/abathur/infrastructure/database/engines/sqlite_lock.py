@@ -5,12 +5,13 @@ SQLite's own busy handler polls and lets a process starve; a blocked flock is se
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock, Semaphore, Thread
-from typing import Protocol
+from typing import Final, Protocol
 
 from abathur.domain.errors import DatabaseError
 from abathur.infrastructure.database.engines.sqlite import busy, read_only
@@ -24,6 +25,9 @@ else:
     HAS_FLOCK = True
 
 
+MADE: Final = b"Abathur made the database of this name; its processes take turns by this file.\n"
+
+
 class Turns(Protocol):
     def take(self, timeout: float) -> bool:
         """Wait for the turn, False when the time is over."""
@@ -32,6 +36,12 @@ class Turns(Protocol):
     def leave(self) -> None: ...
 
     def close(self) -> None: ...
+
+    def remember(self) -> None:
+        """Note beside the database that it was made, so that its loss is noticed."""
+        ...
+
+    def remembers(self) -> bool: ...
 
 
 class Alone:
@@ -43,6 +53,11 @@ class Alone:
     def leave(self) -> None: ...
 
     def close(self) -> None: ...
+
+    def remember(self) -> None: ...
+
+    def remembers(self) -> bool:
+        return False
 
 
 class FileTurns:
@@ -82,9 +97,20 @@ class FileTurns:
             self._closed = True
         self._asked.release()
 
+    def remember(self) -> None:
+        # On a full disk the queue is no worse off without.
+        with suppress(OSError):
+            if not self.remembers():
+                os.write(self._file, MADE)
+
+    def remembers(self) -> bool:
+        return os.fstat(self._file).st_size > 0
+
     def _try(self) -> bool:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            while self._is_removed():
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         except OSError as error:
@@ -102,12 +128,27 @@ class FileTurns:
             self._pending = True
             self._asked.release()
 
+    def _is_removed(self) -> bool:
+        """Whether others take turns on another file of that name: then it is opened instead."""
+        if os.fstat(self._file).st_nlink:
+            return False
+        try:
+            file = _open(self._path)
+        except DatabaseError:
+            # The folder is gone, as whoever has the turn finds out.
+            return False
+        os.dup2(file, self._file, inheritable=False)
+        os.close(file)
+        return True
+
     def _help(self) -> None:
         while True:
             self._asked.acquire()
             if not self._pending:
                 return
             fcntl.flock(self._file, fcntl.LOCK_EX)
+            while self._is_removed():
+                fcntl.flock(self._file, fcntl.LOCK_EX)
             with self._mutex:
                 self._pending = False
                 if self._wanted:
@@ -138,7 +179,7 @@ def taken(turns: Turns, where: str, timeout: float) -> Iterator[None]:
 def _open(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except PermissionError as error:
-        raise read_only(str(path), error) from error
     except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise read_only(str(path), error) from error
         raise DatabaseError(f"can't open the lock file `{path}`: {error.strerror}") from error

@@ -8,6 +8,7 @@ from typing import Concatenate, Generic, ParamSpec, TypeVar
 
 from abathur.infrastructure.database.engines.base import Session
 from abathur.infrastructure.database.engines.sqlite import Connection, translated
+from abathur.infrastructure.database.engines.sqlite_files import OpenFiles
 from abathur.infrastructure.database.engines.sqlite_session import SqliteSession
 
 C = TypeVar("C")
@@ -24,8 +25,11 @@ class Opened(Generic[C]):
         where: str,
         statements: Mapping[str, str],
         open_stores: Callable[[Session], C],
+        files: OpenFiles | None,
     ) -> None:
+        """`files` is None for a database in memory, which can't be taken away."""
         self.connection = connection
+        self.files = files
         self.where = where
         self.session = SqliteSession(connection, statements, where)
         self.stores = open_stores(self.session)
@@ -54,10 +58,17 @@ class Opened(Generic[C]):
         self, work: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """As `inspect`, for what is no query: a copy into another file."""
+        self.refuse_replaced()
         return work(self.connection, *args, **kwargs)
+
+    def refuse_replaced(self) -> None:
+        """Raises `DatabaseReplacedError` when the files of that name are others by now."""
+        if self.files is not None:
+            self.files.check()
 
     @contextmanager
     def reading(self) -> Iterator[None]:
+        self.refuse_replaced()
         with translated(self.where, self.connection):
             # A connection in memory is the writer's at other times.
             self.connection.execute("PRAGMA query_only = ON")

@@ -106,8 +106,7 @@ class Writer(Generic[C]):
 
     def _serve(self, batch: list[Job[C, Any]]) -> None:
         try:
-            if not self._turns.take(self._busy_timeout):
-                raise busy(self._where)
+            self._begin_turn()
         except DatabaseError as error:
             self._top_up(batch)
             refuse(batch, error)
@@ -125,6 +124,15 @@ class Writer(Generic[C]):
         answer(batch)
         if self._group.changes != before:
             self._tell()
+
+    def _begin_turn(self) -> None:
+        if not self._turns.take(self._busy_timeout):
+            raise busy(self._where)
+        try:
+            self._opened.refuse_replaced()
+        except DatabaseError:
+            self._turns.leave()
+            raise
 
     def _top_up(self, batch: list[Job[C, Any]]) -> None:
         while len(batch) < BATCH:
@@ -150,7 +158,8 @@ class Writer(Generic[C]):
         taken = False
         try:
             taken = self._turns.take(TURN_AT_CLOSE)
-            if taken:
+            # SQLite would remove the log by its name: perhaps that of another database by now.
+            if taken and self._is_in_place():
                 checkpoint_on_close(self._opened.connection)
         except DatabaseError:
             # All that was acknowledged is in the log; the next one to open empties it.
@@ -162,3 +171,7 @@ class Writer(Generic[C]):
         if taken:
             self._turns.leave()
         self._turns.close()
+
+    def _is_in_place(self) -> bool:
+        files = self._opened.files
+        return files is None or files.are_in_place()
