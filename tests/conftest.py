@@ -1,12 +1,17 @@
 """What every test stands on: a home, a git identity and an event loop of its own."""
 
+import asyncio
 import os
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from abathur.infrastructure.database import Database
+from tests import postgres
 
 GIT_CONFIG = """\
 [advice]
@@ -70,3 +75,38 @@ def git_repo(tmp_path: Path) -> Path:
     for args in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "Start"]):
         subprocess.run(["git", *args], cwd=repo, check=True)
     return repo
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a PostgreSQL server: its database `postgres`."""
+    base = tmp_path_factory.getbasetemp()
+    # Workers of one run have their folders side by side.
+    with postgres.shared_server(
+        base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    ) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_cleaner(postgres_server: str) -> Iterator[postgres.Cleaner]:
+    """A migrated database of this worker's own."""
+    with postgres.made_database(postgres_server, f"tests_{os.getpid()}") as url:
+        # On a thread, as a loop may be running here.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(lambda: asyncio.run(_migrate(url))).result()
+        cleaner = postgres.Cleaner(url)
+        yield cleaner
+        cleaner.close()
+
+
+async def _migrate(url: str) -> None:
+    async with Database(url, may_migrate=True):
+        pass
+
+
+@pytest.fixture
+def postgres_url(postgres_cleaner: postgres.Cleaner) -> str:
+    """The URL of a PostgreSQL database with empty tables."""
+    postgres_cleaner.clean()
+    return postgres_cleaner.url

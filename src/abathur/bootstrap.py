@@ -10,7 +10,7 @@ import signal
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,21 @@ class Project:
 
     root: Path
     settings: Settings
-    database: Path
+    database: Path | str
+    """The file, or the URL of a database on a server."""
+
+    @property
+    def file(self) -> Path:
+        """The database's file. Raises `DatabaseError` when it is on a server."""
+        if isinstance(self.database, Path):
+            return self.database
+        from abathur.domain.errors import DatabaseError
+        from abathur.infrastructure.database.opening import name_of
+
+        raise DatabaseError(
+            f"`{name_of(self.database)}` is on a server, and this is for files; use PostgreSQL's "
+            "own pg_dump and pg_restore"
+        )
 
     @property
     def folder(self) -> Path:
@@ -67,7 +81,7 @@ def load_project(
     start: Path,
     overrides: Mapping[str, object] | None = None,
     *,
-    database: Path | None = None,
+    database: Path | str | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Project:
     """Find the project and read its configuration. Raises `NotFoundError`, `ConfigError`."""
@@ -76,15 +90,39 @@ def load_project(
     environment = os.environ if env is None else env
     root = find_root(start.resolve())
     settings = load_settings(root, environment, overrides or {})
-    return Project(root, settings, database or root / FOLDER / "abathur.db")
+    return Project(root, settings, database or _place(root, settings.database))
+
+
+def find_database(root: Path) -> Path | str:
+    """Where the project of this folder has its queue, without reading its other settings.
+
+    Raises `ConfigError`.
+    """
+    from abathur.infrastructure.config_database import configured_database
+
+    return _place(root, configured_database(root, os.environ))
+
+
+def _place(root: Path, named: str | None) -> Path | str:
+    if named is None:
+        return root / FOLDER / "abathur.db"
+    return named if "://" in named else root / Path(named).expanduser()
+
+
+def is_missing(database: Path | str) -> bool:
+    """Whether opening would make it. One on a server is there, or can't be opened."""
+    return isinstance(database, Path) and not database.is_file()
 
 
 @asynccontextmanager
-async def open_database(project: Project) -> AsyncIterator[Database]:
-    """The project's database, initialized; closed at the end. Raises `DatabaseError`."""
+async def open_database(project: Project, *, may_migrate: bool = False) -> AsyncIterator[Database]:
+    """The project's database, initialized; closed at the end. Raises `DatabaseError`.
+
+    `may_migrate` lets it change the schema of a database on a server.
+    """
     from abathur.infrastructure.database import Database
 
-    db = Database(project.database)
+    db = Database(project.database, may_migrate=may_migrate)
     try:
         await db.initialize()
         yield db
@@ -97,7 +135,7 @@ def prepared_restore(project: Project, backup: Path) -> Iterator[Prepared]:
     """A verified copy of the backup beside the database. Raises `DatabaseError`, `NotFoundError`"""
     from abathur.infrastructure.database.restoring import prepared
 
-    with prepared(project.database, backup) as found:
+    with prepared(project.file, backup) as found:
         yield found
 
 
@@ -136,7 +174,7 @@ def log_problems(project: Project) -> Sequence[Problem]:
     """Commits in the write-ahead log that can't be read. Ask before the database is opened."""
     from abathur.infrastructure.database.engines.sqlite_log import problems
 
-    return problems(project.database)
+    return problems(project.database) if isinstance(project.database, Path) else []
 
 
 async def planned_upgrade(project: Project) -> Upgrade:
@@ -197,7 +235,6 @@ async def build_supervisor(project: Project, db: Database, sink: Sink) -> Superv
 
     from abathur.domain.specs import resolve_agent
     from abathur.infrastructure import hosts, warden
-    from abathur.infrastructure.clock import SystemClock
     from abathur.infrastructure.definitions import read_definitions
     from abathur.infrastructure.git.repository import open_repository as open_git
     from abathur.infrastructure.processes import SystemProcesses
@@ -220,7 +257,7 @@ async def build_supervisor(project: Project, db: Database, sink: Sink) -> Superv
         repository=await open_git(project.root, tags={GIT_TAG: worker_id}),
         processes=SystemProcesses(),
         open_wakeups=db.wakeups,
-        clock=SystemClock(),
+        clock=db.clock(),
         settings=settings,
         host=hosts.host_name(),
         folder=project.folder,
@@ -231,6 +268,22 @@ async def build_supervisor(project: Project, db: Database, sink: Sink) -> Superv
         guard=guard,
     )
     return Supervisor(parts, sink)
+
+
+def server_is_ahead(database: Path | str) -> timedelta:
+    """By how much the clock of the database's server differs from this machine's.
+
+    Nothing for a file, and when the server can't be asked: opening it will say why.
+    """
+    if isinstance(database, Path):
+        return timedelta(0)
+    from abathur.domain.errors import DatabaseError
+    from abathur.infrastructure.database.opening import server_is_ahead as ahead
+
+    try:
+        return ahead(database)
+    except DatabaseError:
+        return timedelta(0)
 
 
 @contextmanager

@@ -25,9 +25,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 # A line here runs everything below this folder on one more engine.
-ENGINES: Final[Mapping[str, Callable[[Path], Database]]] = {
-    "memory": lambda _: Database(":memory:"),
-    "file": lambda folder: Database(folder / "queue.db"),
+ENGINES: Final[Mapping[str, Callable[[pytest.FixtureRequest, Path], Database]]] = {
+    "memory": lambda _, folder: Database(":memory:"),
+    "file": lambda _, folder: Database(folder / "queue.db"),
+    "postgres": lambda request, _: Database(request.getfixturevalue("postgres_url")),
 }
 NOON: Final = datetime(2030, 1, 31, 12, tzinfo=UTC)
 LEASE: Final = timedelta(seconds=60)
@@ -46,6 +47,11 @@ class Queue:
         self.db = db
         self.now = NOON
         self._numbers = itertools.count(1)
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether writes are done in the order in which they were asked for."""
+        return not self.db.name.startswith("postgresql:")
 
     async def prepare(self) -> None:
         for name in WORKERS:
@@ -278,7 +284,7 @@ OpenQueue = Callable[[Database], Queue]
 
 @pytest.fixture(params=tuple(ENGINES))
 async def db(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    async with ENGINES[request.param](tmp_path) as database:
+    async with ENGINES[request.param](request, tmp_path) as database:
         yield database
 
 

@@ -31,6 +31,7 @@ from abathur.services.claiming import Claim
 
 if TYPE_CHECKING:
     from tests.conformance.conftest import Queue
+    from tests.postgres import Cleaner
 
 OpenQueue = Callable[[Database], "Queue"]
 T = TypeVar("T")
@@ -102,11 +103,12 @@ def pick(tasks: Sequence[Known], index: int) -> Known:
 
 class History(RuleBasedStateMachine):
     open_queue: ClassVar[Callable[[Database], Any]]
+    new_database: ClassVar[Callable[[], Database]]
 
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.db = Database(":memory:")
+        self.db = type(self).new_database()
         self.run(self.db.initialize())
         self.queue: Queue = type(self).open_queue(self.db)
         self.run(self.queue.prepare())
@@ -395,8 +397,30 @@ class History(RuleBasedStateMachine):
         assert self.run(self.db.check()) == []
 
 
-def test_any_history_is_as_the_model_says(open_queue: OpenQueue) -> None:
-    History.open_queue = staticmethod(open_queue)
+def check_histories(
+    open_queue: OpenQueue, new_database: Callable[[], Database], examples: int, steps: int
+) -> None:
+    class Chosen(History):
+        pass
+
+    Chosen.open_queue = staticmethod(open_queue)
+    Chosen.new_database = staticmethod(new_database)
     # The same histories everywhere but at a developer's desk.
-    chosen = settings(max_examples=60, stateful_step_count=50, derandomize="CI" in os.environ)
-    run_state_machine_as_test(History, settings=chosen)
+    chosen = settings(
+        max_examples=examples, stateful_step_count=steps, derandomize="CI" in os.environ
+    )
+    run_state_machine_as_test(Chosen, settings=chosen)
+
+
+def test_any_history_is_as_the_model_says(open_queue: OpenQueue) -> None:
+    check_histories(open_queue, lambda: Database(":memory:"), examples=60, steps=50)
+
+
+def test_any_history_on_postgresql_is_as_the_model_says(
+    open_queue: OpenQueue, postgres_cleaner: Cleaner
+) -> None:
+    def new_database() -> Database:
+        postgres_cleaner.clean()
+        return Database(postgres_cleaner.url)
+
+    check_histories(open_queue, new_database, examples=10, steps=25)

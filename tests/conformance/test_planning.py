@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -130,7 +131,7 @@ async def test_a_plan_that_can_never_run_is_refused(
 
 
 async def test_a_failure_at_the_last_task_leaves_nothing_of_the_plan(queue: Queue) -> None:
-    numbers = iter([queue.new_id()] * 2)
+    numbers = itertools.repeat(queue.new_id())
     plan = plan_of(a=(), b=("a",))
     with pytest.raises(IntegrityViolation):
         await queue.write(

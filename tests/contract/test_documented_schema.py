@@ -48,6 +48,7 @@ COLUMNS = {
         "embedding_blob metadata last_synced_at sync_status created_at updated_at"
     ),
     "checkpoints": "task_id iteration state created_at session_id",
+    "legacy_rows": "id source_table source_key content reason",
     "metrics": "id timestamp metric_name metric_value labels",
     "attempts": (
         "task_id number fence worker_id runtime model session_id branch worktree_path base_commit "

@@ -153,13 +153,14 @@ def test_every_command_about_the_project_prints_its_documented_shape(cli: Cli) -
         "doctor": cli("doctor", "--json"),
         "db check": cli("db", "check", "--json"),
         "db backup": cli("db", "backup", str(cli.root.parent / "copy.db"), "--json"),
+        "db migrate": cli("db", "migrate", "--json"),
         "db info": cli("db", "info", "--json"),
         "db restore": cli("db", "restore", str(cli.root.parent / "copy.db"), "--json"),
         "db recover": cli("db", "recover", str(cli.root.parent / "new.db"), "--json"),
         "db vacuum": cli("db", "vacuum", "--json"),
         "task prune": cli("task", "prune", "--status", "completed", "--yes", "--json"),
-        "db migrate": cli("db", "migrate", "--json"),
         "db copy": cli("db", "copy", source, str(cli.root.parent / "moved.db"), "--json"),
+        "db legacy": cli("db", "legacy", "--json"),
     }
     found = problems_of(printed)
     found += problems([json.loads(line) for line in events], "SwarmEvent[]", "swarm start")

@@ -103,6 +103,10 @@ def test_moving_the_wrong_way_is_refused(make_task: Callable[..., Task], noon: d
         ({"deadline": datetime(2030, 1, 1)}, "deadline: the time needs a zone"),  # noqa: DTZ001
         ({"not_before": datetime(2030, 1, 1)}, "not_before: the time needs a zone"),  # noqa: DTZ001
         ({"input_data": [1]}, "input_data: a JSON object is needed"),
+        ({"prompt": "a\0b"}, "prompt: it holds a NUL character"),
+        ({"idempotency_key": "a\0b"}, "idempotency_key: it holds a NUL character"),
+        ({"feature_branch": "a\0b"}, "feature_branch: it holds a NUL character"),
+        ({"created_by": "a\0b"}, "created_by: it holds a NUL character"),
     ],
 )
 def test_a_value_that_is_not_acceptable_is_named(wrong: dict[str, Any], message: str) -> None:

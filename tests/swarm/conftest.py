@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -139,12 +140,26 @@ class World:
 
 @pytest.fixture
 async def world(git_repo: Path) -> AsyncIterator[World]:
-    folder = git_repo / ".abathur"
+    async with made_world(git_repo, git_repo / ".abathur" / "abathur.db") as made:
+        yield made
+
+
+@pytest.fixture
+async def postgres_world(
+    git_repo: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[World]:
+    """A world whose queue is in PostgreSQL."""
+    monkeypatch.setenv("ABATHUR_DB", postgres_url)
+    async with made_world(git_repo, postgres_url) as made:
+        yield made
+
+
+@asynccontextmanager
+async def made_world(repo: Path, place: Path | str) -> AsyncIterator[World]:
+    folder = repo / ".abathur"
     folder.mkdir()
     (folder / ".gitignore").write_text("*\n")
-    db = Database(folder / "abathur.db")
-    await db.initialize()
-    made = World(git_repo, db)
-    made.configure()
-    yield made
-    await db.close()
+    async with Database(place) as db:
+        made = World(repo, db)
+        made.configure()
+        yield made

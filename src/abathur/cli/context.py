@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -28,12 +29,13 @@ class App:
     """The options that stand before the name of a command."""
 
     start: Path
-    database: Path | None
+    database: Path | str | None
     verbose: bool
 
 
 def app() -> App:
-    found = click.get_current_context().find_object(App)
+    context = click.get_current_context(silent=True)
+    found = context.find_object(App) if context else None
     return found or App(Path.cwd(), None, False)
 
 
@@ -49,11 +51,11 @@ def queue() -> Project:
 
     Raises `NotFoundError`.
     """
-    from abathur.bootstrap import FOLDER, Project, find_root
+    from abathur.bootstrap import Project, find_database, find_root
     from abathur.domain.settings import Settings
 
     root = find_root(app().start.resolve())
-    return Project(root, Settings(), app().database or root / FOLDER / "abathur.db")
+    return Project(root, Settings(), app().database or find_database(root))
 
 
 def run(work: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -107,6 +109,20 @@ def write(use_case: Callable[Concatenate[Stores, P], T], *args: P.args, **kwargs
 
 
 def now() -> datetime:
+    """The present: that of the queue's server, where the queue is on one."""
     import time
 
-    return datetime.fromtimestamp(time.time(), UTC)
+    return datetime.fromtimestamp(time.time(), UTC) + _ahead(app())
+
+
+@lru_cache(maxsize=1)
+def _ahead(options: App) -> timedelta:
+    from abathur import bootstrap
+    from abathur.domain.errors import AbathurError
+
+    try:
+        root = bootstrap.find_root(options.start.resolve())
+        return bootstrap.server_is_ahead(options.database or bootstrap.find_database(root))
+    except AbathurError:
+        # Without a project there is no queue; what else is wrong is told by who needs it.
+        return timedelta(0)

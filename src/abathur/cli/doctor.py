@@ -84,14 +84,14 @@ async def _with_repository(facts: Facts, start: Path) -> Facts:
 
 
 async def _with_database(facts: Facts, project: Project) -> tuple[Facts, InUse | None]:
-    if not project.database.is_file():
+    if bootstrap.is_missing(project.database):
         missing = f"{project.database} is missing; `abathur init` makes it"
         return replace(facts, database_problems=[missing]), None
     try:
         async with bootstrap.open_database(project) as db:
             problems = [problem.text for problem in await db.check()]
             used = await db.read(in_use, bootstrap.worker_is_alive)
-            log_bytes = (await db.info())["wal_size"]
+            log_bytes = (await db.info())["wal_size"] or 0
     except DatabaseError as error:
         return replace(facts, database_problems=[str(error)]), None
     facts = replace(facts, database_problems=problems, orphans=used.orphans, log_bytes=log_bytes)

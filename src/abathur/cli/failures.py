@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from abathur.domain.errors import AbathurError, AmbiguousIdError, PlanError
 
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 VERBOSE = frozenset({"-v", "--verbose"})
+_PASSWORD = re.compile(r"(?<=://)[^/@\s]*:[^/\s]*(?=@)|(?<=[?&]password=)[^&\s'\"]*")
 
 
 def report(error: BaseException, args: Sequence[str]) -> int:
@@ -26,15 +28,20 @@ def report(error: BaseException, args: Sequence[str]) -> int:
         say(error.format_message())
         return USAGE
     code = _code(error)
-    message = _bug(error, args) if code == BUG else _message(error)
+    message = without_secrets(_bug(error, args) if code == BUG else _message(error))
     if _wants_json(args):
         say(_as_json(error, code, message))
     else:
         for line in message.splitlines():
             say(f"abathur: {clean(line)}")
     if VERBOSE.intersection(args):
-        say(_traceback(error))
+        say(without_secrets(_traceback(error)))
     return code
+
+
+def without_secrets(text: str) -> str:
+    """A password in a database's URL stays with whoever typed it."""
+    return _PASSWORD.sub("***", text)
 
 
 def _innermost(error: BaseException) -> BaseException:
@@ -111,17 +118,17 @@ def _bug(error: BaseException, args: Sequence[str]) -> str:
     try:
         return f"this is a bug ({what}); please report it with {_crash_log(error, args)}"
     except OSError:
-        say(_traceback(error))
+        say(without_secrets(_traceback(error)))
         return f"this is a bug ({what}); please report it with the lines above"
 
 
 def _crash_log(error: BaseException, args: Sequence[str]) -> Path:
     import os
     import platform
+    import time
+    from datetime import UTC, datetime
 
-    from abathur.cli.context import now
-
-    at = now()
+    at = datetime.fromtimestamp(time.time(), UTC)
     path = _log_folder(args) / f"crash-{at:%Y%m%d-%H%M%S}-{os.getpid()}.log"
     head = [
         f"abathur {__version__}, Python {platform.python_version()}, {platform.platform()}",
@@ -130,7 +137,7 @@ def _crash_log(error: BaseException, args: Sequence[str]) -> Path:
         f"folder: {Path.cwd()}",
     ]
     text = "\n".join(head) + "\n\n" + _traceback(error)
-    path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    path.write_text(without_secrets(text), encoding="utf-8", errors="backslashreplace")
     return path
 
 

@@ -42,20 +42,22 @@ def init(as_json: bool) -> None:
         output.write_lines(_lines(done))
 
 
-async def _init(start: Path, database: Path | None) -> Initialized:
+async def _init(start: Path, database: Path | str | None) -> Initialized:
     # From within a worktree this is the main folder; without a commit it's an error.
     repository = await bootstrap.open_repository(start)
-    queue = database or repository.root / bootstrap.FOLDER / "abathur.db"
-    if queue.exists():
+    queue = database or bootstrap.find_database(repository.root)
+    if not isinstance(queue, Path) or queue.exists():
         # One that can't be used is told before anything is made beside it.
-        async with bootstrap.open_database(Project(repository.root, Settings(), queue)):
+        found = Project(repository.root, Settings(), queue)
+        async with bootstrap.open_database(found, may_migrate=True):
             pass
     made = list(bootstrap.make_project_files(repository.root))
     project = bootstrap.load_project(repository.root, database=database)
-    is_new = not project.database.exists()
+    if isinstance(project.database, Path) and not project.database.exists():
+        made.append(project.database)
     async with bootstrap.open_database(project):
         pass
-    return Initialized(project.root, (*made, *([project.database] if is_new else [])))
+    return Initialized(project.root, tuple(made))
 
 
 def _plain(done: Initialized) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -40,6 +40,15 @@ EPILOG: Final = (
 )
 
 
+class Place(click.Path):
+    """The path of a file, or a URL as it stands."""
+
+    name = "file or url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if "://" in str(value) else super().convert(value, param, ctx)
+
+
 @click.group(
     cls=LazyGroup,
     lazy=COMMANDS,
@@ -54,13 +63,15 @@ EPILOG: Final = (
 @click.option(
     "--db",
     "database",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Use this database file instead of the project's own.",
+    type=Place(dir_okay=False, path_type=Path),
+    help="Use this database instead of the project's own: a file, or a URL of PostgreSQL.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show tracebacks of errors.")
 @click.version_option(__version__, prog_name=NAME, message="%(prog)s %(version)s")
 @click.pass_context
-def cli(ctx: click.Context, project: Path | None, database: Path | None, verbose: bool) -> None:
+def cli(
+    ctx: click.Context, project: Path | None, database: Path | str | None, verbose: bool
+) -> None:
     """A durable queue of tasks, and a swarm of coding agents that lands them in git."""
     ctx.obj = App(project or Path.cwd(), database, verbose)
 

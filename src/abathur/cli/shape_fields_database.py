@@ -89,7 +89,7 @@ PRUNED: Final[Fields] = {
 UPGRADE: Final[Fields] = {
     "path": ("string", "the database"),
     "dry_run": ("boolean", "true when nothing was changed"),
-    "action": ("string", "nothing, create or upgrade: what was done, or would be"),
+    "action": ("string", "nothing, create, upgrade or convert: what was done, or would be"),
     "before": ("integer", "number of the schema it had; 0 is a database without tables"),
     "after": ("integer", "number of the schema it has, or would have"),
     "migrations": ("string[]", "names of the steps, in their order"),

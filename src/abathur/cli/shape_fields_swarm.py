@@ -120,13 +120,22 @@ DIAGNOSIS: Final[Fields] = {
 }
 
 DATABASE_INFO: Final[Fields] = {
-    "path": ("string", "the database file"),
+    "path": ("string", "the database file, or the URL of the database without password"),
     "size": ("integer", "its size in bytes"),
-    "wal_size": ("integer", "size of the write-ahead log beside it, in bytes"),
-    "sqlite_version": ("string", "the SQLite that opened it"),
+    "wal_size": ("integer?", "size of the write-ahead log beside it, in bytes"),
+    "sqlite_version": ("string?", "the SQLite that opened it; null for one on a server"),
+    "server_version": ("string?", "the PostgreSQL that it is on; null for a file"),
     "schema_version": ("integer", "how many migrations it has seen"),
-    "journal_mode": ("string", "wal, unless something is wrong"),
+    "journal_mode": ("string?", "wal, unless something is wrong"),
     "rows": ("object", "how many rows each table has"),
+}
+
+LEGACY_ROW: Final[Fields] = {
+    "id": ("integer", "its number here"),
+    "source_table": ("string", "the table that it stood in"),
+    "source_key": ("string", "its rowid there, or its primary key as JSON"),
+    "row": ("object", 'all of it, by column; a blob is {"$base64": "..."}'),
+    "reason": ("string", "why it was kept"),
 }
 
 SUITE: Final[Fields] = {
@@ -174,6 +183,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Check": CHECK,
     **database.SHAPES,
     "DatabaseInfo": DATABASE_INFO,
+    "LegacyRow": LEGACY_ROW,
     "Demo": DEMO,
     "DemoTask": DEMO_TASK,
     "Suites": SUITES,
@@ -190,5 +200,6 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "doctor": "Diagnosis",
     **database.COMMAND_SHAPES,
     "db info": "DatabaseInfo",
+    "db legacy": "LegacyRow[]",
     "demo": "Demo",
 }

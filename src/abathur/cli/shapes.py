@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from abathur.domain.audit import AuditEntry
     from abathur.domain.explain import Explanation
     from abathur.domain.landing import Landing, Proof
+    from abathur.domain.legacy import LegacyRow
     from abathur.domain.runs import Attempt, RunEvent, Usage
     from abathur.domain.tasks import Task
     from abathur.services.reading import ExecutionPlan, TaskDetail
@@ -105,6 +106,10 @@ def verification(value: Verification) -> Json:
     ]
     anchor = str(value.anchor) if value.anchor else None
     return pick(fields.VERIFICATION, value, ok=not breaks, breaks=breaks, anchor=anchor)
+
+
+def legacy_row(value: LegacyRow) -> Json:
+    return pick(swarm_fields.LEGACY_ROW, value)
 
 
 def swarm_event(value: SwarmEvent) -> Json:

@@ -36,6 +36,10 @@ class Action(StrEnum):
     TASK_REPAIRED = "task_repaired"
     ROW_REPAIRED = "row_repaired"
     TASK_PRUNED = "task_pruned"
+    TASK_IMPORTED = "task_imported"
+    """Taken over from an older version; tells the whole task, as its submission would."""
+    LEGACY_RECORDED = "legacy_recorded"
+    """An entry of an older version's trail: `action` says what it was, the rest its columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,6 +82,10 @@ class DatabaseBusyError(DatabaseError):
     """Another process held the database for longer than the time-out."""
 
 
+class DatabaseUnreachableError(DatabaseError):
+    """The database server can't be reached, or the connection to it was lost."""
+
+
 class DatabaseFullError(DatabaseError):
     """The disk, a quota or a file size limit is used up; the write was rolled back."""
 
@@ -108,6 +112,10 @@ class DatabaseClosedError(DatabaseError):
 
 class MigrationError(DatabaseError):
     """The schema can't be brought up to date; the file is as it was."""
+
+
+class OlderDatabaseError(MigrationError):
+    """The file was written by an older version, whose tables are others."""
 
 
 class DatabaseTooNewError(MigrationError):

@@ -51,6 +51,8 @@ class Settings:
     default_runtime: str = DEFAULT_RUNTIME
     log_level: str = "INFO"
     """The least that goes into the swarm's log file: DEBUG (agents' words), INFO, WARNING, ..."""
+    database: str | None = None
+    """Where the queue is, when it isn't in the project's own file: another file, or a URL."""
     target_branch: str | None = None
     """The target of tasks that name none; without it the branch that is checked out."""
     setup: CommandSetting | None = None

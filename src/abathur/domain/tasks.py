@@ -103,6 +103,9 @@ class NewTask:
             raise InvalidInputError("prompt: it is empty; say what the agent shall do")
         if "\0" in self.prompt or "\0" in self.summary:
             raise InvalidInputError("prompt: it holds a NUL character; take it out")
+        for name in ("feature_branch", "idempotency_key", "created_by"):
+            if "\0" in (getattr(self, name) or ""):
+                raise InvalidInputError(f"{name}: it holds a NUL character; take it out")
         object.__setattr__(self, "summary", checked_summary(self.summary, self.prompt))
         if self.prerequisites:
             unique = tuple(dict.fromkeys(self.prerequisites))

@@ -170,6 +170,13 @@ KEYS: Final = (
         variable="ABATHUR_RUNTIME",
     ),
     Key(
+        "database",
+        text,
+        "postgresql://abathur@db.example.org/queue",
+        "Where the queue is instead of `.abathur/abathur.db`: a file, or a URL without password.",
+        variable="ABATHUR_DB",
+    ),
+    Key(
         "target_branch",
         text,
         "main",

@@ -17,9 +17,13 @@ class Upgrade:
     """Titles of the migrations, in their order."""
     copy: Path | None = None
     """The state before, when there was anything to lose."""
+    converts: bool = False
+    """An older Abathur's file becomes one of this schema."""
 
     @property
     def action(self) -> str:
+        if self.converts:
+            return "convert"
         if not self.steps:
             return "nothing"
         return "upgrade" if self.before else "create"

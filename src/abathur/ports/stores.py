@@ -15,6 +15,7 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 from abathur.domain.agents import Agent, Worker
 from abathur.domain.audit import AuditEntry, AuditRow, Head
 from abathur.domain.landing import Landing
+from abathur.domain.legacy import LegacyCount, LegacyRow
 from abathur.domain.runs import Attempt, RunEvent
 from abathur.domain.tasks import Task, TaskSource, TaskStatus
 from abathur.ports.upkeep import UpkeepStore
@@ -278,6 +279,20 @@ class AuditLog(Protocol):
         ...
 
 
+class LegacyStore(Protocol):
+    """What was kept of a database that an older version wrote."""
+
+    def counts(self) -> Sequence[LegacyCount]:
+        """By table, the most frequent reason first."""
+        ...
+
+    def select(
+        self, source_table: str | None = None, *, after_id: int = 0, limit: int = 1000
+    ) -> Sequence[LegacyRow]:
+        """In order of id."""
+        ...
+
+
 class Stores(Protocol):
     """One transaction's view of the database."""
 
@@ -304,6 +319,9 @@ class Stores(Protocol):
 
     @property
     def upkeep(self) -> UpkeepStore: ...
+
+    @property
+    def legacy(self) -> LegacyStore: ...
 
 
 class UnitOfWork(Protocol):

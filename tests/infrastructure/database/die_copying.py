@@ -6,6 +6,7 @@ import sys
 from datetime import UTC, datetime
 
 from abathur.infrastructure.database.copying import bulk, copy
+from abathur.infrastructure.database.engines.postgres_bulk import PostgresRows
 from abathur.infrastructure.database.engines.sqlite_bulk import SqliteRows
 
 
@@ -14,5 +15,6 @@ def die(_: object) -> None:
 
 
 SqliteRows.check_keys = die  # type: ignore[assignment, method-assign]
+PostgresRows.check_keys = die  # type: ignore[assignment, method-assign]
 source, target = (bulk(place) for place in sys.argv[1:])
 copy(source, target, lambda _: False, datetime.now(UTC))

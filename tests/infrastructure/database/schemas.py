@@ -92,7 +92,7 @@ def _value(name: str, kind: str, sql: str, number: int) -> Any:
         return f"{number:0{length[1]}x}"
     if f"json_valid({name})" in sql or name.endswith("_data"):
         return f'{{"{name}":{number}}}'
-    if TIME.search(name):
+    if kind == "TEXT" and TIME.search(name):
         return f"2030-01-0{number + 1}T00:00:00.000000Z"
     return {
         "INTEGER": FIRST + number,

@@ -236,7 +236,7 @@ def test_a_source_that_is_none_is_refused(source: Path, tmp_path: Path) -> None:
 
 def test_a_place_that_can_be_none_is_refused() -> None:
     for place in ("", ".", ":memory:"):
-        with pytest.raises(InvalidInputError, match="give the path"):
+        with pytest.raises(InvalidInputError, match="give a file"):
             bulk(place)
 
 

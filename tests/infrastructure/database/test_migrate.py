@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from abathur.domain.errors import DatabaseCorruptError, DatabaseTooNewError, MigrationError
+from abathur.domain.errors import (
+    DatabaseCorruptError,
+    DatabaseTooNewError,
+    MigrationError,
+    OlderDatabaseError,
+)
 from abathur.infrastructure.database import Database, migrate
 from abathur.infrastructure.database.engines.base import SchemaConnection, Session
 from abathur.infrastructure.database.engines.sqlite import connect
@@ -150,14 +155,16 @@ def test_files_are_numbered_without_gaps(tmp_path: Path, names: list[str]) -> No
         migrate.read(tmp_path)
 
 
-async def test_an_older_abathurs_file_is_refused_and_left_alone(tmp_path: Path) -> None:
+async def test_an_older_abathurs_file_is_left_to_the_conversion(
+    open_notes: OpenNotes, tmp_path: Path
+) -> None:
     path = tmp_path / "abathur.db"
     connection = connect(str(path), busy_timeout=1)
-    connection.execute("CREATE TABLE tasks (id TEXT PRIMARY KEY); INSERT INTO tasks VALUES ('a')")
+    connection.execute("CREATE TABLE tasks (id, status, input_data)")
     connection.close()
     before = path.read_bytes()
-    with pytest.raises(MigrationError, match="older Abathur"):
-        await Database(path).initialize()
+    with pytest.raises(OlderDatabaseError, match="older Abathur"):
+        open_notes(path)
     assert path.read_bytes() == before
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -29,6 +29,10 @@ COLUMNS = (
     Column(title="ACTOR", most=12),
     Column(title="CHANGE", flexible=True),
 )
+
+
+WHOLE = {Action.TASK_SUBMITTED, Action.TASK_IMPORTED}
+"""They tell the whole task."""
 
 
 @click.command()
@@ -87,20 +91,38 @@ def _row(entry: AuditEntry) -> list[str]:
     kind, _, who = entry.actor.partition(":")
     return [
         f"{entry.timestamp.astimezone():%m-%d %H:%M:%S}",
-        entry.action_type.value.removeprefix("task_"),
+        _action(entry).removeprefix("task_"),
         kind if len(who) == UUID else entry.actor,
         _change(entry),
     ]
 
 
+def _action(entry: AuditEntry) -> str:
+    if entry.action_type is Action.LEGACY_RECORDED:
+        return str(entry.action_data.get("action", ""))
+    return entry.action_type.value
+
+
 def _change(entry: AuditEntry) -> str:
     """What tells most comes first: the change of status."""
-    told = dict(entry.action_data)
+    told = _told(entry)
     status = told.pop("status", None)
     told.pop("fence", None)  # it goes up with the status, and says nothing to a person
     parts = [" -> ".join(map(str, status)) if isinstance(status, list) else str(status or "")]
-    if entry.action_type is Action.TASK_SUBMITTED:  # it tells the whole task
+    if entry.action_type in WHOLE:
         parts.append(str(told.get("summary", "")))
     else:
         parts += [f"{name}={value}" for name, value in told.items()]
     return ", ".join(part for part in parts if part)
+
+
+def _told(entry: AuditEntry) -> dict[str, Any]:
+    """What an older version told stands one level deeper, beside the columns of its entry."""
+    told = dict(entry.action_data)
+    if entry.action_type is not Action.LEGACY_RECORDED:
+        return told
+    data = told.pop("action_data", None)
+    rest = {name: value for name, value in told.items() if name not in ("action", "id")}
+    return (
+        {**data, **rest} if isinstance(data, dict) else {**rest, **({"data": data} if data else {})}
+    )

@@ -126,7 +126,7 @@ def _refuse_damaged(problems: Sequence[Problem]) -> None:
 async def _backup(database: Any, project: bootstrap.Project) -> Path:
     from abathur.cli.context import now
 
-    target = bootstrap.aside(project.database, "before-fix", now())
+    target = bootstrap.aside(project.file, "before-fix", now())
     await database.backup(target)
     return target
 
@@ -135,7 +135,7 @@ def _undo(as_json: bool) -> int:
     from abathur.cli.db.restore import put_back
 
     project = existing()
-    copies = bootstrap.copies_aside(project.database, "before-fix")
+    copies = bootstrap.copies_aside(project.file, "before-fix")
     if not copies:
         raise RefusedError(
             f"no backup of a --fix lies beside {project.database}, so there is nothing to undo"

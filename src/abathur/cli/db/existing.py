@@ -10,7 +10,7 @@ from abathur.domain.errors import NotFoundError
 def existing() -> bootstrap.Project:
     """Opening makes a database that isn't there; one to be looked after has to be."""
     found = queue()
-    if not found.database.is_file():
+    if bootstrap.is_missing(found.database):
         raise NotFoundError(f"there is no database {found.database}; `abathur init` makes one")
     return found
 

@@ -30,7 +30,7 @@ async def _info() -> dict[str, Any]:
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:
-    told = {name: value for name, value in facts.items() if name != "rows"}
+    told = {name: value for name, value in facts.items() if name != "rows" and value is not None}
     lines = [f"{name.replace('_', ' '):16}{_shown(name, value)}" for name, value in told.items()]
     rows = facts.get("rows", {})
     return [*lines, "rows", *(f"  {table:20}{count:>10}" for table, count in rows.items())]

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def migrate(dry_run: bool, as_json: bool) -> None:
     """Bring the tables up to date.
 
-    Every command does so by itself when it opens a file; this one tells what was done, and with
-    --dry-run what would be.
+    On a server nothing else but `abathur init` does so: end all swarms first. A file is brought up
+    to date by whatever opens it; then this tells what was done, and with --dry-run what would be.
     """
     upgrade = run(_planned if dry_run else _migrated)
     if as_json:
@@ -37,7 +37,7 @@ async def _planned() -> Upgrade:
 
 
 async def _migrated() -> Upgrade:
-    async with bootstrap.open_database(existing()) as database:
+    async with bootstrap.open_database(existing(), may_migrate=True) as database:
         return database.last_upgrade
 
 
@@ -54,11 +54,16 @@ def _plain(upgrade: Upgrade, dry_run: bool) -> dict[str, object]:
 
 
 def _lines(upgrade: Upgrade, dry_run: bool) -> list[str]:
+    if upgrade.converts:
+        lines = ["would convert a file of an older Abathur" if dry_run else "converted"]
+        return [*lines, *_kept(upgrade)]
     if not upgrade.steps:
         return [f"schema {upgrade.after} is up to date"]
     head = f"from schema {upgrade.before} to {upgrade.after}"
     lines = [f"{'would upgrade' if dry_run else 'upgraded'} {head}"]
     lines += [f"  {step}" for step in upgrade.steps]
-    if upgrade.copy:
-        lines.append(f"the previous state is in {clean(str(upgrade.copy))}")
-    return lines
+    return [*lines, *_kept(upgrade)]
+
+
+def _kept(upgrade: Upgrade) -> list[str]:
+    return [f"the previous state is in {clean(str(upgrade.copy))}"] if upgrade.copy else []

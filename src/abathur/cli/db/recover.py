@@ -56,7 +56,7 @@ def _named(files: Sequence[Path]) -> tuple[Path, Path]:
         raise InvalidInputError(f"{files[-1]} is there already; name a new file")
     if not target.parent.is_dir():
         raise InvalidInputError(f"the folder {target.parent} doesn't exist; make it first")
-    return (files[0].resolve() if len(files) == 2 else queue().database), target
+    return (files[0].resolve() if len(files) == 2 else queue().file), target
 
 
 async def _check(target: Path) -> Sequence[Problem]:

@@ -45,7 +45,7 @@ async def _vacuum(force: bool) -> dict[str, Any]:
     project = existing()
     async with bootstrap.open_database(project) as database:
         before = await database.info()
-        size = before["size"] + before["wal_size"]
+        size = before["size"] + (before["wal_size"] or 0)
         if not force and size > HARMLESS:
             _refuse_live(await database.read(_workers), size)
         start = time.monotonic()
@@ -55,7 +55,7 @@ async def _vacuum(force: bool) -> dict[str, Any]:
     return {
         "path": before["path"],
         "before": size,
-        "after": after["size"] + after["wal_size"],
+        "after": after["size"] + (after["wal_size"] or 0),
         "seconds": round(seconds, 3),
     }
 

@@ -39,7 +39,7 @@ def _matching(ctx: click.Context, prefix: str) -> Sequence[Task]:
     options = ctx.find_root().params
     start: Path = options.get("project") or Path.cwd()
     project = bootstrap.load_project(start, database=options.get("database"))
-    if not project.database.is_file():
+    if bootstrap.is_missing(project.database):
         return []
 
     async def ask() -> Sequence[Task]:

@@ -12,32 +12,33 @@ from functools import partial
 from graphlib import CycleError, TopologicalSorter
 from hashlib import sha256
 from operator import itemgetter
-from pathlib import Path
 from struct import pack
-from typing import Any, Final
+from typing import Any
 
 from abathur.domain.agents import Worker
 from abathur.domain.errors import DatabaseError, InvalidInputError, MigrationError, SwarmError
 from abathur.infrastructure.database import migrate
 from abathur.infrastructure.database.engines.bulk import Bulk, Loading, Rows, Table, Values
 from abathur.infrastructure.database.engines.sqlite_bulk import SqliteBulk
+from abathur.infrastructure.database.opening import MEMORY, driver_needed, file_of, name_of
 from abathur.infrastructure.database.stores.rows import worker_of
 from abathur.ports.moving import Copied, CopiedTable
-
-OWN: Final = frozenset({"schema_migrations"})
-"""Tables that each database writes for itself."""
 
 IsAlive = Callable[[Worker], bool | None]
 
 
 def bulk(place: str) -> Bulk:
-    """The database at a path. Raises `DatabaseError` when there can be none."""
-    if "://" in place:
-        raise DatabaseError("only SQLite is supported yet; give the path of a file")
-    if place in ("", ".", ":memory:"):
-        raise InvalidInputError(f"`{place}` can't be copied; give the path of a file")
-    path = Path(place).expanduser().resolve()
-    return SqliteBulk(path, partial(migrate.upgrade, migrations=migrate.load("sqlite")))
+    """The database at a path or a URL. Raises `DatabaseError` when there can be none."""
+    if place in ("", ".", MEMORY):
+        raise InvalidInputError(f"`{place}` can't be copied; give a file or a URL")
+    path = file_of(place)
+    if path is not None:
+        return SqliteBulk(path, partial(migrate.upgrade, migrations=migrate.load("sqlite")))
+    # Refused before the driver is looked for: what is wrong may be the name.
+    name_of(place)
+    with driver_needed():
+        from abathur.infrastructure.database.engines.postgres_bulk import PostgresBulk
+    return PostgresBulk(place, partial(migrate.upgrade, migrations=migrate.load("postgres")))
 
 
 def copy(source: Bulk, target: Bulk, is_alive: IsAlive, now: datetime) -> Copied:
@@ -123,7 +124,8 @@ def _compare(here: Rows, table: Table, read: Digest) -> None:
 
 def _matched(there: Rows, tables: Mapping[str, Table], here: Rows) -> list[Table]:
     """The tables with the columns of the source, parents first."""
-    targets = {table.name: table for table in here.tables()}
+    targets = {table.name: table for table in here.tables() if table.name not in here.own}
+    tables = {name: table for name, table in tables.items() if name not in there.own}
     problems = [f"table {name}" for name in sorted(tables.keys() ^ targets.keys())] + [
         f"column {column} of {name}"
         for name in sorted(tables.keys() & targets.keys())
@@ -134,7 +136,7 @@ def _matched(there: Rows, tables: Mapping[str, Table], here: Rows) -> list[Table
             f"`{there.where}` and `{here.where}` differ in {', '.join(problems)}, which would get "
             "lost; remove what isn't Abathur's, or bring both up to date by `abathur db migrate`"
         )
-    parents = {name: targets[name].parents - {name} for name in tables if name not in OWN}
+    parents = {name: targets[name].parents - {name} for name in tables}
     try:
         order = list(TopologicalSorter(parents).static_order())
     except CycleError:
@@ -149,14 +151,14 @@ def _refuse_other_schema(there: Rows, tables: Mapping[str, Table]) -> None:
     if known is None or not set(wanted) <= {*known.columns}:
         raise MigrationError(
             f"`{there.where}` isn't a database of this Abathur; if it is an older one's, bring it "
-            "up to date first by `abathur --db FILE db migrate`"
+            "up to date first by `abathur --db PLACE db migrate`"
         )
     done: list[Any] = sorted(there.rows(replace(known, columns=wanted)), key=itemgetter(0))
     migrate.compare(there.where, done, migrations)
     if len(done) < len(migrations):
         raise MigrationError(
             f"`{there.where}` has schema {len(done)}, this Abathur {len(migrations)}; bring it up "
-            "to date first by `abathur --db FILE db migrate`"
+            "to date first by `abathur --db PLACE db migrate`"
         )
 
 

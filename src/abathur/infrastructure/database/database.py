@@ -1,4 +1,4 @@
-"""The database: one object for a file, or for a database in memory."""
+"""The database: one object for a file, a database in memory, or one on a server."""
 
 from __future__ import annotations
 
@@ -7,63 +7,82 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from abathur.domain.errors import DatabaseError
 from abathur.domain.problems import SHOWN, Problem
-from abathur.infrastructure.database import migrate, queries
-from abathur.infrastructure.database.engines.base import Engine, SchemaConnection
+from abathur.infrastructure.database import migrate
+from abathur.infrastructure.database.engines.base import Engine
 from abathur.infrastructure.database.engines.jobs import apart, closed
-from abathur.infrastructure.database.engines.sqlite_engine import BUSY_TIMEOUT, SqliteEngine
-from abathur.infrastructure.database.migrate import Migration
+from abathur.infrastructure.database.opening import (
+    PATIENCE,
+    Opening,
+    engine_for,
+    file_of,
+    name_of,
+)
 from abathur.infrastructure.database.stores import open_stores
-from abathur.infrastructure.database.wakeups import Mailboxes, SqliteWakeups
+from abathur.infrastructure.database.wakeups import CommitWakeups, Mailboxes
+from abathur.ports.clock import Clock
 from abathur.ports.moving import Upgrade
 from abathur.ports.stores import Stores
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-MEMORY: Final = ":memory:"
-
 
 class Database:
-    """Meets `ports.stores.UnitOfWork`. May be used from several threads and event loops."""
+    """Meets `ports.stores.UnitOfWork`. May be used from several threads and event loops.
 
-    def __init__(self, where: Path | str, *, busy_timeout: float = BUSY_TIMEOUT) -> None:
-        self._path = _located(where)
-        file = None if str(self._path) == MEMORY else self._path
+    `where` is the path of a SQLite file, `:memory:`, or a URL `postgresql://user@host/database`.
+    `may_migrate` is for servers, whose schema is changed on request only; files are always brought
+    up to date.
+    """
+
+    def __init__(
+        self, where: Path | str, *, busy_timeout: float = PATIENCE, may_migrate: bool = False
+    ) -> None:
+        self._name = name_of(where)
+        file = file_of(where)
+        self._path = file or Path(self._name)
         self._upgrades: list[Upgrade] = []
-        self._engine: Engine[Stores] = SqliteEngine(
-            file,
-            statements=queries.load("sqlite"),
-            open_stores=open_stores,
-            prepare=partial(_prepare, migrate.load("sqlite"), self._upgrades),
-            busy_timeout=busy_timeout,
+        opening = Opening(
+            patience=busy_timeout, may_migrate=may_migrate, upgraded=self._upgrades.append
         )
+        self._engine: Engine[Stores] = engine_for(where, open_stores, opening)
         self._mailboxes = None if file is None else Mailboxes(file)
         # One that is forgotten leaves no threads and no lock behind.
         weakref.finalize(self, _forget, self._engine, self._mailboxes).atexit = False
 
     @property
     def path(self) -> Path:
+        """The file; for a database that is none, its name."""
         return self._path
+
+    @property
+    def name(self) -> str:
+        """Where it is, for people: never with a password."""
+        return self._name
 
     @property
     def last_upgrade(self) -> Upgrade:
         """What `initialize()` did to the tables when it last opened the database."""
         if not self._upgrades:
-            raise closed(str(self._path))
+            raise closed(self._name)
         return self._upgrades[-1]
 
     async def planned_upgrade(self) -> Upgrade:
-        """What `initialize()` would do to the tables. Only looks: no file is made or changed."""
-        return await apart(lambda: self._engine.examine(_examine))
+        """What bringing the tables up to date would do. Only looks: no file is made or changed."""
+        migrations = migrate.load(self._engine.features.name)
+        look = partial(migrate.examine, migrations=migrations)
+        return await apart(lambda: self._engine.examine(look))
 
     async def initialize(self) -> None:
-        """Open the file and bring its tables up to date, creating both if need be.
+        """Open the database.
 
-        Any number of times, also from several processes at once; what is stored stays.
+        A file is created and brought up to date if need be, and one of an older version is
+        converted, see `legacy`. Any number of times, also from several processes at once; what is
+        stored stays. On a server the tables must be there and up to date, unless `may_migrate`:
+        else raises `MigrationError`.
         """
         await apart(self._engine.open)
         if self._mailboxes is not None:
@@ -120,22 +139,20 @@ class Database:
         await self._engine.vacuum()
 
     async def info(self) -> dict[str, Any]:
-        """path, size, wal_size, sqlite_version, schema_version, journal_mode, rows (by table)."""
+        """path, size, schema_version, rows (by table), and what only the engine has."""
         return await self._engine.info()
 
-    def wakeups(self) -> SqliteWakeups:
+    def clock(self) -> Clock:
+        """The time that all share who use the database; leases are written by it.
+
+        That of the machine for a file, that of the server for a database on one, after
+        `initialize`.
+        """
+        return self._engine.clock()
+
+    def wakeups(self) -> CommitWakeups:
         """Word of commits from now on; close it or use it as an async context."""
-        return SqliteWakeups(self._engine, self._mailboxes)
-
-
-def _prepare(
-    migrations: Sequence[Migration], upgrades: list[Upgrade], schema: SchemaConnection
-) -> None:
-    upgrades.append(migrate.upgrade(schema, migrations))
-
-
-def _examine(schema: SchemaConnection) -> Upgrade:
-    return migrate.examine(schema, migrate.load("sqlite"))
+        return CommitWakeups(self._engine, self._mailboxes)
 
 
 def _forget(engine: Engine[Stores], mailboxes: Mailboxes | None) -> None:
@@ -146,14 +163,3 @@ def _forget(engine: Engine[Stores], mailboxes: Mailboxes | None) -> None:
 
 def _row_problems(stores: Stores) -> Sequence[Problem]:
     return stores.upkeep.problems(SHOWN)
-
-
-def _located(where: Path | str) -> Path:
-    text = str(where)
-    if text == MEMORY:
-        return Path(MEMORY)
-    if "://" in text:
-        raise DatabaseError(f"`{text}`: only SQLite is supported yet; give the path of a file")
-    if text in ("", "."):
-        raise DatabaseError("a database needs a path; give that of a file")
-    return Path(where).expanduser().resolve()

@@ -23,9 +23,11 @@ from abathur.domain.errors import (
     DatabaseTooNewError,
     IntegrityViolation,
     MigrationError,
+    OlderDatabaseError,
     TablesMissingError,
 )
 from abathur.infrastructure.database.engines.base import SavedCopy, SchemaConnection
+from abathur.infrastructure.database.recognise import is_older
 from abathur.ports.moving import Upgrade
 from abathur.ports.notices import notices
 
@@ -44,10 +46,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 )"""
 RECORD: Final = """
 INSERT INTO schema_migrations (version, name, checksum, applied_at)
-VALUES (?, ?, ?, strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'))"""
-
-OLDER_TABLES: Final = frozenset({"tasks", "memory_entries", "document_index"})
-"""Any of them tells a file of an older version, also one whose making was broken off."""
+VALUES (?, ?, ?, ?)"""
 
 OF_THE_MOMENT: Final = (DatabaseBusyError, DatabaseFullError, DatabaseReadOnlyError)
 """Failures that say themselves what to do."""
@@ -91,15 +90,32 @@ def read(folder: Path) -> tuple[Migration, ...]:
 
 
 def examine(schema: SchemaConnection, migrations: Sequence[Migration]) -> Upgrade:
-    """What `upgrade` would do. Reads only, and raises what that would raise before it begins."""
+    """What `upgrade` or a conversion would do.
+
+    Reads only, and raises what those would raise before they begin.
+    """
     _parsed(schema, migrations)
-    return _planned(schema, migrations)
+    try:
+        return _planned(schema, migrations)
+    except OlderDatabaseError:
+        return Upgrade(schema.where, 0, len(migrations), converts=True)
+
+
+def require(schema: SchemaConnection, migrations: Sequence[Migration]) -> Upgrade:
+    """Raise `MigrationError` unless everything has run; change nothing."""
+    if _is_current(schema, migrations):
+        return _nothing(schema, migrations)
+    done = len(_applied(schema))
+    state = f"schema {done}, but {len(migrations)} is needed" if done else "no tables of Abathur"
+    raise MigrationError(f"`{schema.where}` has {state}; run `abathur db migrate`")
 
 
 def upgrade(schema: SchemaConnection, migrations: Sequence[Migration]) -> Upgrade:
     """Run what hasn't run yet. Many processes may start this at once."""
     if _is_current(schema, migrations):
-        return Upgrade(schema.where, len(migrations), len(migrations))
+        return _nothing(schema, migrations)
+    # Before the turn is waited for: whoever converts the file needs everybody to have let go.
+    _refuse_foreign(schema)
     steps = _parsed(schema, migrations)
     with schema.alone():
         # Another process may have been faster.
@@ -111,9 +127,12 @@ def upgrade(schema: SchemaConnection, migrations: Sequence[Migration]) -> Upgrad
     return done
 
 
+def _nothing(schema: SchemaConnection, migrations: Sequence[Migration]) -> Upgrade:
+    return Upgrade(schema.where, len(migrations), len(migrations))
+
+
 def _planned(schema: SchemaConnection, migrations: Sequence[Migration]) -> Upgrade:
-    done = _applied(schema)
-    _refuse_foreign(schema, done)
+    done = _refuse_foreign(schema)
     compare(schema.where, done, migrations)
     titles = tuple(migration.title for migration in migrations[len(done) :])
     return Upgrade(schema.where, len(done), len(migrations), titles)
@@ -183,20 +202,21 @@ def _is_current(schema: SchemaConnection, migrations: Sequence[Migration]) -> bo
 
 def _applied(schema: SchemaConnection) -> Applied:
     # Older versions had a table of that name with other columns.
-    columns = schema.rows("SELECT name FROM pragma_table_info('schema_migrations')")
-    if not {("version",), ("name",), ("checksum",)}.issubset(columns):
+    if not {"version", "name", "checksum"}.issubset(schema.columns("schema_migrations")):
         return []
     return schema.rows("SELECT version, name, checksum FROM schema_migrations ORDER BY version")
 
 
-def _refuse_foreign(schema: SchemaConnection, done: Applied) -> None:
+def _refuse_foreign(schema: SchemaConnection) -> Applied:
+    """What ran already. The order matters: another process may be making the tables."""
     tables = schema.tables()
+    done = _applied(schema)
     if done or not tables or tables == ["schema_migrations"]:
-        return
-    if OLDER_TABLES.intersection(tables):
-        raise MigrationError(
-            f"`{schema.where}` was made by an older Abathur and can't be used by this one; "
-            "nothing was changed: move it away, or name another file with --db"
+        return done
+    if is_older({table: frozenset(schema.columns(table)) for table in tables}):
+        raise OlderDatabaseError(
+            f"`{schema.where}` was made by an older Abathur; nothing was changed: open it with "
+            "`abathur`, which converts it"
         )
     raise DatabaseCorruptError(
         f"`{schema.where}` is a database of another program; name another file with --db"
@@ -229,7 +249,8 @@ def _run(schema: SchemaConnection, migration: Migration, sql: Sequence[str]) -> 
             schema.rows(VERSION_TABLE)
             for statement in sql:
                 schema.rows(statement)
-            schema.rows(RECORD, (migration.version, migration.name, migration.checksum))
+            record = (migration.version, migration.name, migration.checksum, schema.now())
+            schema.rows(RECORD, record)
     except DatabaseError as error:
         what = f"migration {migration.title} failed and was undone: {error}"
         if isinstance(error, OF_THE_MOMENT):

@@ -1,6 +1,6 @@
-"""Word of commits on SQLite: in this process, and by datagrams between processes of one host.
+"""Word of commits: in this process, from the engine, and by datagrams between processes of a host.
 
-Both only say "look now"; whether anything changed is asked of the database itself, now and then
+All only say "look now"; whether anything changed is asked of the database itself, now and then
 also unasked. So a lost datagram costs a second, and a needless one costs nothing.
 """
 
@@ -97,7 +97,7 @@ class Mailboxes:
             return
 
 
-class SqliteWakeups:
+class CommitWakeups:
     """Meets `ports.wakeups.Wakeups`. Belongs to the event loop that runs when it is made."""
 
     def __init__(self, engine: Engine[object], mailboxes: Mailboxes | None) -> None:

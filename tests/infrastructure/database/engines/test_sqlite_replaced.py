@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from abathur.domain.errors import DatabaseReplacedError
+from abathur.domain.errors import DatabaseError, DatabaseReplacedError
 from abathur.infrastructure.database import migrate
 from abathur.infrastructure.database.engines.base import SchemaConnection, Session
 from abathur.infrastructure.database.engines.sqlite_engine import SqliteEngine
@@ -120,7 +120,7 @@ async def test_a_file_exchanged_while_it_is_opened_is_noticed(
         migrate.upgrade(schema, [NOTES])
         replace(path)
 
-    with pytest.raises(DatabaseReplacedError):
+    with pytest.raises(DatabaseError, match="is empty, though there was a queue in it"):
         open_notes(path, prepare=prepare)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from abathur.domain.problems import Problem
+from abathur.ports.clock import Clock
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,6 +28,14 @@ class Session(Protocol):
 
     def execute(self, name: str, /, **params: object) -> int:
         """Rows changed."""
+        ...
+
+    def send(self, name: str, /, **params: object) -> None:
+        """As `execute`, where nobody needs to know how many rows were changed.
+
+        May be done as late as with the next statement that returns something, or the commit, and
+        raises there.
+        """
         ...
 
     def execute_many(self, name: str, rows: Iterable[Mapping[str, object]], /) -> None: ...
@@ -75,6 +84,14 @@ class SchemaConnection(Protocol):
     def rows(self, sql: str, params: Sequence[object] = ()) -> list[tuple[Any, ...]]: ...
 
     def tables(self) -> list[str]: ...
+
+    def columns(self, table: str) -> list[str]:
+        """Their names; empty when there is no such table."""
+        ...
+
+    def now(self) -> str:
+        """The database's time, as times are stored."""
+        ...
 
     def is_complete(self, sql: str) -> bool:
         """Whether a statement ends here; a `;` inside a trigger or a text doesn't end one."""
@@ -139,6 +156,10 @@ class Engine(Protocol[C_co]):
         ...
 
     def info(self) -> asyncio.Future[dict[str, Any]]: ...
+
+    def clock(self) -> Clock:
+        """The time by which all that use the database go."""
+        ...
 
     def data_version(self) -> int:
         """A number that is another one after any process's commit. Quick, does no I/O to speak of.

@@ -36,6 +36,11 @@ class Rows(Protocol):
         """The name of its folder of migrations."""
         ...
 
+    @property
+    def own(self) -> frozenset[str]:
+        """Tables that a database of this engine writes for itself: not to be copied."""
+        ...
+
     def tables(self) -> Sequence[Table]:
         """All that somebody created, by name."""
         ...

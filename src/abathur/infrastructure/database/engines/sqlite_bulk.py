@@ -43,6 +43,7 @@ class SqliteRows:
     """Meets `bulk.Loading`, inside the transaction that its maker opened."""
 
     engine: Final = "sqlite"
+    own: Final = frozenset({VERSION_TABLE})
 
     def __init__(self, connection: Connection, where: str) -> None:
         self._connection = connection
@@ -100,7 +101,7 @@ class SqliteRows:
 
     def refuse_rows(self) -> None:
         for name in user_tables(self._connection):
-            if name != VERSION_TABLE and self._asked(f"SELECT 1 FROM {quoted(name)} LIMIT 1"):
+            if name not in self.own and self._asked(f"SELECT 1 FROM {quoted(name)} LIMIT 1"):
                 raise InvalidInputError(
                     f"`{self.where}` has rows already, in {name}; name a new file"
                 )

@@ -11,8 +11,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 
-from abathur.domain.errors import DatabaseBusyError, DatabaseError
+from abathur.domain.errors import DatabaseBusyError, DatabaseError, OlderDatabaseError
 from abathur.domain.problems import Problem
+from abathur.infrastructure.clock import SystemClock
 from abathur.infrastructure.database.engines import sqlite_inspection
 from abathur.infrastructure.database.engines.base import Features, Row, SchemaConnection, Session
 from abathur.infrastructure.database.engines.jobs import Job, closed
@@ -28,12 +29,19 @@ from abathur.infrastructure.database.engines.sqlite_files import OpenFiles
 from abathur.infrastructure.database.engines.sqlite_forks import note_closed, note_open
 from abathur.infrastructure.database.engines.sqlite_gate import refuse_library, refuse_network
 from abathur.infrastructure.database.engines.sqlite_glance import glance
-from abathur.infrastructure.database.engines.sqlite_lock import Alone, Turns, turns
+from abathur.infrastructure.database.engines.sqlite_lock import Alone, Turns, taken, turns
 from abathur.infrastructure.database.engines.sqlite_opened import Opened
 from abathur.infrastructure.database.engines.sqlite_readers import Readers
-from abathur.infrastructure.database.engines.sqlite_schema import SqliteSchema
+from abathur.infrastructure.database.engines.sqlite_schema import ReplacedError, SqliteSchema
+from abathur.infrastructure.database.engines.sqlite_swap import (
+    Identity,
+    identity,
+    is_unsettled,
+    settle,
+)
 from abathur.infrastructure.database.engines.sqlite_vacuum import vacuum
 from abathur.infrastructure.database.engines.sqlite_writer import Errand, Writer
+from abathur.ports.clock import Clock
 
 C = TypeVar("C")
 P = ParamSpec("P")
@@ -54,6 +62,7 @@ class SqliteEngine(Generic[C]):
         statements: Mapping[str, str],
         open_stores: Callable[[Session], C],
         prepare: Callable[[SchemaConnection], object],
+        convert: Callable[[Path, float], object] | None = None,
         busy_timeout: float = BUSY_TIMEOUT,
     ) -> None:
         self._path = path
@@ -61,6 +70,7 @@ class SqliteEngine(Generic[C]):
         self._statements = statements
         self._open_stores = open_stores
         self._prepare = prepare
+        self._convert = convert
         self._busy_timeout = busy_timeout
         self._lifecycle = Lock()
         self._writer: Writer[C] | None = None
@@ -82,7 +92,9 @@ class SqliteEngine(Generic[C]):
 
     def examine(self, look: Callable[[SchemaConnection], T]) -> T:
         def at(connection: Connection) -> T:
-            return look(self._schema(connection, Alone()))
+            return look(
+                SqliteSchema(connection, self._path, self._where, Alone(), self._busy_timeout)
+            )
 
         if self._path is not None:
             return glance(self._path, at, self._busy_timeout)
@@ -135,6 +147,9 @@ class SqliteEngine(Generic[C]):
     def info(self) -> asyncio.Future[dict[str, Any]]:
         return self._apart(Opened.inspect, sqlite_inspection.info, self._path)
 
+    def clock(self) -> Clock:
+        return SystemClock()
+
     def data_version(self) -> int:
         writer, pulse = self._live(), self._pulse
         return writer.commits if pulse is None else pulse.beat()
@@ -145,49 +160,97 @@ class SqliteEngine(Generic[C]):
     def _open(self) -> None:
         path = self._path
         if path is None:
-            self._connect(Alone())
+            self._start_writer(Alone())
             return
         refuse_library()
         _make_folder(path.parent)
         refuse_network(path.parent)
         note_open(path)
         try:
-            self._connect(turns(path))
+            self._start_writer(turns(path))
             self._readers = Readers(self._open_reader, self._where)
             self._pulse = Pulse(self._where)
         except BaseException:
             note_closed(path)
             raise
 
-    def _connect(self, turn: Turns) -> None:
-        path = self._path
+    def _start_writer(self, turn: Turns) -> None:
         try:
-            if path is not None:
-                _refuse_lost(path, turn)
-            connection = connect(self._where, busy_timeout=self._busy_timeout)
-            try:
-                schema = self._schema(connection, turn)
-                self._prepare(schema)
-                schema.use_log()
-                self._files = None if path is None else self._look_up(connection, path)
-                turn.remember()
-            except BaseException:
-                connection.close()
-                raise
+            connection = self._connect(self._path, turn)
         except BaseException:
             turn.close()
             raise
         self._turn = turn
         self._writer = Writer(self._opened(connection), turn, self._busy_timeout)
 
-    def _schema(self, connection: Connection, turn: Turns) -> SqliteSchema:
-        return SqliteSchema(connection, self._path, self._where, turn, self._busy_timeout)
-
     def _look_up(self, connection: Connection, path: Path) -> OpenFiles:
         with translated(self._where, connection):
             # The log is opened by the first statement that reads.
             connection.execute("SELECT 1 FROM sqlite_schema").fetchall()
         return OpenFiles(connection, path)
+
+    def _connect(self, path: Path | None, turn: Turns) -> Connection:
+        if path is not None and is_unsettled(path):
+            with taken(turn, self._where, self._busy_timeout):
+                settle(path)
+        while True:
+            if path is not None:
+                self._refuse_lost(path, turn)
+            try:
+                return self._prepared(path, turn)
+            except ReplacedError:
+                continue
+            except OlderDatabaseError:
+                if path is None or self._convert is None:
+                    raise
+            # Without a connection of its own: the conversion needs the file to itself.
+            with taken(turn, self._where, self._busy_timeout):
+                self._convert(path, self._busy_timeout)
+
+    def _refuse_lost(self, path: Path, turn: Turns) -> None:
+        """Rather than begin an empty queue where one was."""
+        if _has_content(path) or not turn.remembers():
+            return
+        # While another file is put in its place, there is none for a moment.
+        with taken(turn, self._where, self._busy_timeout):
+            settle(path)
+            if not _has_content(path):
+                what = "is empty" if path.exists() else "is gone"
+                raise DatabaseError(
+                    f"`{path}` {what}, though there was a queue in it; restore a backup, or remove "
+                    f"`{path.name}.lock` beside it to begin with an empty one"
+                )
+
+    def _prepared(self, path: Path | None, turn: Turns) -> Connection:
+        """Raises `ReplacedError` when another file was put at the path meanwhile.
+
+        What a connection to the former one sees then is a mixture, as logs are found by name.
+        """
+        before = None if path is None else identity(path)
+        try:
+            connection = self._open_prepared(path, turn, before)
+        except DatabaseError as error:
+            if before is not None and path is not None and identity(path) != before:
+                raise ReplacedError from error
+            raise
+        return connection
+
+    def _open_prepared(self, path: Path | None, turn: Turns, before: Identity | None) -> Connection:
+        connection = connect(self._where, busy_timeout=self._busy_timeout)
+        try:
+            schema = SqliteSchema(
+                connection, path, self._where, turn, self._busy_timeout, opened=before
+            )
+            self._prepare(schema)
+            schema.use_log()
+            if schema.is_replaced():
+                raise ReplacedError
+            self._files = None if path is None else self._look_up(connection, path)
+            turn.remember()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _opened(self, connection: Connection) -> Opened[C]:
         return Opened(connection, self._where, self._statements, self._open_stores, self._files)
@@ -265,15 +328,8 @@ class Pulse:
                 self._connection.close()
 
 
-def _refuse_lost(path: Path, turns: Turns) -> None:
-    """Rather than begin an empty queue where one was."""
-    size = path.stat().st_size if path.exists() else None
-    if not size and turns.remembers():
-        what = "is gone" if size is None else "is empty"
-        raise DatabaseError(
-            f"`{path}` {what}, though there was a queue in it; restore a backup, or remove "
-            f"`{path.name}.lock` beside it to begin with an empty one"
-        )
+def _has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
 
 
 def _make_folder(folder: Path) -> None:

@@ -77,6 +77,7 @@ def info(connection: Connection, path: Path | None) -> dict[str, Any]:
         "size": _size(path),
         "wal_size": _size(path and path.with_name(f"{path.name}-wal")),
         "sqlite_version": VERSION,
+        "server_version": None,
         "schema_version": _schema_version(connection, tables),
         "journal_mode": connection.pragma("journal_mode"),
         "rows": {table: _count(connection, table) for table in tables},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ from abathur.infrastructure.database.engines.sqlite import Connection, translate
 from abathur.infrastructure.database.engines.sqlite_copies import dated_copy, prune, sweep
 from abathur.infrastructure.database.engines.sqlite_inspection import quoted, user_tables
 from abathur.infrastructure.database.engines.sqlite_lock import Turns, taken
+from abathur.infrastructure.database.engines.sqlite_swap import Identity, identity
 
 Values = tuple[Any, ...]
 
@@ -36,17 +37,30 @@ class UpgradeCopy:
         prune(self.database, UPGRADE)
 
 
+class ReplacedError(Exception):
+    """Another file was put in the place of the one that is open."""
+
+
 class SqliteSchema:
     """Meets `base.SchemaConnection`."""
 
     def __init__(
-        self, connection: Connection, path: Path | None, where: str, turns: Turns, timeout: float
+        self,
+        connection: Connection,
+        path: Path | None,
+        where: str,
+        turns: Turns,
+        timeout: float,
+        *,
+        opened: Identity | None = None,
     ) -> None:
+        """`opened` is the file that was at the path right before; None for one that is made."""
         self._connection = connection
         self._path = path
         self._where = where
         self._turns = turns
         self._timeout = timeout
+        self._identity = opened or (path and identity(path))
 
     @property
     def where(self) -> str:
@@ -60,11 +74,33 @@ class SqliteSchema:
         with translated(self._where, self._connection):
             return user_tables(self._connection)
 
+    def columns(self, table: str) -> list[str]:
+        try:
+            rows = self.rows("SELECT name FROM pragma_table_info(?)", (table,))
+        except DatabaseError as error:
+            if type(error) is not DatabaseError:
+                raise
+            # A virtual table whose module isn't there.
+            return []
+        return [name for (name,) in rows]
+
+    def now(self) -> str:
+        ((text,),) = self.rows("SELECT strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')")
+        return str(text)
+
     def is_complete(self, sql: str) -> bool:
         return sqlite.is_complete(sql)
 
-    def alone(self) -> AbstractContextManager[None]:
-        return taken(self._turns, self._where, self._timeout)
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        with taken(self._turns, self._where, self._timeout):
+            if self.is_replaced():
+                raise ReplacedError
+            yield
+
+    def is_replaced(self) -> bool:
+        """Whether another file is at the path, so that this one leads nowhere."""
+        return self._path is not None and identity(self._path) != self._identity
 
     @contextmanager
     def step(self) -> Iterator[None]:

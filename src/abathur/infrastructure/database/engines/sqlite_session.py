@@ -38,6 +38,10 @@ class SqliteSession:
         self._run(statement, to_columns(params, parameters(statement)))
         return self._connection.changes()
 
+    def send(self, name: str, /, **params: object) -> None:
+        statement = self._statements[name]
+        self._run(statement, to_columns(params, parameters(statement)))
+
     def execute_many(self, name: str, rows: Iterable[Mapping[str, object]], /) -> None:
         statement = self._statements[name]
         names = parameters(statement)

@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from time import monotonic
-from typing import Final
+from typing import Final, TypeAlias
 
 from abathur.domain.errors import (
     DatabaseBusyError,
@@ -28,6 +29,7 @@ from abathur.infrastructure.database.engines.sqlite import (
     NO_SPACE,
     Connection,
     busy,
+    checkpoint_on_close,
     connect,
     full,
     translated,
@@ -35,6 +37,8 @@ from abathur.infrastructure.database.engines.sqlite import (
 
 LOGS: Final = ("-wal", "-journal")
 """What SQLite keeps beside a file and can hold commits, or the way back from half a one."""
+Identity: TypeAlias = tuple[int, int]
+"""Device and inode."""
 POLL: Final = 0.02
 """Seconds between two attempts; SQLite offers no waiting for the last other user of a file."""
 
@@ -49,17 +53,38 @@ def replace(
     `DatabaseBusyError` when somebody doesn't let go in `timeout` seconds, `DatabaseError` when
     the folder can't be written or `kept` is taken; then nothing is changed.
     """
-    _refuse_unfit(replacement, kept)
     settle(path)
+    if path.exists():
+        with held(path, timeout, alone=alone) as connection:
+            exchange(path, replacement, kept, connection)
+        return
+    _refuse_unfit(replacement, kept)
     with _failures(path):
-        sync(replacement)
-        if not path.exists():
-            _set_aside_logs(path, kept)
-            replacement.replace(path)
-            sync_folder(path)
-            return
-        with _held(path, timeout, alone) as connection:
-            _exchange(path, replacement, kept, connection)
+        _ready(replacement)
+        _set_aside_logs(path, kept)
+        replacement.replace(path)
+        sync_folder(path)
+
+
+def exchange(path: Path, replacement: Path, kept: Path, connection: Connection | None) -> None:
+    """As `replace`, while the file is `held`; the connection is good for nothing afterwards."""
+    _refuse_unfit(replacement, kept)
+    with _failures(path):
+        _ready(replacement)
+        _exchange(path, replacement, kept, connection)
+
+
+def identity(path: Path) -> Identity | None:
+    """Tells the file at the path from any that was or will be there; None when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def is_unsettled(path: Path) -> bool:
+    return _note_file(path).exists()
 
 
 def settle(path: Path) -> None:
@@ -133,7 +158,25 @@ def _refuse_unfit(replacement: Path, kept: Path) -> None:
     _with(replacement, "-shm").unlink(missing_ok=True)
 
 
+def _ready(replacement: Path) -> None:
+    """Put it into the log's mode, and on the disk.
+
+    Doing that later needs a rollback journal, which whoever still has the old file open would
+    take for its own and undo.
+    """
+    connection = connect(str(replacement), busy_timeout=0)
+    try:
+        with translated(str(replacement), connection):
+            connection.pragma("journal_mode", "wal")
+            checkpoint_on_close(connection)
+    finally:
+        connection.close()
+    sync(replacement)
+
+
 def _exchange(path: Path, replacement: Path, kept: Path, connection: Connection | None) -> None:
+    # Who may read it stays as it was.
+    replacement.chmod(stat.S_IMODE(path.stat().st_mode) | stat.S_IWUSR)
     _Note(replacement.name, kept.name).write(path)
     try:
         for log in LOGS:
@@ -205,8 +248,11 @@ def _set_aside_logs(path: Path, kept: Path) -> None:
 
 
 @contextmanager
-def _held(path: Path, timeout: float, alone: bool) -> Iterator[Connection | None]:
-    """While this lasts, nobody writes to the file. None when it is too damaged to be opened."""
+def held(path: Path, timeout: float, *, alone: bool) -> Iterator[Connection | None]:
+    """While this lasts, nobody writes to the file; with `alone` nobody reads it either.
+
+    The connection is in a transaction. None when the file is too damaged to be opened.
+    """
     try:
         connection = connect(str(path), busy_timeout=timeout)
     except DatabaseCorruptError:

@@ -10,6 +10,7 @@ from abathur.infrastructure.database.stores.audit import SqlAudit
 from abathur.infrastructure.database.stores.claims import SqlClaims
 from abathur.infrastructure.database.stores.graph import SqlGraph
 from abathur.infrastructure.database.stores.landings import SqlLandings
+from abathur.infrastructure.database.stores.legacy import SqlLegacy
 from abathur.infrastructure.database.stores.tasks import SqlTasks
 from abathur.infrastructure.database.stores.upkeep import SqlUpkeep
 from abathur.infrastructure.database.stores.workers import SqlWorkers
@@ -27,6 +28,7 @@ class SqlStores:
     workers: SqlWorkers
     audit: SqlAudit
     upkeep: SqlUpkeep
+    legacy: SqlLegacy
 
 
 def open_stores(session: Session) -> SqlStores:
@@ -39,4 +41,5 @@ def open_stores(session: Session) -> SqlStores:
         workers=SqlWorkers(session),
         audit=SqlAudit(session),
         upkeep=SqlUpkeep(session),
+        legacy=SqlLegacy(session),
     )

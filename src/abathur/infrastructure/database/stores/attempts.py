@@ -20,7 +20,7 @@ class SqlAttempts:
         self._session = session
 
     def insert(self, attempt: Attempt) -> None:
-        self._session.execute("attempts_insert", **attempt_row(attempt))
+        self._session.send("attempts_insert", **attempt_row(attempt))
 
     def get(self, task_id: str, number: int) -> Attempt | None:
         row = self._session.fetch_one("attempts_get", task_id=task_id, number=number)
@@ -36,7 +36,7 @@ class SqlAttempts:
     def save(self, attempt: Attempt) -> None:
         row = attempt_row(attempt)
         del row["started_at"]
-        self._session.execute("attempts_save", **row)
+        self._session.send("attempts_save", **row)
 
     def unended(self, worker_id: str | None = None) -> Sequence[Attempt]:
         rows = self._session.fetch("attempts_unended", worker_id=worker_id)

@@ -19,7 +19,7 @@ class SqlAudit:
         self._session = session
 
     def append(self, entry: AuditEntry) -> None:
-        self._session.execute(
+        self._session.send(
             "audit_insert",
             timestamp=entry.timestamp,
             task_id=entry.task_id,
@@ -27,7 +27,7 @@ class SqlAudit:
             action_type=entry.action_type,
             action_data=dict(entry.action_data),
         )
-        self._session.execute("audit_heads_save")
+        self._session.send("audit_heads_save")
 
     def of_task(self, task_id: str, limit: int = 1000) -> Sequence[AuditEntry]:
         newest_first = self._session.fetch("audit_of_task", task_id=task_id, limit=limit)

@@ -16,7 +16,7 @@ class SqlLandings:
         self._session = session
 
     def insert(self, landing: Landing) -> None:
-        self._session.execute("landings_insert", **landing_row(landing))
+        self._session.send("landings_insert", **landing_row(landing))
 
     def get(self, landing_id: str) -> Landing | None:
         row = self._session.fetch_one("landings_get", id=landing_id)

@@ -20,7 +20,7 @@ class SqlTasks:
         self._session = session
 
     def insert(self, task: Task) -> None:
-        self._session.execute("tasks_insert", **task_row(task))
+        self._session.send("tasks_insert", **task_row(task))
         if task.prerequisites:
             self._insert_edges(task)
 
@@ -83,7 +83,7 @@ class SqlTasks:
             )
 
     def rerank(self, task_id: str, rank: int) -> None:
-        self._session.execute("tasks_rerank", id=task_id, rank=rank)
+        self._session.send("tasks_rerank", id=task_id, rank=rank)
 
     def counts(self) -> Mapping[TaskStatus, int]:
         found = {row["status"]: row["n"] for row in self._session.fetch("tasks_counts")}

@@ -15,7 +15,7 @@ class SqlWorkers:
         self._session = session
 
     def insert(self, worker: Worker) -> None:
-        self._session.execute("workers_insert", **worker_row(worker))
+        self._session.send("workers_insert", **worker_row(worker))
 
     def get(self, worker_id: str) -> Worker | None:
         row = self._session.fetch_one("workers_get", id=worker_id)
@@ -34,10 +34,10 @@ class SqlWorkers:
         return self._session.execute("workers_stop_requested", id=worker_id, now=now) > 0
 
     def mark_stopped(self, worker_id: str, now: datetime) -> None:
-        self._session.execute("workers_stopped", id=worker_id, now=now)
+        self._session.send("workers_stopped", id=worker_id, now=now)
 
     def insert_agent(self, agent: Agent) -> None:
-        self._session.execute(
+        self._session.send(
             "agents_insert",
             id=agent.id,
             name=agent.name,
@@ -50,7 +50,7 @@ class SqlWorkers:
         )
 
     def end_agents(self, task_id: str, now: datetime) -> None:
-        self._session.execute("agents_end_of_task", task_id=task_id, now=now)
+        self._session.send("agents_end_of_task", task_id=task_id, now=now)
 
     def agents(self, task_id: str | None = None) -> Sequence[Agent]:
         return [agent_of(row) for row in self._session.fetch("agents_select", task_id=task_id)]

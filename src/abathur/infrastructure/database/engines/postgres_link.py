@@ -1,0 +1,184 @@
+"""A connection with its stores, and how a use case is done in one transaction of it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from typing import Any, Final, Generic, TypeVar
+from uuid import uuid4
+
+from abathur.domain.errors import AbathurError, DatabaseError, DatabaseUnreachableError
+from abathur.infrastructure.database.engines.base import Session
+from abathur.infrastructure.database.engines.jobs import Job
+from abathur.infrastructure.database.engines.postgres import (
+    RESOLVED_BY_RUNNING_AGAIN,
+    Connection,
+    DriverError,
+    is_lost,
+    lost,
+    translate,
+)
+from abathur.infrastructure.database.engines.postgres_session import PostgresSession
+from abathur.infrastructure.database.engines.postgres_statements import Statements
+
+C = TypeVar("C")
+
+CHANNEL: Final = "abathur"
+BEGIN: Final = b"BEGIN"
+BEGIN_READ: Final = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+COMMIT: Final = b"COMMIT"
+ROLLBACK: Final = b"ROLLBACK"
+NEW_TOKEN: Final = b"INSERT INTO commit_tokens (token) VALUES ($1)"
+NEXT_TOKEN: Final = b"""
+WITH old AS (DELETE FROM commit_tokens WHERE token = $2)
+INSERT INTO commit_tokens (token) VALUES ($1)
+"""
+NOTIFY: Final = f"NOTIFY {CHANNEL}".encode()
+
+
+class Repeat(Exception):
+    """The transaction was undone because of another one, and may succeed when it is repeated."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class Lost(Exception):
+    """The connection is gone, and with it the transaction, unless its commit had been sent."""
+
+    def __init__(self, error: DatabaseUnreachableError, token: str | None) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.token = token
+        """Of the transaction whose commit had been sent; None when nothing was committed."""
+
+
+class Link(Generic[C]):
+    """Used by one thread at a time."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        where: str,
+        statements: Mapping[str, str],
+        open_stores: Callable[[Session], C],
+        *,
+        writing: bool,
+    ) -> None:
+        self._connection = connection
+        self._where = where
+        self._stack = ExitStack()
+        self._pipeline = self._stack.enter_context(connection.pipeline())
+        table = Statements(statements, writing=writing)
+        self._session = PostgresSession(connection, self._pipeline, table, where)
+        self._stores = open_stores(self._session)
+        self._name = uuid4().hex
+        self._numbers = itertools.count(1)
+        self._token: str | None = None
+        self.pid: int = connection.info.backend_pid
+
+    def write(self, job: Job[C, Any]) -> bool:
+        """Do the job and commit; whether it changed anything that others may wait for.
+
+        Its own errors stay in the job. Raises `Repeat` and `Lost`, after which the job may be
+        done again, but for a `Lost` with a token: see there.
+        """
+        self._run(job, BEGIN)
+        if job.error is not None:
+            self._roll_back()
+            return False
+        self._commit(job)
+        return self._session.is_loud and not job.error
+
+    def read(self, job: Job[C, Any]) -> None:
+        """Do the job on a snapshot. Raises `Repeat` and `Lost`, as `write`."""
+        self._run(job, BEGIN_READ)
+        if self._session.failure is not None:
+            self._roll_back()
+            return
+        # Nothing was changed; only a rollback would make the driver forget its statements.
+        failure = self._finish(COMMIT)
+        if failure is not None and not isinstance(failure, DatabaseUnreachableError):
+            job.error = failure
+
+    def close(self) -> None:
+        with suppress(DriverError):
+            self._stack.close()
+        self._connection.close()
+
+    @property
+    def is_usable(self) -> bool:
+        return not self._connection.closed
+
+    def _run(self, job: Job[C, Any], begin: bytes) -> None:
+        try:
+            self._session.begin(begin)
+            job.run(self._stores)
+        except DatabaseError as error:
+            job.error = error
+        self._session.end()
+        failure = self._session.failure
+        if failure is not None:
+            self._refuse_passing(failure, None)
+            # A use case that swallowed the error has gone on without its statement.
+            job.error = job.error or translate(failure, self._where, self._connection)
+
+    def _commit(self, job: Job[C, Any]) -> None:
+        session = self._session
+        token = None
+        try:
+            if session.has_changed:
+                token = self._send_token()
+                session.send_last()
+            if session.is_loud:
+                session.queue(NOTIFY)
+            if session.finish(COMMIT).statusmessage != "COMMIT":
+                job.error = DatabaseError(f"`{self._where}` undid the transaction; try again")
+            elif token is not None:
+                self._token = token
+        except AbathurError as error:
+            job.error = error
+            if session.failure is not None:
+                self._refuse_passing(session.failure, token)
+            self._roll_back()
+
+    def _send_token(self) -> str:
+        """What tells, when the answer to the commit is lost, whether it took place."""
+        token = f"{self._name}-{next(self._numbers)}"
+        if self._token is None:
+            self._session.queue(NEW_TOKEN, [token])
+        else:
+            self._session.queue(NEXT_TOKEN, [token, self._token])
+        return token
+
+    def _refuse_passing(self, failure: DriverError, token: str | None) -> None:
+        """Raise `Lost` or `Repeat` for what another try may mend."""
+        if is_lost(self._connection, failure):
+            raise Lost(lost(self._where, failure), token) from failure
+        if isinstance(failure, RESOLVED_BY_RUNNING_AGAIN):
+            self._roll_back()
+            raise Repeat(translate(failure, self._where, self._connection)) from failure
+
+    def _roll_back(self) -> None:
+        # What failed earlier may come once more; after that the pipeline takes statements again.
+        with suppress(DriverError):
+            self._pipeline.sync()
+        self._finish(ROLLBACK)
+
+    def _finish(self, sql: bytes) -> AbathurError | None:
+        try:
+            self._session.finish(sql)
+        except AbathurError as error:
+            if not self._is_idle():
+                # Then the next transaction gets another connection.
+                self._connection.close()
+            return error
+        return None
+
+    def _is_idle(self) -> bool:
+        with suppress(DriverError):
+            self._pipeline.sync()
+            return self._connection.info.transaction_status.name == "IDLE"
+        return False

@@ -1,0 +1,165 @@
+"""Named statements in one transaction of one connection, which is in pipeline mode all along.
+
+What nobody waits for is only sent: it travels with the next statement whose result is needed, or
+with the commit. What goes wrong with it is raised there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from abathur.domain.errors import DatabaseError, InvalidInputError
+from abathur.infrastructure.database.codecs import to_columns
+from abathur.infrastructure.database.engines.base import Row
+from abathur.infrastructure.database.engines.postgres import (
+    BadValue,
+    Connection,
+    Cursor,
+    DriverError,
+    Pipeline,
+    translate,
+)
+from abathur.infrastructure.database.engines.postgres_statements import Statement, Statements
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+class PostgresSession:
+    """Meets `base.Session`. Used again for every transaction of its connection."""
+
+    def __init__(
+        self, connection: Connection, pipeline: Pipeline, statements: Statements, where: str
+    ) -> None:
+        self._connection = connection
+        self._pipeline = pipeline
+        self._statements = statements
+        self._where = where
+        self._last: list[tuple[Statement, list[Any]]] = []
+        self._is_open = False
+        self.has_changed = False
+        """Whether there is anything to commit."""
+        self.is_loud = False
+        """Whether anything was changed that other processes may wait for."""
+        self.failure: DriverError | None = None
+        """What the driver said first; nothing can be done in the transaction after it."""
+
+    def begin(self, sql: bytes) -> None:
+        """Raises `DatabaseError`, as everything here does; `failure` tells more."""
+        self._last.clear()
+        self.failure = None
+        self.has_changed = self.is_loud = False
+        self._is_open = True
+        with self._translated():
+            self._connection.execute(sql)
+
+    def end(self) -> None:
+        self._is_open = False
+
+    def execute(self, name: str, /, **params: object) -> int:
+        statement = self._statements[name]
+        cursor = self._send(statement, params)
+        self._wait()
+        self._note(statement, cursor.rowcount)
+        return cursor.rowcount
+
+    def send(self, name: str, /, **params: object) -> None:
+        statement = self._statements[name]
+        self._note(statement, 1)
+        if statement.is_last:
+            self._refuse_after_end()
+            self._last.append((statement, to_columns(params, statement.names)))
+        else:
+            self._send(statement, params)
+
+    def execute_many(self, name: str, rows: Iterable[Mapping[str, object]], /) -> None:
+        for row in rows:
+            self.send(name, **row)
+
+    def fetch(self, name: str, /, **params: object) -> list[Row]:
+        statement = self._statements[name]
+        if statement.needs_last:
+            self.send_last()
+        cursor = self._send(statement, params)
+        self._wait()
+        with self._translated():
+            rows: list[Row] = cursor.fetchall()
+        self._note(statement, len(rows))
+        return rows
+
+    def fetch_one(self, name: str, /, **params: object) -> Row | None:
+        rows = self.fetch(name, **params)
+        return rows[0] if rows else None
+
+    def names(self, prefix: str) -> Sequence[str]:
+        return sorted(name for name in self._statements if name.startswith(prefix))
+
+    def send_last(self) -> None:
+        """Send what was put off."""
+        if self._last:
+            self.queue(self._statements.before_last)
+            for statement, values in self._last:
+                self.queue(statement.sql, values)
+            self._last.clear()
+
+    def queue(self, sql: bytes, values: Sequence[Any] = ()) -> Cursor:
+        """Send without waiting. What went wrong earlier may be raised here."""
+        with self._translated():
+            try:
+                return self._connection.execute(sql, values, prepare=True)
+            except BadValue:
+                cleaned = without_nul(values)
+                if cleaned == list(values):
+                    raise
+                return self._connection.execute(sql, cleaned, prepare=True)
+
+    def finish(self, sql: bytes) -> Cursor:
+        """Send the end of the transaction and wait for it."""
+        with self._translated():
+            cursor = self._connection.execute(sql)
+            self._pipeline.sync()
+        return cursor
+
+    def _send(self, statement: Statement, params: Mapping[str, object]) -> Cursor:
+        self._refuse_after_end()
+        return self.queue(statement.sql, to_columns(params, statement.names))
+
+    def _refuse_after_end(self) -> None:
+        if not self._is_open:
+            raise DatabaseError(f"`{self._where}`: a use case's stores can't be used after its end")
+        if self.failure is not None:
+            raise translate(self.failure, self._where, self._connection)
+
+    def _note(self, statement: Statement, rows: int) -> None:
+        if rows and statement.changes:
+            self.has_changed = True
+            self.is_loud = self.is_loud or not statement.is_quiet
+
+    def _wait(self) -> None:
+        """Wait for all that was sent.
+
+        Never by a mere flush: to a server that got no sync the transaction isn't idle, and it
+        would wait for ever for a process that is frozen.
+        """
+        with self._translated():
+            self._pipeline.sync()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except UnicodeEncodeError as error:
+            raise InvalidInputError(
+                "a text holds half a character (a lone surrogate); remove it"
+            ) from error
+        except DriverError as error:
+            self.failure = self.failure or error
+            raise translate(error, self._where, self._connection) from error
+
+
+def without_nul(values: Sequence[Any]) -> list[Any]:
+    """PostgreSQL stores no NUL character; what an agent said is kept without it."""
+    return [
+        value.replace("\0", REPLACEMENT) if isinstance(value, str) else value for value in values
+    ]

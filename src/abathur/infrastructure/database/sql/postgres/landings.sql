@@ -1,0 +1,37 @@
+-- The task first, as everybody else does: then nobody waits for one who waits for him.
+-- name: landings_get:locked
+WITH its_task AS (
+  SELECT id FROM tasks WHERE id = (SELECT task_id FROM landings WHERE id = :id) FOR NO KEY UPDATE
+)
+SELECT l.* FROM landings AS l, its_task
+WHERE l.id = :id AND l.task_id = its_task.id
+FOR NO KEY UPDATE OF l;
+
+-- name: landings_of_task:locked
+SELECT * FROM landings WHERE task_id = :task_id ORDER BY attempt FOR NO KEY UPDATE;
+
+-- Of two that take the next one of a target at the same moment, the index of running landings
+-- refuses one, which is then done again and finds the target taken.
+-- name: landings_claim
+UPDATE landings SET
+  state = 'running', worker_id = :worker_id, lease_until = :lease_until, fence = fence + 1,
+  started_at = coalesce(started_at, :now)
+WHERE id = (
+  SELECT l.id FROM landings AS l
+  WHERE l.state IN ('queued', 'running')
+    AND ((l.state = 'running' AND l.lease_until <= :now)
+      OR (l.state = 'queued' AND NOT EXISTS (
+            SELECT 1 FROM landings AS o WHERE o.target = l.target AND o.state = 'running')))
+  ORDER BY l.state DESC, l.rank, l.id LIMIT 1
+  FOR NO KEY UPDATE OF l SKIP LOCKED
+)
+RETURNING *;
+
+-- name: landings_renew
+WITH mine AS (
+  SELECT id FROM landings WHERE worker_id = :worker_id AND state = 'running' ORDER BY id
+  FOR NO KEY UPDATE
+)
+UPDATE landings AS l SET lease_until = greatest(l.lease_until, :lease_until)
+FROM mine WHERE l.id = mine.id
+RETURNING l.id, l.fence;

@@ -1,0 +1,114 @@
+-- A name with `:locked` is used by transactions that write: what they read in order to change is
+-- theirs until they end. Rows are locked in order of id where one statement takes several.
+
+-- name: tasks_get
+SELECT t.*,
+  (SELECT json_agg(prerequisite_task_id ORDER BY prerequisite_task_id)::text
+   FROM task_dependencies WHERE dependent_task_id = t.id) AS prerequisites
+FROM tasks AS t WHERE t.id = :id;
+
+-- name: tasks_get:locked
+SELECT t.*,
+  (SELECT json_agg(prerequisite_task_id ORDER BY prerequisite_task_id)::text
+   FROM task_dependencies WHERE dependent_task_id = t.id) AS prerequisites
+FROM tasks AS t WHERE t.id = :id
+FOR NO KEY UPDATE OF t;
+
+-- name: tasks_get_many
+SELECT t.*,
+  (SELECT json_agg(prerequisite_task_id ORDER BY prerequisite_task_id)::text
+   FROM task_dependencies WHERE dependent_task_id = t.id) AS prerequisites
+FROM tasks AS t WHERE t.id IN (SELECT json_array_elements_text(:ids::json));
+
+-- name: tasks_get_many:locked
+SELECT t.*,
+  (SELECT json_agg(prerequisite_task_id ORDER BY prerequisite_task_id)::text
+   FROM task_dependencies WHERE dependent_task_id = t.id) AS prerequisites
+FROM tasks AS t WHERE t.id IN (SELECT json_array_elements_text(:ids::json))
+ORDER BY t.id
+FOR NO KEY UPDATE OF t;
+
+-- name: tasks_select
+SELECT t.*,
+  (SELECT json_agg(prerequisite_task_id ORDER BY prerequisite_task_id)::text
+   FROM task_dependencies WHERE dependent_task_id = t.id) AS prerequisites
+FROM tasks AS t
+WHERE (:after_id::text IS NULL OR t.id > :after_id)
+  AND (:status::text IS NULL OR t.status = :status)
+  AND (:exclude_status::text IS NULL OR t.status <> :exclude_status)
+  AND (:agent_type::text IS NULL OR t.agent_type = :agent_type)
+  AND (:source::text IS NULL OR t.source = :source)
+  AND (:feature_branch::text IS NULL OR t.feature_branch = :feature_branch)
+  AND (:parent_task_id::text IS NULL OR t.parent_task_id = :parent_task_id)
+  AND (:text::text IS NULL OR t.summary ILIKE :text ESCAPE '\' OR t.prompt ILIKE :text ESCAPE '\')
+ORDER BY t.id LIMIT :limit;
+
+-- name: tasks_select_status
+SELECT t.*,
+  (SELECT json_agg(prerequisite_task_id ORDER BY prerequisite_task_id)::text
+   FROM task_dependencies WHERE dependent_task_id = t.id) AS prerequisites
+FROM tasks AS t
+WHERE t.status = :status AND t.id > coalesce(:after_id, '')
+  AND (:exclude_status::text IS NULL OR t.status <> :exclude_status)
+  AND (:agent_type::text IS NULL OR t.agent_type = :agent_type)
+  AND (:source::text IS NULL OR t.source = :source)
+  AND (:feature_branch::text IS NULL OR t.feature_branch = :feature_branch)
+  AND (:parent_task_id::text IS NULL OR t.parent_task_id = :parent_task_id)
+  AND (:text::text IS NULL OR t.summary ILIKE :text ESCAPE '\' OR t.prompt ILIKE :text ESCAPE '\')
+ORDER BY t.id LIMIT :limit;
+
+-- What another claimer is just taking is passed over instead of waited for.
+-- name: tasks_claim
+WITH taken AS (
+  SELECT id FROM tasks WHERE status = 'ready' ORDER BY rank, id LIMIT :limit
+  FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE tasks AS t SET
+  status = 'running', worker_id = :worker_id, lease_until = :lease_until, fence = fence + 1,
+  attempt_count = attempt_count + 1, started_at = coalesce(started_at, :now),
+  last_updated_at = :now, error_message = NULL
+FROM taken WHERE t.id = taken.id
+RETURNING t.*;
+
+-- name: tasks_renew
+WITH mine AS (
+  SELECT id FROM tasks WHERE worker_id = :worker_id AND status = 'running' ORDER BY id
+  FOR NO KEY UPDATE
+)
+UPDATE tasks AS t SET lease_until = greatest(t.lease_until, :lease_until)
+FROM mine WHERE t.id = mine.id
+RETURNING t.id, t.fence;
+
+-- name: tasks_due:locked
+SELECT * FROM tasks WHERE status = 'pending' AND not_before <= :now ORDER BY rank, id LIMIT 500
+FOR NO KEY UPDATE SKIP LOCKED;
+
+-- name: tasks_held:locked
+SELECT * FROM tasks WHERE worker_id = :worker_id AND status = 'running' ORDER BY id
+FOR NO KEY UPDATE;
+
+-- name: edges_dependents:locked
+SELECT t.* FROM task_dependencies AS d JOIN tasks AS t ON t.id = d.dependent_task_id
+WHERE d.prerequisite_task_id = :id ORDER BY t.id
+FOR NO KEY UPDATE OF t;
+
+-- Two prerequisites that finish at once count down one after the other, each from what the other left.
+-- name: edges_count_down
+WITH waiting AS (
+  SELECT id FROM tasks WHERE id IN (
+    SELECT dependent_task_id FROM task_dependencies
+    WHERE prerequisite_task_id = :id AND resolved_at IS NULL
+  )
+  ORDER BY id
+  FOR NO KEY UPDATE
+)
+UPDATE tasks AS t SET unmet_count = t.unmet_count - 1, last_updated_at = :now
+FROM waiting WHERE t.id = waiting.id
+RETURNING t.*;
+
+-- name: edges_among
+SELECT prerequisite_task_id AS prerequisite, dependent_task_id AS dependent
+FROM task_dependencies
+WHERE dependent_task_id IN (SELECT json_array_elements_text(:ids::json))
+  AND prerequisite_task_id IN (SELECT json_array_elements_text(:ids::json))
+ORDER BY dependent_task_id, prerequisite_task_id;

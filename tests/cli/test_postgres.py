@@ -1,0 +1,86 @@
+"""Commands on a database that is on a server."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Abathur
+
+
+@pytest.fixture
+def url(postgres_url: str) -> str:
+    """With a password, which no command may tell."""
+    return postgres_url.replace("postgres@", "postgres:geheim@")
+
+
+@pytest.fixture(params=["option", "variable", "configuration"])
+def place(
+    request: pytest.FixtureRequest,
+    abathur: "Abathur",
+    url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> tuple[str, ...]:
+    """The database named in each of the ways; the options that stand before a command."""
+    if request.param == "option":
+        return ("--db", url)
+    if request.param == "variable":
+        monkeypatch.setenv("ABATHUR_DB", url)
+    else:
+        (abathur.root / ".abathur" / "local.yaml").write_text(f"database: {url}\n")
+    return ()
+
+
+def test_a_task_is_queued_on_the_server(
+    abathur: "Abathur", place: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = abathur.ok(*place, "task", "submit", "Do it")
+    assert [one["id"] for one in abathur(*place, "task", "list", "--json").json] == [task]
+    facts = abathur(*place, "db", "info", "--json").json
+    assert facts["path"].startswith("postgresql://postgres@/tests_")
+    assert (facts["rows"]["tasks"], facts["sqlite_version"]) == (1, None)
+    assert facts["server_version"]
+    monkeypatch.delenv("ABATHUR_DB", raising=False)
+    (abathur.root / ".abathur" / "local.yaml").unlink(missing_ok=True)
+    assert abathur("task", "list", "--json").json == []
+
+
+def test_it_is_looked_after(abathur: "Abathur", url: str, tmp_path: Path) -> None:
+    assert abathur.ok("--db", url, "db", "check") == "no problems found"
+    assert "is up to date" in abathur.ok("--db", url, "db", "migrate")
+    assert abathur("--db", url, "db", "migrate", "--json").json["migrations"] == []
+    result = abathur("--db", url, "db", "backup", str(tmp_path / "copy"))
+    assert result.code == 6
+    assert "pg_dump" in result.line
+    assert abathur("--db", url, "db", "vacuum", "--json").code == 0
+    checks = abathur("--db", url, "doctor", "--json").json["checks"]
+    assert [one["verdict"] for one in checks if one["name"] == "database"] == ["ok"]
+
+
+def test_init_is_content_with_it(abathur: "Abathur", url: str) -> None:
+    assert "is set up already" in abathur.ok("--db", url, "init")
+
+
+@pytest.mark.parametrize("option", ["-v", "--json"])
+def test_a_server_that_isnt_there_is_told_without_the_password(
+    abathur: "Abathur", option: str
+) -> None:
+    place = "postgresql://me:geheim@localhost:1/queue"
+    before, after = ([option], []) if option == "-v" else ([], [option])
+    result = abathur(*before, "--db", place, "task", "list", *after)
+    assert result.code == 6
+    assert "postgresql://me@localhost:1/queue" in result.err
+    assert "geheim" not in result.out + result.err
+
+
+def test_a_crash_log_keeps_no_password(abathur: "Abathur", monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("abathur.cli.db.info.existing", broken)
+    result = abathur("--db", "postgresql://me:geheim@localhost/queue", "db", "info")
+    assert result.code == 70
+    (log,) = (abathur.root / ".abathur" / "logs").glob("crash-*.log")
+    assert "postgresql://***@localhost/queue" in log.read_text()
+    assert "geheim" not in log.read_text() + result.err

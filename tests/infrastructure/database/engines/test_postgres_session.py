@@ -1,0 +1,181 @@
+"""What a PostgreSQL transaction takes, refuses and repeats."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+
+from abathur.domain.audit import Action, AuditEntry
+from abathur.domain.errors import DatabaseError, IntegrityViolation, InvalidInputError
+from abathur.domain.tasks import NewTask
+from abathur.infrastructure.database import Database, queries
+from abathur.infrastructure.database.engines.postgres_statements import Statements
+from abathur.ports.stores import Stores
+from abathur.services import submitting
+
+NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
+HOT = (
+    "attempts_get",
+    "attempts_save",
+    "audit_of_task",
+    "edges_count_down",
+    "edges_dependents",
+    "edges_unmet",
+    "events_of_attempt",
+    "landings_claim",
+    "landings_get",
+    "landings_renew",
+    "landings_save",
+    "tasks_by_key",
+    "tasks_by_prefix",
+    "tasks_claim",
+    "tasks_due",
+    "tasks_expired",
+    "tasks_get",
+    "tasks_get_many",
+    "tasks_held",
+    "tasks_renew",
+    "tasks_save",
+)
+
+
+@pytest.fixture
+async def db(postgres_url: str) -> AsyncIterator[Database]:
+    async with Database(postgres_url) as db:
+        yield db
+
+
+def submit(stores: Stores, task_id: str = "one", key: str | None = None) -> str:
+    new = NewTask(prompt="Do it", idempotency_key=key)
+    return submitting.submit(stores, new, task_id=task_id, now=NOON, actor="a").task.id
+
+
+def told(text: str) -> AuditEntry:
+    return AuditEntry(
+        timestamp=NOON,
+        task_id="one",
+        action_type=Action.TASK_FAILED,
+        actor="a",
+        action_data={"said": text},
+    )
+
+
+async def test_the_trail_comes_back_byte_for_byte(db: Database) -> None:
+    text = 'é "\\ \t \N{PILE OF POO} \0'
+    await db.write(lambda stores: stores.audit.append(told(text)))
+    (entry,) = await db.read(lambda stores: stores.audit.recent(9))
+    assert entry.action_data == {"said": text}
+
+
+async def test_a_nul_that_an_agent_said_is_replaced(db: Database) -> None:
+    await db.write(submit)
+    entry = AuditEntry(timestamp=NOON, task_id="a\0b", action_type=Action.TASK_FAILED, actor="a")
+    await db.write(lambda stores: stores.audit.append(entry))
+    assert [one.task_id for one in await db.read(lambda stores: stores.audit.recent(1))] == [
+        "a\N{REPLACEMENT CHARACTER}b"
+    ]
+
+
+async def test_half_a_character_is_refused(db: Database) -> None:
+    with pytest.raises(InvalidInputError, match="half a character"):
+        await db.write(submit, "\udcff")
+    await db.write(submit)
+
+
+async def test_a_number_of_more_than_64_bits_is_refused(db: Database) -> None:
+    await db.write(submit)
+    with pytest.raises(InvalidInputError, match="64 bits"):
+        await db.write(lambda stores: stores.tasks.rerank("one", 2**63))
+
+
+async def test_a_trail_has_no_gaps_whatever_fails(db: Database) -> None:
+    def broken(stores: Stores) -> None:
+        submit(stores, "two")
+        raise ZeroDivisionError
+
+    await db.write(submit)
+    with pytest.raises(ZeroDivisionError):
+        await db.write(broken)
+    await db.write(submit, "three")
+    assert [e.id for e in await db.read(lambda stores: stores.audit.recent(9))] == [1, 2]
+
+
+async def test_a_transaction_reads_its_own_entries(db: Database) -> None:
+    def both(stores: Stores) -> int:
+        submit(stores)
+        return len(stores.audit.recent(9))
+
+    assert await db.write(both) == 1
+
+
+async def test_what_is_refused_for_good_is_told(db: Database) -> None:
+    await db.write(submit)
+    with pytest.raises(IntegrityViolation, match="tasks_pkey"):
+        await db.write(submit)
+
+
+async def test_a_use_case_that_swallows_an_error_isnt_half_done(db: Database) -> None:
+    def careless(stores: Stores) -> None:
+        submit(stores, "two")
+        try:
+            stores.tasks.rerank("two", 2**63)
+            stores.tasks.get("two")
+        except InvalidInputError:
+            pass
+
+    with pytest.raises(InvalidInputError):
+        await db.write(careless)
+    assert await db.query("SELECT id FROM tasks") == []
+
+
+async def test_stores_are_closed_with_their_transaction(db: Database) -> None:
+    stores = await db.write(lambda stores: stores)
+    with pytest.raises(DatabaseError, match="after its end"):
+        stores.tasks.get("one")
+
+
+async def test_a_query_only_reads(db: Database) -> None:
+    with pytest.raises(DatabaseError, match="may only read"):
+        await db.read(submit)
+    with pytest.raises(DatabaseError, match="may only read"):
+        await db.query("DELETE FROM tasks")
+
+
+async def test_numbers_of_any_size_fit_one_statement(db: Database) -> None:
+    ranks = (1, 40_000, 5_000_000_000)
+    await db.write(submit)
+
+    def change(stores: Stores) -> None:
+        for rank in ranks:
+            stores.tasks.rerank("one", rank)
+
+    await db.write(change)
+    task = await db.read(lambda stores: stores.tasks.get("one"))
+    assert task is not None
+    assert task.rank == ranks[-1]
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_a_hot_statement_scans_no_table(postgres_url: str, name: str) -> None:
+    statement = Statements(queries.load("postgres"), writing=True)[name]
+    values = ["[]" if parameter == "ids" else "1" for parameter in statement.names]
+    with psycopg.connect(postgres_url, cursor_factory=psycopg.RawCursor) as connection:
+        connection.execute(b"SET enable_seqscan = off")
+        lines = connection.execute(b"EXPLAIN " + statement.sql, values).fetchall()
+    plan = "\n".join(line for (line,) in lines)
+    # Without statistics all tables are small, so scans are forbidden: what still scans has to.
+    assert not re.findall(r"Seq Scan on (tasks|attempts|landings|audit|task_dependencies)", plan)
+
+
+def test_claiming_uses_the_index_of_ready_tasks(postgres_url: str) -> None:
+    statement = Statements(queries.load("postgres"), writing=True)["tasks_claim"]
+    values = ["1"] * len(statement.names)
+    with psycopg.connect(postgres_url, cursor_factory=psycopg.RawCursor) as connection:
+        connection.execute(b"SET enable_seqscan = off")
+        connection.execute(b"SET enable_bitmapscan = off")
+        lines = connection.execute(b"EXPLAIN " + statement.sql, values).fetchall()
+    plan = "\n".join(line for (line,) in lines)
+    assert "Index Scan using tasks_ready" in plan
+    assert "Sort" not in plan
