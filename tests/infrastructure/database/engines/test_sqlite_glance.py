@@ -22,6 +22,13 @@ from abathur.ports.stores import Stores
 
 StartChild = Callable[..., "subprocess.Popen[str]"]
 
+OLDER = """
+CREATE TABLE tasks (id TEXT PRIMARY KEY, prompt TEXT NOT NULL, agent_type TEXT, priority INTEGER,
+  status TEXT, input_data TEXT, submitted_at TIMESTAMP, last_updated_at TIMESTAMP);
+INSERT INTO tasks VALUES ('a', 'Do it', 'general', 5, 'pending', '{}', '2025-01-01T00:00:00',
+  '2025-01-01T00:00:00');
+"""
+
 Trace = dict[str, tuple[int, int, bytes]]
 
 
@@ -127,6 +134,20 @@ async def test_a_hot_journal_is_rolled_back_elsewhere(tmp_path: Path) -> None:
         shutil.copy(path.with_name(name), other)
     connection.close()
     assert (await planned(other / "queue.db")).action == "nothing"
+
+
+async def test_an_older_abathurs_file_would_be_converted(tmp_path: Path) -> None:
+    path = tmp_path / "abathur.db"
+    execute(path, OLDER)
+    plan = await planned(path)
+    assert (plan.action, plan.before, plan.steps) == ("convert", 0, ())
+    async with Database(path) as db:
+        assert db.last_upgrade.action == "convert"
+        kept = db.last_upgrade.copy
+    assert kept is not None
+    assert kept.is_file()
+    async with Database(path) as again:
+        assert again.last_upgrade.action == "nothing"
 
 
 async def test_what_would_be_refused_is_refused(tmp_path: Path) -> None:
