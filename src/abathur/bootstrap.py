@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from abathur.domain.problems import Problem
     from abathur.infrastructure.database import Database
     from abathur.ports.diagnosis import Machine, Program, Target
+    from abathur.ports.moving import Copied, Upgrade
     from abathur.ports.repository import Repository
     from abathur.ports.restoring import Prepared, Recovered
     from abathur.swarm.events import Sink
@@ -174,6 +175,25 @@ def log_problems(project: Project) -> Sequence[Problem]:
     from abathur.infrastructure.database.engines.sqlite_log import problems
 
     return problems(project.database) if isinstance(project.database, Path) else []
+
+
+async def planned_upgrade(project: Project) -> Upgrade:
+    """What opening the database would do to its tables. No file is made or changed."""
+    from abathur.infrastructure.database import Database
+
+    return await Database(project.database).planned_upgrade()
+
+
+def copy_database(source: str, target: str, now: datetime) -> Copied:
+    """Everything from one database into another, given by their places; blocks.
+
+    Raises `SwarmError` while a swarm works on the source, `InvalidInputError` when the target has
+    rows, and what the databases raise; then the target is as it was.
+    """
+    from abathur.infrastructure.database.copying import bulk, copy
+    from abathur.infrastructure.hosts import is_alive
+
+    return copy(bulk(source), bulk(target), is_alive, now)
 
 
 async def open_repository(root: Path) -> Repository:

@@ -49,7 +49,7 @@ def test_a_task_is_queued_on_the_server(
 def test_it_is_looked_after(abathur: "Abathur", url: str, tmp_path: Path) -> None:
     assert abathur.ok("--db", url, "db", "check") == "no problems found"
     assert "is up to date" in abathur.ok("--db", url, "db", "migrate")
-    assert abathur("--db", url, "db", "migrate", "--json").json["applied"] == []
+    assert abathur("--db", url, "db", "migrate", "--json").json["migrations"] == []
     result = abathur("--db", url, "db", "backup", str(tmp_path / "copy"))
     assert result.code == 6
     assert "pg_dump" in result.line

@@ -144,6 +144,7 @@ def test_every_command_about_the_project_prints_its_documented_shape(cli: Cli) -
     applied = cli("plan", "apply", str(cli.root / "plan.json"), "--json")
     cli("task", "submit", "Later", "--not-before", "+1d")
     *events, result = cli("swarm", "start", "--until-idle", "--json").splitlines()
+    source = str(cli.root / ".abathur" / "abathur.db")
     printed = {
         "init": init,
         "plan apply": applied,
@@ -158,6 +159,7 @@ def test_every_command_about_the_project_prints_its_documented_shape(cli: Cli) -
         "db recover": cli("db", "recover", str(cli.root.parent / "new.db"), "--json"),
         "db vacuum": cli("db", "vacuum", "--json"),
         "task prune": cli("task", "prune", "--status", "completed", "--yes", "--json"),
+        "db copy": cli("db", "copy", source, str(cli.root.parent / "moved.db"), "--json"),
         "db legacy": cli("db", "legacy", "--json"),
     }
     found = problems_of(printed)

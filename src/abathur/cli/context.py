@@ -62,7 +62,10 @@ def run(work: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kw
     """Run the coroutine function to its end on a loop of its own."""
     import asyncio
 
-    return asyncio.run(work(*args, **kwargs))
+    from abathur.cli import notices
+
+    with notices.shown():
+        return asyncio.run(work(*args, **kwargs))
 
 
 @asynccontextmanager

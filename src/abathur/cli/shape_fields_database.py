@@ -86,6 +86,28 @@ PRUNED: Final[Fields] = {
     "kept": ("Kept[]", "tasks that fit, but stay"),
 }
 
+UPGRADE: Final[Fields] = {
+    "path": ("string", "the database"),
+    "dry_run": ("boolean", "true when nothing was changed"),
+    "action": ("string", "nothing, create, upgrade or convert: what was done, or would be"),
+    "before": ("integer", "number of the schema it had; 0 is a database without tables"),
+    "after": ("integer", "number of the schema it has, or would have"),
+    "migrations": ("string[]", "names of the steps, in their order"),
+    "copy": ("string?", "where the state before is kept; null without rows, and in a dry run"),
+}
+
+COPIED_TABLE: Final[Fields] = {
+    "name": ("string", "the table"),
+    "rows": ("integer", "how many rows it has, on both sides"),
+    "sha256": ("string", "of its contents on both sides, whatever the order of the rows"),
+}
+
+COPIED: Final[Fields] = {
+    "source": ("string", "where the rows came from"),
+    "target": ("string", "where they are too"),
+    "tables": ("CopiedTable[]", "all tables, by name"),
+}
+
 SHAPES: Final[Mapping[str, Fields]] = {
     "Problem": PROBLEM,
     "Repair": REPAIR,
@@ -95,6 +117,9 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Salvaged": SALVAGED,
     "Recovered": RECOVERED,
     "Vacuumed": VACUUMED,
+    "Upgrade": UPGRADE,
+    "Copied": COPIED,
+    "CopiedTable": COPIED_TABLE,
     "Kept": KEPT,
     "Pruned": PRUNED,
 }
@@ -105,5 +130,7 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "db restore": "Restored",
     "db recover": "Recovered",
     "db vacuum": "Vacuumed",
+    "db migrate": "Upgrade",
+    "db copy": "Copied",
     "task prune": "Pruned",
 }

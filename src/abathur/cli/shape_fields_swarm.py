@@ -138,11 +138,6 @@ LEGACY_ROW: Final[Fields] = {
     "reason": ("string", "why it was kept"),
 }
 
-MIGRATED: Final[Fields] = {
-    "database": ("string", "the database file, or the URL of the database without password"),
-    "applied": ("string[]", "the migrations that were run"),
-}
-
 SUITE: Final[Fields] = {
     "ran": ("integer", "how many tests"),
     "passed": ("boolean", "whether all of them passed"),
@@ -187,7 +182,6 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Diagnosis": DIAGNOSIS,
     "Check": CHECK,
     **database.SHAPES,
-    "Migrated": MIGRATED,
     "DatabaseInfo": DATABASE_INFO,
     "LegacyRow": LEGACY_ROW,
     "Demo": DEMO,
@@ -205,7 +199,6 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "swarm stop": "Stopped",
     "doctor": "Diagnosis",
     **database.COMMAND_SHAPES,
-    "db migrate": "Migrated",
     "db info": "DatabaseInfo",
     "db legacy": "LegacyRow[]",
     "demo": "Demo",

@@ -98,6 +98,10 @@ class DatabaseCorruptError(DatabaseError):
     """The file is damaged or isn't a database of this program."""
 
 
+class TablesMissingError(DatabaseCorruptError):
+    """Tables or columns that every database of this program has are not there."""
+
+
 class DatabaseReplacedError(DatabaseError):
     """The file was deleted or replaced under this process: it has to be opened again."""
 

@@ -155,6 +155,34 @@ def fork(path: str) -> None:
     loop.close()
 
 
+def fork_and_open(path: str) -> None:
+    """A child of a process that has the file open opens it itself, and a file that it hasn't."""
+    loop = asyncio.new_event_loop()
+    db = Database(path)
+    loop.run_until_complete(db.initialize())
+    loop.run_until_complete(db.write(add, "only in the log"))
+    child = os.fork()
+    if child == 0:
+        others = asyncio.new_event_loop()
+        for place in (path, f"{path}.other"):
+            try:
+                others.run_until_complete(Database(place).initialize())
+                say("opened")
+            except DatabaseError as error:
+                say(type(error).__name__, error)
+        os._exit(0)
+    os.waitpid(child, 0)
+    loop.run_until_complete(db.close())
+    child = os.fork()
+    if child == 0:
+        others = asyncio.new_event_loop()
+        others.run_until_complete(db.initialize())
+        say(others.run_until_complete(db.query("SELECT task_id FROM audit")))
+        os._exit(0)
+    os.waitpid(child, 0)
+    loop.close()
+
+
 class Killed:
     """A schema connection that dies at the given statement."""
 
@@ -197,7 +225,11 @@ COMMANDS: dict[str, Callable[..., object]] = {
     "wait-for-commit": wait_for_commit,
     "write": write,
 }
-PLAIN: dict[str, Callable[..., object]] = {"die-migrating": die_migrating, "fork": fork}
+PLAIN: dict[str, Callable[..., object]] = {
+    "die-migrating": die_migrating,
+    "fork": fork,
+    "fork-and-open": fork_and_open,
+}
 
 if __name__ == "__main__":
     name, *args = sys.argv[1:]

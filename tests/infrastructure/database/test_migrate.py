@@ -1,5 +1,6 @@
 """Bringing a schema up to date, and refusing what can't be."""
 
+import shutil
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -185,17 +186,67 @@ async def test_a_dated_copy_is_made_before_an_upgrade(
     engine = open_notes(path, migrations=(FIRST,))
     assert list(tmp_path.glob("*.bak")) == []
     await engine.write(lambda session: session.execute("add", text="a"))
+    await engine.backup(tmp_path / "older")
     engine.close()
-    for stamp in ("20200101T000000Z", "20210101T000000Z", "20220101T000000Z"):
-        (tmp_path / f"notes.db.{stamp}.bak").write_text("old")
-    (tmp_path / "notes.db.mine.bak").write_text("not one of ours")
+    for year in ("2020", "2021", "2022"):
+        shutil.copy(tmp_path / "older", tmp_path / f"notes.db.schema-1.{year}0101T000000Z.bak")
+    (tmp_path / "older").unlink()
+    others = not_ours(tmp_path)
     open_notes(path, migrations=(FIRST, TRIGGER)).close()
-    names = sorted(file.name for file in tmp_path.glob("*.bak"))
-    assert len(names) == 4
-    assert names[:2] == ["notes.db.20210101T000000Z.bak", "notes.db.20220101T000000Z.bak"]
-    assert names[3] == "notes.db.mine.bak"
-    copy = open_notes(tmp_path / names[2], migrations=(FIRST,))
+    names = {file.name for file in tmp_path.glob("*.bak*")}
+    assert others <= names
+    *kept, made = sorted(names - others)
+    assert kept == [f"notes.db.schema-1.{year}0101T000000Z.bak" for year in ("2021", "2022")]
+    copy = open_notes(tmp_path / made, migrations=(FIRST,))
     assert await texts(copy) == ["a"]
+    assert not list(tmp_path.glob(".*"))
+
+
+def not_ours(folder: Path) -> set[str]:
+    """Makes files whose names are nearly those of copies."""
+    (folder / "notes.db.schema-1.20200101T000001Z.bak").write_text("of somebody else's program")
+    (folder / "notes.db.mine.bak").write_text("mine")
+    (folder / "notes.db.schema-1.20200101T000002Z.bak.gz").write_text("compressed by hand")
+    (folder / "notes.db.schema-1.20200101T000003Z.bak").mkdir()
+    (folder / "other-notes.db.schema-1.20200101T000000Z.bak").write_bytes(b"SQLite format 3\0")
+    (folder / "notes.db.20200101T000000Z.bak").write_bytes(b"SQLite format 3\0")
+    (folder / "notes.db.schema-1.20200101T000004Z.bak").symlink_to("notes.db")
+    return {file.name for file in folder.glob("*.bak*")} - {
+        f"notes.db.schema-1.{year}0101T000000Z.bak" for year in ("2020", "2021", "2022")
+    }
+
+
+async def test_a_migration_that_fails_at_every_start_pushes_no_copy_out(
+    open_notes: OpenNotes, tmp_path: Path
+) -> None:
+    path = tmp_path / "notes.db"
+    engine = open_notes(path, migrations=(FIRST,))
+    await engine.write(lambda session: session.execute("add", text="a"))
+    engine.close()
+    wrong = Migration(2, "wrong", "INSERT INTO nothing VALUES (1);")
+    with pytest.raises(MigrationError, match="0002_wrong failed and was undone"):
+        open_notes(path, migrations=(FIRST, wrong))
+    assert list(tmp_path.glob("*.bak")) == []
+    with pytest.raises(MigrationError):
+        open_notes(path, migrations=(FIRST, TRIGGER, Migration(3, "wrong", wrong.sql)))
+    # What the first step changed is in no other place.
+    assert len(list(tmp_path.glob("*.bak"))) == 1
+
+
+async def test_an_upgrade_is_told_through_logging(
+    open_notes: OpenNotes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    path = tmp_path / "notes.db"
+    engine = open_notes(path, migrations=(FIRST,))
+    await engine.write(lambda session: session.execute("add", text="a"))
+    engine.close()
+    assert caplog.messages == []
+    open_notes(path, migrations=(FIRST, TRIGGER)).close()
+    (copy,) = tmp_path.glob("*.bak")
+    assert caplog.messages == [f"upgraded `{path}` to schema 2; the previous state is in `{copy}`"]
+    open_notes(path, migrations=(FIRST, TRIGGER)).close()
+    assert len(caplog.messages) == 1
 
 
 def test_nothing_is_copied_when_nothing_can_be_lost(open_notes: OpenNotes, tmp_path: Path) -> None:
@@ -208,6 +259,7 @@ def test_a_current_schema_costs_one_select(open_notes: OpenNotes, tmp_path: Path
     class Counting:
         def __init__(self, schema: SchemaConnection) -> None:
             self._schema = schema
+            self.where = schema.where
 
         def rows(self, sql: str) -> object:
             asked.append(sql)

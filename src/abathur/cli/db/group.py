@@ -14,6 +14,7 @@ COMMANDS: Final[Commands] = {
     "restore": ("abathur.cli.db.restore:restore", "Put a backup in the place of the database."),
     "recover": ("abathur.cli.db.recover:recover", "Salvage what a damaged file still holds."),
     "vacuum": ("abathur.cli.db.vacuum:vacuum", "Give unused room back to the disk."),
+    "copy": ("abathur.cli.db.copy:copy", "Copy everything into another database, and compare."),
     "legacy": ("abathur.cli.db.legacy:legacy", "Show what was kept of an older database."),
     "migrate": ("abathur.cli.db.migrate:migrate", "Bring the tables up to date."),
     "info": ("abathur.cli.db.info:info", "Tell its place, its size and how much is in it."),

@@ -1,6 +1,8 @@
-"""`abathur db migrate`: bring the tables up to date."""
+"""`abathur db migrate`: the tables are brought up to date, or it is said what that would do."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,23 +12,58 @@ from abathur.cli.context import json_option, run
 from abathur.cli.db.existing import existing
 from abathur.cli.text import clean
 
+if TYPE_CHECKING:
+    from abathur.ports.moving import Upgrade
+
 
 @click.command()
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
 @json_option
-def migrate(as_json: bool) -> None:
-    """Bring the tables of the database up to date.
+def migrate(dry_run: bool, as_json: bool) -> None:
+    """Bring the tables up to date.
 
-    On a server this is done by nothing else but `abathur init`: end all swarms first. A file is
-    brought up to date by whatever opens it.
+    On a server nothing else but `abathur init` does so: end all swarms first. A file is brought up
+    to date by whatever opens it; then this tells what was done, and with --dry-run what would be.
     """
-    name, applied = run(_migrate)
+    upgrade = run(_planned if dry_run else _migrated)
     if as_json:
-        output.write_json({"database": name, "applied": applied})
+        output.write_json(_plain(upgrade, dry_run))
     else:
-        lines = [f"ran {title}" for title in applied]
-        output.write_lines(lines or [f"{clean(name)} is up to date"])
+        output.write_lines(_lines(upgrade, dry_run))
 
 
-async def _migrate() -> tuple[str, list[str]]:
+async def _planned() -> Upgrade:
+    return await bootstrap.planned_upgrade(existing())
+
+
+async def _migrated() -> Upgrade:
     async with bootstrap.open_database(existing(), may_migrate=True) as database:
-        return database.name, list(database.migrated)
+        return database.last_upgrade
+
+
+def _plain(upgrade: Upgrade, dry_run: bool) -> dict[str, object]:
+    return {
+        "path": upgrade.where,
+        "dry_run": dry_run,
+        "action": upgrade.action,
+        "before": upgrade.before,
+        "after": upgrade.after,
+        "migrations": list(upgrade.steps),
+        "copy": upgrade.copy,
+    }
+
+
+def _lines(upgrade: Upgrade, dry_run: bool) -> list[str]:
+    if upgrade.converts:
+        lines = ["would convert a file of an older Abathur" if dry_run else "converted"]
+        return [*lines, *_kept(upgrade)]
+    if not upgrade.steps:
+        return [f"schema {upgrade.after} is up to date"]
+    head = f"from schema {upgrade.before} to {upgrade.after}"
+    lines = [f"{'would upgrade' if dry_run else 'upgraded'} {head}"]
+    lines += [f"  {step}" for step in upgrade.steps]
+    return [*lines, *_kept(upgrade)]
+
+
+def _kept(upgrade: Upgrade) -> list[str]:
+    return [f"the previous state is in {clean(str(upgrade.copy))}"] if upgrade.copy else []

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from abathur.domain.problems import SHOWN, Problem
+from abathur.infrastructure.database import migrate
 from abathur.infrastructure.database.engines.base import Engine
-from abathur.infrastructure.database.engines.jobs import apart
+from abathur.infrastructure.database.engines.jobs import apart, closed
 from abathur.infrastructure.database.opening import (
     PATIENCE,
     Opening,
@@ -21,6 +23,7 @@ from abathur.infrastructure.database.opening import (
 from abathur.infrastructure.database.stores import open_stores
 from abathur.infrastructure.database.wakeups import CommitWakeups, Mailboxes
 from abathur.ports.clock import Clock
+from abathur.ports.moving import Upgrade
 from abathur.ports.stores import Stores
 
 P = ParamSpec("P")
@@ -41,9 +44,9 @@ class Database:
         self._name = name_of(where)
         file = file_of(where)
         self._path = file or Path(self._name)
-        self._migrated: list[str] = []
+        self._upgrades: list[Upgrade] = []
         opening = Opening(
-            patience=busy_timeout, may_migrate=may_migrate, migrated=self._migrated.extend
+            patience=busy_timeout, may_migrate=may_migrate, upgraded=self._upgrades.append
         )
         self._engine: Engine[Stores] = engine_for(where, open_stores, opening)
         self._mailboxes = None if file is None else Mailboxes(file)
@@ -61,9 +64,17 @@ class Database:
         return self._name
 
     @property
-    def migrated(self) -> Sequence[str]:
-        """The titles of the migrations that `initialize` ran."""
-        return tuple(self._migrated)
+    def last_upgrade(self) -> Upgrade:
+        """What `initialize()` did to the tables when it last opened the database."""
+        if not self._upgrades:
+            raise closed(self._name)
+        return self._upgrades[-1]
+
+    async def planned_upgrade(self) -> Upgrade:
+        """What bringing the tables up to date would do. Only looks: no file is made or changed."""
+        migrations = migrate.load(self._engine.features.name)
+        look = partial(migrate.examine, migrations=migrations)
+        return await apart(lambda: self._engine.examine(look))
 
     async def initialize(self) -> None:
         """Open the database.

@@ -8,22 +8,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 from abathur.domain.errors import (
+    DatabaseBusyError,
     DatabaseCorruptError,
     DatabaseError,
+    DatabaseFullError,
+    DatabaseReadOnlyError,
     DatabaseTooNewError,
     IntegrityViolation,
     MigrationError,
     OlderDatabaseError,
+    TablesMissingError,
 )
-from abathur.infrastructure.database.engines.base import SchemaConnection
+from abathur.infrastructure.database.engines.base import SavedCopy, SchemaConnection
 from abathur.infrastructure.database.recognise import is_older
+from abathur.ports.moving import Upgrade
+from abathur.ports.notices import notices
 
 FOLDER: Final = Path(__file__).with_name("migrations")
 FILE_NAME: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
@@ -41,6 +47,10 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 RECORD: Final = """
 INSERT INTO schema_migrations (version, name, checksum, applied_at)
 VALUES (?, ?, ?, ?)"""
+
+OF_THE_MOMENT: Final = (DatabaseBusyError, DatabaseFullError, DatabaseReadOnlyError)
+"""Failures that say themselves what to do."""
+OF_THE_STEP: Final = (DatabaseError, IntegrityViolation, TablesMissingError)
 
 Applied = Sequence[tuple[int, str, str]]
 
@@ -79,31 +89,84 @@ def read(folder: Path) -> tuple[Migration, ...]:
     return tuple(found)
 
 
-def require(schema: SchemaConnection, migrations: Sequence[Migration]) -> None:
+def examine(schema: SchemaConnection, migrations: Sequence[Migration]) -> Upgrade:
+    """What `upgrade` or a conversion would do.
+
+    Reads only, and raises what those would raise before they begin.
+    """
+    _parsed(schema, migrations)
+    try:
+        return _planned(schema, migrations)
+    except OlderDatabaseError:
+        return Upgrade(schema.where, 0, len(migrations), converts=True)
+
+
+def require(schema: SchemaConnection, migrations: Sequence[Migration]) -> Upgrade:
     """Raise `MigrationError` unless everything has run; change nothing."""
     if _is_current(schema, migrations):
-        return
+        return _nothing(schema, migrations)
     done = len(_applied(schema))
     state = f"schema {done}, but {len(migrations)} is needed" if done else "no tables of Abathur"
     raise MigrationError(f"`{schema.where}` has {state}; run `abathur db migrate`")
 
 
-def upgrade(schema: SchemaConnection, migrations: Sequence[Migration]) -> Sequence[str]:
-    """Run what hasn't run yet, and say what that was. Many processes may start this at once."""
+def upgrade(schema: SchemaConnection, migrations: Sequence[Migration]) -> Upgrade:
+    """Run what hasn't run yet. Many processes may start this at once."""
     if _is_current(schema, migrations):
-        return []
+        return _nothing(schema, migrations)
     # Before the turn is waited for: whoever converts the file needs everybody to have let go.
     _refuse_foreign(schema)
-    steps = [(migration, list(statements(migration, schema))) for migration in migrations]
+    steps = _parsed(schema, migrations)
     with schema.alone():
         # Another process may have been faster.
-        done = _refuse_foreign(schema)
-        _compare(schema, done, migrations)
-        if 0 < len(done) < len(migrations):
-            schema.save_copy()
-        for migration, sql in steps[len(done) :]:
+        plan = _planned(schema, migrations)
+        copy = schema.save_copy(plan.before) if plan.before and plan.steps else None
+        _run_all(schema, steps[plan.before :], copy)
+    done = replace(plan, copy=copy.path if copy else None)
+    _tell(done)
+    return done
+
+
+def _nothing(schema: SchemaConnection, migrations: Sequence[Migration]) -> Upgrade:
+    return Upgrade(schema.where, len(migrations), len(migrations))
+
+
+def _planned(schema: SchemaConnection, migrations: Sequence[Migration]) -> Upgrade:
+    done = _refuse_foreign(schema)
+    compare(schema.where, done, migrations)
+    titles = tuple(migration.title for migration in migrations[len(done) :])
+    return Upgrade(schema.where, len(done), len(migrations), titles)
+
+
+def _parsed(
+    schema: SchemaConnection, migrations: Sequence[Migration]
+) -> list[tuple[Migration, list[str]]]:
+    return [(migration, list(statements(migration, schema))) for migration in migrations]
+
+
+def _run_all(
+    schema: SchemaConnection,
+    steps: Sequence[tuple[Migration, Sequence[str]]],
+    copy: SavedCopy | None,
+) -> None:
+    ran = 0
+    try:
+        for migration, sql in steps:
             _run(schema, migration, sql)
-    return [migration.title for migration, _ in steps[len(done) :]]
+            ran += 1
+    except BaseException:
+        # Else a migration that fails at every start would push out the copies of earlier upgrades.
+        if copy and not ran:
+            copy.discard()
+        raise
+    if copy:
+        copy.settle()
+
+
+def _tell(done: Upgrade) -> None:
+    if done.before and done.steps:
+        kept = f"; the previous state is in `{done.copy}`" if done.copy else ""
+        notices.info("upgraded `%s` to schema %d%s", done.where, done.after, kept)
 
 
 def statements(migration: Migration, schema: SchemaConnection) -> Iterator[str]:
@@ -131,12 +194,9 @@ def _acceptable(statement: str, migration: Migration) -> str:
 def _is_current(schema: SchemaConnection, migrations: Sequence[Migration]) -> bool:
     try:
         done = schema.rows("SELECT version, name, checksum FROM schema_migrations ORDER BY version")
-    except DatabaseError as error:
-        if type(error) is not DatabaseError:
-            raise
-        # There is no such table yet.
+    except TablesMissingError:
         return False
-    _compare(schema, done, migrations)
+    compare(schema.where, done, migrations)
     return len(done) == len(migrations)
 
 
@@ -163,21 +223,22 @@ def _refuse_foreign(schema: SchemaConnection) -> Applied:
     )
 
 
-def _compare(schema: SchemaConnection, done: Applied, migrations: Sequence[Migration]) -> None:
+def compare(where: str, done: Applied, migrations: Sequence[Migration]) -> None:
+    """Refuse what ran when it isn't the beginning of what is known."""
     if done and done[-1][0] > len(migrations):
         raise DatabaseTooNewError(
-            f"`{schema.where}` has schema {done[-1][0]}, this Abathur knows {len(migrations)}; "
+            f"`{where}` has schema {done[-1][0]}, this Abathur knows {len(migrations)}; "
             "update Abathur, or name another file with --db"
         )
     for migration, (version, name, checksum) in zip(migrations, done, strict=False):
         if version != migration.version:
             raise MigrationError(
-                f"`{schema.where}` lacks migration {migration.title} but has a later one; "
+                f"`{where}` lacks migration {migration.title} but has a later one; "
                 "go back to a backup"
             )
         if (name, checksum) != (migration.name, migration.checksum):
             raise MigrationError(
-                f"migration {migration.title} was changed after it ran on `{schema.where}`; "
+                f"migration {migration.title} was changed after it ran on `{where}`; "
                 "reinstall Abathur, or go back to a backup"
             )
 
@@ -191,8 +252,9 @@ def _run(schema: SchemaConnection, migration: Migration, sql: Sequence[str]) -> 
             record = (migration.version, migration.name, migration.checksum, schema.now())
             schema.rows(RECORD, record)
     except DatabaseError as error:
-        if type(error) not in (DatabaseError, IntegrityViolation):
+        what = f"migration {migration.title} failed and was undone: {error}"
+        if isinstance(error, OF_THE_MOMENT):
+            raise type(error)(what) from error
+        if type(error) not in OF_THE_STEP:
             raise
-        raise MigrationError(
-            f"migration {migration.title} failed and was undone: {error}; report this"
-        ) from error
+        raise MigrationError(f"{what}; report this") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,6 +14,7 @@ from abathur.infrastructure.clock import SystemClock
 from abathur.infrastructure.database import migrate, queries
 from abathur.infrastructure.database.engines.base import Engine, SchemaConnection, Session
 from abathur.infrastructure.database.engines.postgres_address import is_url, shown
+from abathur.ports.moving import Upgrade
 
 C = TypeVar("C")
 
@@ -49,8 +50,8 @@ class Opening:
     """Seconds that an operation waits for other processes, or for a server."""
     may_migrate: bool
     """Lets it change the schema of a database on a server; files are always brought up to date."""
-    migrated: Callable[[Sequence[str]], None]
-    """Told the titles of the migrations that were run."""
+    upgraded: Callable[[Upgrade], None]
+    """Told what was done to the tables."""
 
 
 def engine_for(
@@ -61,24 +62,34 @@ def engine_for(
         return _server_engine(str(where), open_stores, opening)
     from abathur.infrastructure.database.engines.sqlite_engine import SqliteEngine
 
+    converted: list[Upgrade] = []
+
+    def convert(path: Path, timeout: float) -> None:
+        converted.extend(_convert(path, timeout))
+
     def prepare(schema: SchemaConnection) -> None:
-        opening.migrated(migrate.upgrade(schema, migrate.load("sqlite")))
+        done = migrate.upgrade(schema, migrate.load("sqlite"))
+        opening.upgraded(converted.pop() if converted else done)
 
     return SqliteEngine(
         file_of(where),
         statements=queries.load("sqlite"),
         open_stores=open_stores,
         prepare=prepare,
-        convert=_convert,
+        convert=convert,
         busy_timeout=opening.patience,
     )
 
 
-def _convert(path: Path, timeout: float) -> None:
+def _convert(path: Path, timeout: float) -> Iterator[Upgrade]:
+    """What was done, if anything had to be."""
     # Imported when it is needed: hardly ever.
     from abathur.infrastructure.database.legacy.convert import convert
 
-    convert(path, timeout)
+    done = convert(path, timeout)
+    if done is not None:
+        after = len(migrate.load("sqlite"))
+        yield Upgrade(str(path), 0, after, copy=done.original, converts=True)
 
 
 def server_is_ahead(url: str) -> timedelta:
@@ -110,9 +121,9 @@ def _server_engine(url: str, open_stores: Callable[[Session], C], opening: Openi
     def prepare(schema: SchemaConnection) -> None:
         migrations = migrate.load("postgres")
         if opening.may_migrate:
-            opening.migrated(migrate.upgrade(schema, migrations))
+            opening.upgraded(migrate.upgrade(schema, migrations))
         else:
-            migrate.require(schema, migrations)
+            opening.upgraded(migrate.require(schema, migrations))
 
     return PostgresEngine(
         url,

@@ -304,3 +304,16 @@ async def test_a_flaw_in_the_log_takes_what_came_after_it_and_leaves_a_sound_fil
     flawed = open_notes(other / "notes.db")
     assert await flawed.read(texts) == ["a", "b", "c"]
     assert await flawed.check(full=True) == []
+
+
+async def test_a_file_that_was_open_at_the_fork_is_refused_in_the_child(
+    start_child: StartChild, tmp_path: Path
+) -> None:
+    """SQLite would tell it `no such table`: the child knows nothing of what is in the log."""
+    child = start_child("fork-and-open", tmp_path / "queue.db")
+    out, _ = await asyncio.to_thread(child.communicate, timeout=60)
+    refused, other, after_closing = out.splitlines()
+    assert refused.startswith("DatabaseError")
+    assert "start processes by `spawn`" in refused
+    assert other == "opened"
+    assert after_closing == "[{'task_id': 'only in the log'}]"

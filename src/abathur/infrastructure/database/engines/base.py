@@ -58,6 +58,21 @@ class Features:
     """Whether the engine itself tells other processes of a commit."""
 
 
+class SavedCopy(Protocol):
+    """The state before an upgrade, verified."""
+
+    @property
+    def path(self) -> Path: ...
+
+    def discard(self) -> None:
+        """The upgrade was undone: the copy is of what is still there."""
+        ...
+
+    def settle(self) -> None:
+        """The upgrade is done: of the copies made before upgrades, only the newest few stay."""
+        ...
+
+
 class SchemaConnection(Protocol):
     """What a migration needs: raw SQL while no other process of ours can write."""
 
@@ -90,8 +105,8 @@ class SchemaConnection(Protocol):
         """A transaction in which foreign keys are checked at the end only, as a whole."""
         ...
 
-    def save_copy(self) -> Path | None:
-        """A dated copy beside the file, when there is anything to lose."""
+    def save_copy(self, version: int) -> SavedCopy | None:
+        """A dated copy beside the file, which has this schema, when there is anything to lose."""
         ...
 
 
@@ -103,6 +118,13 @@ class Engine(Protocol[C_co]):
 
     def open(self) -> None:
         """Open and migrate; blocks. Any number of times, from any thread."""
+        ...
+
+    def examine(self, look: Callable[[SchemaConnection], T]) -> T:
+        """Look at the schema without opening; blocks. No file is made or changed.
+
+        Where there is no database, the schema is an empty one.
+        """
         ...
 
     def close(self) -> None:

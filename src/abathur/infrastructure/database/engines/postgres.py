@@ -22,6 +22,7 @@ from abathur.domain.errors import (
     DatabaseUnreachableError,
     IntegrityViolation,
     InvalidInputError,
+    TablesMissingError,
 )
 
 Connection: TypeAlias = psycopg.Connection[DictRow]
@@ -84,6 +85,12 @@ class CrowdedError(DatabaseUnreachableError):
 
 
 KNOWN: Final[tuple[tuple[tuple[type[psycopg.Error], ...], type[AbathurError], str], ...]] = (
+    (
+        (errors.UndefinedTable, errors.UndefinedColumn),
+        TablesMissingError,
+        "{where} isn't a database of this Abathur ({rule}); name another one, or make its tables "
+        "by `abathur db migrate`",
+    ),
     (
         (errors.LockNotAvailable,),
         DatabaseBusyError,

@@ -69,6 +69,10 @@ class PostgresEngine(Generic[C]):
                 self._open()
             self._refuse_after_fork()
 
+    def examine(self, look: Callable[[SchemaConnection], T]) -> T:
+        with self._server.connected() as connection:
+            return look(PostgresSchema(connection, self._where))
+
     def close(self) -> None:
         with self._lifecycle:
             self._refuse_after_fork()

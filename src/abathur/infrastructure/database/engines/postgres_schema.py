@@ -6,7 +6,6 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final
 
 from abathur.infrastructure.database.engines.postgres import Connection, translated
@@ -71,9 +70,8 @@ class PostgresSchema:
         with translated(self._where, self._connection), self._connection.transaction():
             yield
 
-    def save_copy(self) -> Path | None:
+    def save_copy(self, version: int) -> None:
         """The step is undone when it fails; copies are made with the server's own programs."""
-        return None
 
 
 def positional(sql: str, params: Sequence[object]) -> bytes:

@@ -7,6 +7,7 @@ a database.
 from __future__ import annotations
 
 import errno
+import re
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,12 +23,14 @@ from abathur.domain.errors import (
     DatabaseFullError,
     DatabaseReadOnlyError,
     IntegrityViolation,
+    TablesMissingError,
 )
 from abathur.infrastructure.database.engines.sqlite_functions import AuditChain, audit_hash
 
 Connection = apsw.Connection
 Cursor = apsw.Cursor
 DriverError: Final = apsw.Error
+WrongSql: Final = apsw.SQLError
 CorruptError: Final = apsw.CorruptError
 NoMoreRows: Final = apsw.ExecutionCompleteError
 VERSION: Final = apsw.sqlite_lib_version()
@@ -57,25 +60,34 @@ SWITCHES: Final = (
     # anew for each value: that makes a claim four times as dear.
     (apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1),
 )
+MISSING: Final = re.compile(r"no such (?:table|column): (?:main\.)?(\S+)")
 NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-def connect(where: str, *, busy_timeout: float, read_only: bool = False) -> Connection:
+def connect(
+    where: str, *, busy_timeout: float, read_only: bool = False, immutable: bool = False
+) -> Connection:
     """A connection with everything set that isn't stored in the file.
 
-    Opening is lazy: a file that isn't a database is noticed by the first statement.
+    Opening is lazy: a file that isn't a database is noticed by the first statement. One that is
+    `immutable` is read as if nobody could change it: without locks and without its log.
     """
     access = (
         apsw.SQLITE_OPEN_READONLY
-        if read_only
+        if read_only or immutable
         else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     )
+    name = where
+    if immutable:
+        access |= apsw.SQLITE_OPEN_URI
+        name = f"{Path(where).as_uri()}?immutable=1"
     with translated(where):
-        connection = apsw.Connection(where, access, statementcachesize=STATEMENTS_CACHED)
+        connection = apsw.Connection(name, access, statementcachesize=STATEMENTS_CACHED)
         connection.set_busy_timeout(int(busy_timeout * 1000))
         for switch, value in SWITCHES:
             connection.config(switch, value)
-        connection.execute(PRAGMAS)
+        # To the end: the driver pauses after the first row, and some of these return one.
+        connection.execute(PRAGMAS).fetchall()
         if not read_only:
             connection.create_scalar_function("audit_hash", audit_hash, 8)
             connection.create_window_function("audit_chain", AuditChain, 11)
@@ -133,6 +145,21 @@ def translate(error: apsw.Error, where: str, connection: Connection | None = Non
             return cant_write(where, error, connection)
         case apsw.IOError():
             return io_failure(where, error, connection)
+    return other_failure(where, error)
+
+
+def missing_name(error: apsw.Error) -> str | None:
+    """The table or column that isn't there, if that is what the error says."""
+    missing = MISSING.match(str(error))
+    return missing[1] if missing else None
+
+
+def other_failure(where: str, error: apsw.Error) -> DatabaseError:
+    if missing := missing_name(error):
+        return TablesMissingError(
+            f"`{where}` lacks `{missing}`: its tables were removed, or another file was put in "
+            "its place; put a backup there"
+        )
     return DatabaseError(f"`{where}`: {error}")
 
 

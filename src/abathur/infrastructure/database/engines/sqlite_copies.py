@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from abathur.domain.errors import DatabaseCorruptError, DatabaseError
 from abathur.infrastructure.database.engines.sqlite import (
@@ -18,7 +19,8 @@ from abathur.infrastructure.database.engines.sqlite import (
 )
 
 KEPT: Final = 3
-STAMP: Final = re.compile(r"\.\d{8}T\d{6}(\d{3})?Z\.bak$")
+STAMP: Final = r"\d{8}T\d{6}(?:\d{3})?Z"
+HEADER: Final = b"SQLite format 3\0"
 
 
 def copy(connection: Connection, target: Path) -> None:
@@ -31,7 +33,7 @@ def copy(connection: Connection, target: Path) -> None:
             partial.unlink()
         _vacuum_into(connection, partial, target)
         _verify(partial)
-        _publish(partial, target)
+        publish(partial, target)
     except OSError as error:
         raise DatabaseError(f"can't write the copy `{target}`: {error.strerror}") from error
     finally:
@@ -48,27 +50,61 @@ def _vacuum_into(connection: Connection, partial: Path, target: Path) -> None:
             raise translate(error, connection.filename, connection) from error
 
 
-def dated_copy(connection: Connection, path: Path) -> Path:
-    """A copy beside the file; only the newest few are kept."""
-    ((stamp,),) = connection.execute("SELECT strftime('%Y%m%dT%H%M%SZ', 'now')").fetchall()
-    target = path.with_name(f"{path.name}.{stamp}.bak")
+def dated_copy(connection: Connection, path: Path, label: str = "") -> Path:
+    """A copy beside the file whose name tells the time. Older ones stay, see `prune`."""
+    stamp: Any = connection.execute("SELECT strftime('%Y%m%dT%H%M%SZ', 'now')").get
+    parts = [path.name, label, stamp, "bak"] if label else [path.name, stamp, "bak"]
+    target = path.with_name(".".join(parts))
     with suppress(FileNotFoundError):
         # Of a run in this very second that failed later.
         target.unlink()
     copy(connection, target)
-    for old in copies(path)[:-KEPT]:
-        with suppress(OSError):
-            old.unlink()
     return target
 
 
-def copies(path: Path) -> list[Path]:
-    """Dated copies of a database, the newest last."""
-    return sorted(
-        found
-        for found in path.parent.iterdir()
-        if found.name.startswith(f"{path.name}.") and STAMP.fullmatch(found.name[len(path.name) :])
-    )
+def prune(path: Path, label: str = "") -> None:
+    """Of the dated copies with such a label, keep the newest few."""
+    for old in copies(path, label)[:-KEPT]:
+        with suppress(OSError):
+            old.unlink()
+
+
+def copies(path: Path, label: str = "") -> list[Path]:
+    """Dated copies of a database, the newest last; `label` is a pattern.
+
+    A file of such a name that isn't a database is somebody else's.
+    """
+    pattern = re.compile(_pattern(path, label))
+    found = [
+        (match[1], file)
+        for file in path.parent.iterdir()
+        if (match := pattern.fullmatch(file.name)) and _is_database(file)
+    ]
+    return [file for _, file in sorted(found)]
+
+
+def sweep(path: Path, label: str = "") -> None:
+    """Remove what dated copies that were killed left behind. Nobody else may be making one."""
+    pattern = re.compile(rf"\.{_pattern(path, label)}\.\d+\.partial(?:-journal)?")
+    for file in path.parent.iterdir():
+        if pattern.fullmatch(file.name):
+            with suppress(OSError):
+                file.unlink()
+
+
+def _pattern(path: Path, label: str) -> str:
+    labelled = rf"(?:{label})\." if label else ""
+    return rf"{re.escape(path.name)}\.{labelled}({STAMP})\.bak"
+
+
+def _is_database(file: Path) -> bool:
+    try:
+        if not stat.S_ISREG(file.lstat().st_mode):
+            return False
+        with file.open("rb") as content:
+            return content.read(len(HEADER)) == HEADER
+    except OSError:
+        return False
 
 
 def _verify(partial: Path) -> None:
@@ -88,7 +124,7 @@ def _verify(partial: Path) -> None:
         )
 
 
-def _publish(partial: Path, target: Path) -> None:
+def publish(partial: Path, target: Path) -> None:
     _sync(partial)
     try:
         # Unlike a rename, a link never replaces a file that came into being meanwhile.

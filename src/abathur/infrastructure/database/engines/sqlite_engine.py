@@ -26,7 +26,9 @@ from abathur.infrastructure.database.engines.sqlite import (
 )
 from abathur.infrastructure.database.engines.sqlite_copies import copy
 from abathur.infrastructure.database.engines.sqlite_files import OpenFiles
+from abathur.infrastructure.database.engines.sqlite_forks import note_closed, note_open
 from abathur.infrastructure.database.engines.sqlite_gate import refuse_library, refuse_network
+from abathur.infrastructure.database.engines.sqlite_glance import glance
 from abathur.infrastructure.database.engines.sqlite_lock import Alone, Turns, taken, turns
 from abathur.infrastructure.database.engines.sqlite_opened import Opened
 from abathur.infrastructure.database.engines.sqlite_readers import Readers
@@ -83,16 +85,31 @@ class SqliteEngine(Generic[C]):
         return FEATURES
 
     def open(self) -> None:
+        self._begin_again_in_a_child()
         with self._lifecycle:
             if self._writer is None:
-                self._process = os.getpid()
                 self._open()
-            self._refuse_after_fork()
+
+    def examine(self, look: Callable[[SchemaConnection], T]) -> T:
+        def at(connection: Connection) -> T:
+            return look(
+                SqliteSchema(connection, self._path, self._where, Alone(), self._busy_timeout)
+            )
+
+        if self._path is not None:
+            return glance(self._path, at, self._busy_timeout)
+        connection = connect(MEMORY, busy_timeout=0)
+        try:
+            return at(connection)
+        finally:
+            connection.close()
 
     def close(self) -> None:
+        self._begin_again_in_a_child()
         with self._lifecycle:
-            self._refuse_after_fork()
             self._shut(wait=True)
+            if self._writer is not None and self._path is not None:
+                note_closed(self._path)
             self._writer = self._readers = self._pulse = None
 
     def abandon(self) -> None:
@@ -134,29 +151,37 @@ class SqliteEngine(Generic[C]):
         return SystemClock()
 
     def data_version(self) -> int:
-        writer = self._live()
-        return writer.commits if self._pulse is None else self._pulse.beat()
+        writer, pulse = self._live(), self._pulse
+        return writer.commits if pulse is None else pulse.beat()
 
     def on_commit(self, listener: Callable[[], None]) -> Callable[[], None]:
         return self._live().listen(listener)
 
     def _open(self) -> None:
         path = self._path
-        if path is not None:
-            refuse_library()
-            _make_folder(path.parent)
-            refuse_network(path.parent)
-        turn: Turns = Alone() if path is None else turns(path)
+        if path is None:
+            self._start_writer(Alone())
+            return
+        refuse_library()
+        _make_folder(path.parent)
+        refuse_network(path.parent)
+        note_open(path)
         try:
-            connection = self._connect(path, turn)
+            self._start_writer(turns(path))
+            self._readers = Readers(self._open_reader, self._where)
+            self._pulse = Pulse(self._where)
+        except BaseException:
+            note_closed(path)
+            raise
+
+    def _start_writer(self, turn: Turns) -> None:
+        try:
+            connection = self._connect(self._path, turn)
         except BaseException:
             turn.close()
             raise
         self._turn = turn
         self._writer = Writer(self._opened(connection), turn, self._busy_timeout)
-        if path is not None:
-            self._readers = Readers(self._open_reader, self._where)
-            self._pulse = Pulse(self._where)
 
     def _look_up(self, connection: Connection, path: Path) -> OpenFiles:
         with translated(self._where, connection):
@@ -243,25 +268,35 @@ class SqliteEngine(Generic[C]):
 
     def _apart(self, work: Callable[..., T], /, *args: Any, **kwargs: Any) -> asyncio.Future[T]:
         writer = self._live()
-        if self._readers is None:
+        # Another thread may close it just now.
+        readers = self._readers
+        if readers is None:
             errand: Errand[Opened[C], T] = Errand(work, *args, **kwargs)
             writer.submit(errand)
             return errand.future
         job: Job[Opened[C], T] = Job(work, *args, **kwargs)
-        self._readers.submit(job)
+        readers.submit(job)
         return job.future
 
     def _live(self) -> Writer[C]:
-        self._refuse_after_fork()
-        if self._writer is None:
+        writer = self._writer
+        if writer is None:
             raise closed(self._where)
-        return self._writer
+        self._refuse_after_fork()
+        return writer
+
+    def _begin_again_in_a_child(self) -> None:
+        """Before the lock is taken: a thread that held it at the fork isn't there to release it."""
+        if os.getpid() != self._process and self._writer is None:
+            self._lifecycle = Lock()
+            self._process = os.getpid()
+        self._refuse_after_fork()
 
     def _refuse_after_fork(self) -> None:
         if os.getpid() != self._process:
             raise DatabaseError(
-                f"`{self._where}` was opened before this process was forked; "
-                "open another `Database` here"
+                f"`{self._where}` was opened before this process was forked; open it after the "
+                "fork only, or start processes by `spawn`"
             )
 
 

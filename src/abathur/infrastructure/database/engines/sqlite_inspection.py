@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from abathur.domain.errors import DatabaseError
 from abathur.domain.problems import Problem
 from abathur.infrastructure.database.codecs import to_column
 from abathur.infrastructure.database.engines.base import Row
@@ -14,6 +15,8 @@ from abathur.infrastructure.database.engines.sqlite import (
     Connection,
     DriverError,
     NoMoreRows,
+    WrongSql,
+    missing_name,
 )
 
 CHECKED_KEYS: Final = frozenset(
@@ -32,9 +35,24 @@ CHECKED_KEYS: Final = frozenset(
     }
 )
 """(table, the table that it points to) of which a statement in `check.sql` names the rows."""
+VERSION_TABLE: Final = "schema_migrations"
 
 
 def query(connection: Connection, sql: str, params: Sequence[object]) -> list[Row]:
+    try:
+        return _rows(connection, sql, params)
+    except WrongSql as error:
+        if VERSION_TABLE not in user_tables(connection):
+            # Then it is the database that is wrong, not the query.
+            raise
+        name = missing_name(error)
+        reason = f"there is no `{name}`" if name else error
+        raise DatabaseError(
+            f"the query can't be run ({reason}); change it, `abathur db info` lists the tables"
+        ) from error
+
+
+def _rows(connection: Connection, sql: str, params: Sequence[object]) -> list[Row]:
     cursor = connection.execute(sql, tuple(to_column(value) for value in params))
     try:
         columns = [column[0] for column in cursor.get_description()]
@@ -96,7 +114,7 @@ def _key_problems(connection: Connection) -> Iterator[Problem]:
 
 
 def _schema_version(connection: Connection, tables: Sequence[str]) -> int:
-    if "schema_migrations" not in tables:
+    if VERSION_TABLE not in tables:
         return 0
     version: Any = connection.execute("SELECT max(version) FROM schema_migrations").get
     return int(version or 0)

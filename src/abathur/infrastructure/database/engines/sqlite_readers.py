@@ -7,7 +7,6 @@ from queue import SimpleQueue
 from threading import Lock, Semaphore, Thread
 from typing import Any, Final, Generic, TypeVar
 
-from abathur.domain.errors import DatabaseError
 from abathur.infrastructure.database.engines.jobs import Job, answer, closed
 from abathur.infrastructure.database.engines.sqlite_opened import Opened
 
@@ -57,7 +56,8 @@ class Readers(Generic[C]):
             try:
                 opened = opened or self._open_one()
                 job.run(opened)
-            except DatabaseError as error:
+            except Exception as error:
+                # Whatever it is: nobody must wait for an answer in vain.
                 job.error = error
             answer([job])
             # Else an idle thread would keep the result alive.

@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from abathur.domain.errors import DatabaseError, IntegrityViolation
 from abathur.infrastructure.database.engines import sqlite
 from abathur.infrastructure.database.engines.sqlite import Connection, translated
-from abathur.infrastructure.database.engines.sqlite_copies import dated_copy
+from abathur.infrastructure.database.engines.sqlite_copies import dated_copy, prune, sweep
 from abathur.infrastructure.database.engines.sqlite_inspection import quoted, user_tables
 from abathur.infrastructure.database.engines.sqlite_lock import Turns, taken
 from abathur.infrastructure.database.engines.sqlite_swap import Identity, identity
 
 Values = tuple[Any, ...]
+
+UPGRADE: Final = r"schema-\d+"
+"""The label of copies that are made before upgrades: which schema they have."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradeCopy:
+    """Meets `base.SavedCopy`."""
+
+    database: Path
+    path: Path
+
+    def discard(self) -> None:
+        with suppress(OSError):
+            self.path.unlink()
+
+    def settle(self) -> None:
+        prune(self.database, UPGRADE)
 
 
 class ReplacedError(Exception):
@@ -97,11 +116,14 @@ class SqliteSchema:
                 self.rows("ROLLBACK")
             self.rows("PRAGMA foreign_keys = ON")
 
-    def save_copy(self) -> Path | None:
+    def save_copy(self, version: int) -> UpgradeCopy | None:
         if self._path is None or not self._has_data():
             return None
+        sweep(self._path, UPGRADE)
         with translated(self._where, self._connection):
-            return dated_copy(self._connection, self._path)
+            return UpgradeCopy(
+                self._path, dated_copy(self._connection, self._path, f"schema-{version}")
+            )
 
     def use_log(self) -> None:
         """Writers that don't block readers; stored in the file, so mostly it is there already."""
