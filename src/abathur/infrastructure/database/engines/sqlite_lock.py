@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Lock, Semaphore, Thread
+from threading import Lock, Thread
 from typing import Final, Protocol
 
 from abathur.domain.errors import DatabaseError
@@ -60,6 +60,22 @@ class Alone:
         return False
 
 
+class Signal:
+    """Wakes one thread. A semaphore of `threading` would take several changes of threads more."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._lock.acquire()
+
+    def give(self) -> None:
+        """Once more before it was taken makes no difference."""
+        with suppress(RuntimeError):
+            self._lock.release()
+
+    def take(self, timeout: float = -1) -> bool:
+        return self._lock.acquire(timeout=timeout)
+
+
 class FileTurns:
     """One thread at a time uses it. A process that was stopped in its turn can't block for ever."""
 
@@ -67,8 +83,8 @@ class FileTurns:
         self._path = path
         self._file = _open(path)
         self._mutex = Lock()
-        self._asked = Semaphore(0)
-        self._granted = Semaphore(0)
+        self._asked = Signal()
+        self._granted = Signal()
         self._helper: Thread | None = None
         self._pending = False
         self._wanted = False
@@ -80,12 +96,12 @@ class FileTurns:
                 return True
             self._wanted = True
             self._ask()
-        if self._granted.acquire(timeout=timeout):
+        if self._granted.take(timeout):
             return True
         with self._mutex:
             self._wanted = False
             # Granted in the very last moment?
-            return self._granted.acquire(blocking=False)
+            return self._granted.take(0)
 
     def leave(self) -> None:
         fcntl.flock(self._file, fcntl.LOCK_UN)
@@ -95,7 +111,7 @@ class FileTurns:
             if not self._closed and not self._pending:
                 os.close(self._file)
             self._closed = True
-        self._asked.release()
+        self._asked.give()
 
     def remember(self) -> None:
         # On a full disk the queue is no worse off without.
@@ -126,7 +142,7 @@ class FileTurns:
             self._helper.start()
         if not self._pending:
             self._pending = True
-            self._asked.release()
+            self._asked.give()
 
     def _is_removed(self) -> bool:
         """Whether others take turns on another file of that name: then it is opened instead."""
@@ -143,7 +159,7 @@ class FileTurns:
 
     def _help(self) -> None:
         while True:
-            self._asked.acquire()
+            self._asked.take()
             if not self._pending:
                 return
             fcntl.flock(self._file, fcntl.LOCK_EX)
@@ -153,7 +169,7 @@ class FileTurns:
                 self._pending = False
                 if self._wanted:
                     self._wanted = False
-                    self._granted.release()
+                    self._granted.give()
                 elif self._closed:
                     # Closing it ends the lock too.
                     os.close(self._file)
