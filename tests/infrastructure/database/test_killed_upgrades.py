@@ -18,6 +18,9 @@ from tests.infrastructure.database.test_upgrades import SYNTHETIC, kept, opened
 OpenNotes = Callable[..., SqliteEngine[Session]]
 
 
+ROOT = Path(__file__).resolve().parents[3]
+
+
 def output(script: str, *args: object) -> Any:
     """The JSON that a script of this folder prints."""
     done = subprocess.run(
@@ -25,7 +28,7 @@ def output(script: str, *args: object) -> Any:
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

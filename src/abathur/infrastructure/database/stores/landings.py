@@ -29,6 +29,7 @@ class SqlLandings:
         return [landing_of(row) for row in self._session.fetch("landings_open")]
 
     def claim(self, worker_id: str, now: datetime, lease_until: datetime) -> Landing | None:
+        self._session.send("landings_claim_turn")
         row = self._session.fetch_one(
             "landings_claim", worker_id=worker_id, now=now, lease_until=lease_until
         )

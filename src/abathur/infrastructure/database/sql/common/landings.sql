@@ -26,6 +26,11 @@ SELECT * FROM landings WHERE task_id = :task_id ORDER BY attempt;
 -- name: landings_open
 SELECT * FROM landings WHERE state IN ('queued', 'running') ORDER BY state DESC, rank, id;
 
+-- For engines on which several claim at once; a statement of its own, as what comes after it has to
+-- see what others did.
+-- name: landings_claim_turn
+SELECT 1 AS turn;
+
 -- One landing a target at a time: a queued one waits while another of its target is under way and
 -- its lander's lease lasts. Both states are named everywhere: SQLite uses the index of the open
 -- landings only where its own condition stands, word for word.

@@ -10,8 +10,11 @@ FOR NO KEY UPDATE OF l;
 -- name: landings_of_task:locked
 SELECT * FROM landings WHERE task_id = :task_id ORDER BY attempt FOR NO KEY UPDATE;
 
--- Of two that take the next one of a target at the same moment, the index of running landings
--- refuses one, which is then done again and finds the target taken.
+-- Claims of landings go one after another: whether a target is taken can't be seen while somebody
+-- takes it. (If all else fails, the index of running landings refuses a second one.)
+-- name: landings_claim_turn
+SELECT pg_advisory_xact_lock('landings'::regclass::oid::bigint);
+
 -- name: landings_claim
 UPDATE landings SET
   state = 'running', worker_id = :worker_id, lease_until = :lease_until, fence = fence + 1,
