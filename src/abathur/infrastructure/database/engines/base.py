@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
 
+from abathur.domain.errors import AbathurError
 from abathur.domain.problems import Problem
 from abathur.ports.clock import Clock
 
@@ -35,6 +36,13 @@ class Session(Protocol):
 
         May be done as late as with the next statement that returns something, or the commit, and
         raises there.
+        """
+        ...
+
+    def change_one(self, name: str, missing: AbathurError, /, **params: object) -> None:
+        """Raises `missing` when the statement changes no row; as late as `send` does.
+
+        What its transaction has written is undone then, even if somebody catches that.
         """
         ...
 

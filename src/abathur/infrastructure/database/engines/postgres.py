@@ -30,6 +30,8 @@ Cursor: TypeAlias = psycopg.Cursor[DictRow]
 Pipeline: TypeAlias = psycopg.Pipeline
 DriverError = psycopg.Error
 BadValue = psycopg.DataError
+GuardRefused = errors.DivisionByZero
+"""What the server says to a change that found no row, see `Statement.guarded`."""
 
 LEAST_VERSION: Final = 150000
 CONNECT_TIMEOUT: Final = 10
@@ -194,13 +196,16 @@ def _set_up(connection: Connection, where: str, wait: float) -> None:
     connection.adapters.register_dumper(float, _AsText)
     connection.adapters.register_dumper(bool, _Truth)
     with translated(where, connection):
-        found = connection.execute(
-            SETTINGS, (IDLE_IN_TRANSACTION, f"{max(1, round(wait * 1000))}ms")
-        ).fetchone()
+        found = connection.execute(SETTINGS, (IDLE_IN_TRANSACTION, milliseconds(wait))).fetchone()
     if found is None or found["encoding"] != "UTF8":
         raise DatabaseError(
             f"`{where}` doesn't store text as UTF-8; create the database with ENCODING 'UTF8'"
         )
+
+
+def milliseconds(seconds: float) -> str:
+    """As a setting; never 0, which would be for ever."""
+    return f"{max(1, round(seconds * 1000))}ms"
 
 
 def _refused(error: psycopg.Error, where: str, password: object) -> DatabaseError:

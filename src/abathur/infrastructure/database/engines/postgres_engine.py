@@ -17,7 +17,7 @@ from abathur.infrastructure.database.engines.jobs import Job, apart, closed
 from abathur.infrastructure.database.engines.postgres_address import shown
 from abathur.infrastructure.database.engines.postgres_link import Link
 from abathur.infrastructure.database.engines.postgres_listener import Commits
-from abathur.infrastructure.database.engines.postgres_pool import Pool
+from abathur.infrastructure.database.engines.postgres_pool import Limits, Pool
 from abathur.infrastructure.database.engines.postgres_runner import Runner
 from abathur.infrastructure.database.engines.postgres_schema import PostgresSchema
 from abathur.infrastructure.database.engines.postgres_server import Server, ServerClock
@@ -30,8 +30,8 @@ T = TypeVar("T")
 FEATURES: Final = Features(name="postgres", row_locks=True, notifies=True)
 PATIENCE: Final = 30.0
 """Seconds that an operation waits for a lock, or for a server that is away."""
-WRITERS: Final = 4
-READERS: Final = 4
+WRITERS: Final = Limits(threads=4, turns=int(os.environ.get("TURNS", "1")), batch=64)
+READERS: Final = Limits(threads=4, turns=4, batch=1)
 
 
 class PostgresEngine(Generic[C]):
@@ -147,7 +147,14 @@ class PostgresEngine(Generic[C]):
 
     def _link(self, writing: bool) -> Link[C]:
         connection = self._server.connect()
-        link = Link(connection, self._where, self._statements, self._open_stores, writing=writing)
+        link = Link(
+            connection,
+            self._where,
+            self._statements,
+            self._open_stores,
+            writing=writing,
+            patience=self._patience,
+        )
         self._commits.own |= {link.pid}
         return link
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any, Final, Generic, TypeVar
 from uuid import uuid4
@@ -19,7 +19,10 @@ from abathur.infrastructure.database.engines.postgres import (
     lost,
     translate,
 )
-from abathur.infrastructure.database.engines.postgres_session import PostgresSession
+from abathur.infrastructure.database.engines.postgres_session import (
+    SET_LOCK_TIMEOUT,
+    PostgresSession,
+)
 from abathur.infrastructure.database.engines.postgres_statements import Statements
 
 C = TypeVar("C")
@@ -34,7 +37,13 @@ NEXT_TOKEN: Final = b"""
 WITH old AS (DELETE FROM commit_tokens WHERE token = $2)
 INSERT INTO commit_tokens (token) VALUES ($1)
 """
+SHORT_WAIT: Final = "200ms"
+"""For a lock, by those who share a transaction: its other jobs hold theirs meanwhile."""
 NOTIFY: Final = f"NOTIFY {CHANNEL}".encode()
+
+
+class Apart(Exception):
+    """The transaction of several jobs was undone; each has to be done by itself."""
 
 
 class Repeat(Exception):
@@ -66,13 +75,14 @@ class Link(Generic[C]):
         open_stores: Callable[[Session], C],
         *,
         writing: bool,
+        patience: float,
     ) -> None:
         self._connection = connection
         self._where = where
         self._stack = ExitStack()
         self._pipeline = self._stack.enter_context(connection.pipeline())
         table = Statements(statements, writing=writing)
-        self._session = PostgresSession(connection, self._pipeline, table, where)
+        self._session = PostgresSession(connection, self._pipeline, table, where, patience)
         self._stores = open_stores(self._session)
         self._name = uuid4().hex
         self._numbers = itertools.count(1)
@@ -89,8 +99,43 @@ class Link(Generic[C]):
         if job.error is not None:
             self._roll_back()
             return False
-        self._commit(job)
-        return self._session.is_loud and not job.error
+        try:
+            self._commit()
+        except AbathurError as error:
+            job.error = error
+            return False
+        return self._session.is_loud
+
+    def write_together(self, jobs: Sequence[Job[C, Any]]) -> bool:
+        """Do the jobs in one transaction and commit; as `write`, and waits for locks only shortly.
+
+        A job that raises before it changes anything spoils nothing. Raises `Apart`, with nothing
+        done, when one raises later, or when the server refuses anything.
+        """
+        try:
+            self._run_together(jobs)
+            self._session.end()
+            self._commit()
+        except (AbathurError, Repeat) as error:
+            raise Apart from error
+        return self._session.is_loud
+
+    def _run_together(self, jobs: Sequence[Job[C, Any]]) -> None:
+        session = self._session
+        try:
+            session.begin(BEGIN)
+            session.queue(SET_LOCK_TIMEOUT, [SHORT_WAIT])
+            for job in jobs:
+                before = session.changes
+                job.run(self._stores)
+                if session.problem is not None or (job.error and session.changes != before):
+                    raise session.problem or DatabaseError(str(job.error))
+        except AbathurError:
+            session.end()
+            if session.failure is not None:
+                self._refuse_passing(session.failure, None)
+            self._roll_back()
+            raise
 
     def read(self, job: Job[C, Any]) -> None:
         """Do the job on a snapshot. Raises `Repeat` and `Lost`, as `write`."""
@@ -123,26 +168,26 @@ class Link(Generic[C]):
         if failure is not None:
             self._refuse_passing(failure, None)
             # A use case that swallowed the error has gone on without its statement.
-            job.error = job.error or translate(failure, self._where, self._connection)
+            job.error = job.error or self._session.problem
 
-    def _commit(self, job: Job[C, Any]) -> None:
+    def _commit(self) -> None:
+        """Raises what keeps the transaction from being, after undoing it."""
         session = self._session
         token = None
         try:
-            if session.has_changed:
+            if session.changes:
                 token = self._send_token()
                 session.send_last()
             if session.is_loud:
                 session.queue(NOTIFY)
             if session.finish(COMMIT).statusmessage != "COMMIT":
-                job.error = DatabaseError(f"`{self._where}` undid the transaction; try again")
-            elif token is not None:
-                self._token = token
-        except AbathurError as error:
-            job.error = error
+                raise DatabaseError(f"`{self._where}` undid the transaction; try again")
+        except AbathurError:
             if session.failure is not None:
                 self._refuse_passing(session.failure, token)
             self._roll_back()
+            raise
+        self._token = token or self._token
 
     def _send_token(self) -> str:
         """What tells, when the answer to the commit is lost, whether it took place."""
@@ -159,7 +204,8 @@ class Link(Generic[C]):
             raise Lost(lost(self._where, failure), token) from failure
         if isinstance(failure, RESOLVED_BY_RUNNING_AGAIN):
             self._roll_back()
-            raise Repeat(translate(failure, self._where, self._connection)) from failure
+            problem = self._session.problem
+            raise Repeat(problem or translate(failure, self._where, self._connection)) from failure
 
     def _roll_back(self) -> None:
         # What failed earlier may come once more; after that the pipeline takes statements again.

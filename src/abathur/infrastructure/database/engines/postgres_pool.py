@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from queue import Empty, SimpleQueue
-from threading import Lock, Semaphore, Thread, current_thread
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Event, Lock, Thread, current_thread
 from typing import Any, Final, Generic, TypeVar
 
 from abathur.infrastructure.database.engines.jobs import Job, answer, closed, refuse
@@ -19,82 +20,145 @@ IDLE: Final = 10.0
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    threads: int
+    turns: int
+    """Threads that may do what was just taken. Who is held up gives its turn to another."""
+    batch: int
+    """Jobs that are taken in one turn."""
+
+
 class Pool(Generic[C]):
-    def __init__(self, size: int, name: str, where: str, runner: Callable[[], Runner[C]]) -> None:
-        self._size = size
+    def __init__(
+        self, limits: Limits, name: str, where: str, runner: Callable[[], Runner[C]]
+    ) -> None:
+        self._limits = limits
         self._name = f"abathur-database-{name}"
         self._where = where
         self._runner = runner
-        self._waiting: SimpleQueue[Job[C, Any] | None] = SimpleQueue()
-        self._idle = Semaphore(0)
         self._gate = Lock()
+        self._waiting: deque[Job[C, Any]] = deque()
         self._threads: set[Thread] = set()
+        self._sleepers: list[Event] = []
+        """Of the threads that nobody has called; the last one to fall asleep is called first."""
+        self._turns = limits.turns
         self._closing = False
 
     def submit(self, job: Job[C, Any]) -> None:
         with self._gate:
             if self._closing:
                 raise closed(self._where)
-            self._waiting.put(job)
-            if not self._idle.acquire(blocking=False) and len(self._threads) < self._size:
-                thread = Thread(target=self._work, name=self._name, daemon=True)
-                self._threads.add(thread)
-                thread.start()
+            self._waiting.append(job)
+            self._call()
 
     def close(self, wait: bool = True) -> None:
         """What was submitted before is still done."""
         with self._gate:
             self._closing = True
             threads = list(self._threads)
-            for _ in threads:
-                self._waiting.put(None)
+            for sleeper in self._sleepers:
+                sleeper.set()
+            self._sleepers.clear()
         if wait:
             for thread in threads:
                 thread.join()
 
+    def _call(self) -> None:
+        """See that somebody takes what waits. The caller holds the gate, as in all of these."""
+        if not self._waiting or not self._turns:
+            return
+        if self._sleepers:
+            self._sleepers.pop().set()
+        elif len(self._threads) < self._limits.threads and not self._closing:
+            thread = Thread(target=self._work, name=self._name, daemon=True)
+            self._threads.add(thread)
+            thread.start()
+
     def _work(self) -> None:
         runner = self._runner()
         try:
-            while (job := self._next()) is not None:
-                if not job.future.cancelled() and not self._do(runner, job):
-                    return
-                # Else an idle thread would keep the result alive.
-                del job
-                self._idle.release()
+            while (jobs := self._next()) and self._serve(runner, jobs):
+                # Else an idle thread would keep the results alive.
+                del jobs
         finally:
             runner.close()
 
-    def _do(self, runner: Runner[C], job: Job[C, Any], may_yield: bool = True) -> bool:
+    def _next(self) -> Sequence[Job[C, Any]]:
+        """Jobs with a turn to do them; none when this thread has to end."""
+        while True:
+            with self._gate:
+                jobs = self._taken()
+                if jobs or self._closing:
+                    return jobs
+                call = Event()
+                self._sleepers.append(call)
+            if not call.wait(IDLE):
+                with self._gate:
+                    if call in self._sleepers:
+                        self._sleepers.remove(call)
+                        self._threads.discard(current_thread())
+                        return []
+
+    def _taken(self) -> Sequence[Job[C, Any]]:
+        if not self._turns or not self._waiting:
+            return []
+        self._turns -= 1
+        count = min(self._limits.batch, len(self._waiting))
+        return [self._waiting.popleft() for _ in range(count)]
+
+    def _serve(self, runner: Runner[C], jobs: Sequence[Job[C, Any]]) -> bool:
         """False when the thread has to end, as others have the connections."""
+        live = [job for job in jobs if not job.future.cancelled()]
         try:
-            runner.run(job, may_yield=may_yield)
+            apart = self._together(runner, live, may_yield=True)
         except Crowded:
-            return not self._left_to_others(job) and self._do(runner, job, may_yield=False)
-        except BaseException as error:
-            log.exception("A connection to %s failed", self._where)
-            refuse([job], error)
-        else:
-            answer([job])
+            if self._is_left_to_others(jobs):
+                return False
+            apart = self._together(runner, live, may_yield=False)
+        self._end_turn()
+        for job in apart:
+            self._alone(runner, job)
         return True
 
-    def _left_to_others(self, job: Job[C, Any]) -> bool:
-        """Take this thread off and the job back, unless it is the last or the pool is closing."""
+    def _together(
+        self, runner: Runner[C], jobs: Sequence[Job[C, Any]], *, may_yield: bool
+    ) -> Sequence[Job[C, Any]]:
+        """Those that have to be done again, each by itself; the others have their answer."""
+        try:
+            apart = runner.together(jobs, may_yield=may_yield)
+        except Crowded:
+            raise
+        except BaseException as error:
+            log.exception("A connection to %s failed", self._where)
+            refuse(jobs, error)
+            return []
+        # Few, or all of them.
+        answer(job for job in jobs if job not in apart)
+        return apart
+
+    def _alone(self, runner: Runner[C], job: Job[C, Any]) -> None:
+        try:
+            runner.run(job)
+        except BaseException as error:
+            log.exception("A connection to %s failed", self._where)
+            job.error = error
+        answer([job])
+
+    def _end_turn(self) -> None:
+        with self._gate:
+            self._turns += 1
+            self._call()
+
+    def _is_left_to_others(self, jobs: Sequence[Job[C, Any]]) -> bool:
+        """Take this thread off, and its jobs and turn back, unless nobody else could do them."""
         with self._gate:
             if self._closing or len(self._threads) == 1:
                 return False
             self._threads.discard(current_thread())
-            self._idle.acquire(blocking=False)
-            self._waiting.put(job)
+            self._waiting.extendleft(reversed(jobs))
+            self._turns += 1
+            # Another thread would find no connection either; who is busy looks when it is done.
+            if self._sleepers:
+                self._call()
             return True
-
-    def _next(self) -> Job[C, Any] | None:
-        while True:
-            try:
-                return self._waiting.get(timeout=IDLE)
-            except Empty:
-                with self._gate:
-                    # A job that counts on this thread may be on its way.
-                    if self._closing or not self._idle.acquire(blocking=False):
-                        continue
-                    self._threads.discard(current_thread())
-                    return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import uniform
 from threading import Event
 from typing import Any, Final, Generic, TypeVar
@@ -16,7 +16,7 @@ from abathur.domain.errors import (
 )
 from abathur.infrastructure.database.engines.jobs import Job
 from abathur.infrastructure.database.engines.postgres import CrowdedError
-from abathur.infrastructure.database.engines.postgres_link import Link, Lost, Repeat
+from abathur.infrastructure.database.engines.postgres_link import Apart, Link, Lost, Repeat
 from abathur.infrastructure.database.engines.postgres_server import Server
 
 C = TypeVar("C")
@@ -52,17 +52,31 @@ class Runner(Generic[C]):
         self._pause = Event()
         self._may_yield = False
 
-    def run(self, job: Job[C, Any], *, may_yield: bool = False) -> None:
-        """Afterwards the job has its result, durable if it is a write, or its error.
+    def together(
+        self, jobs: Sequence[Job[C, Any]], *, may_yield: bool = False
+    ) -> Sequence[Job[C, Any]]:
+        """Do the jobs in one transaction, without waiting long for locks of others.
 
-        Raises `Crowded`, with the job untouched, when `may_yield`.
+        Those that come back have to be `run`: all, or those that found a fence changed. The others
+        have their results, durable if they are writes, or their errors. Raises `Crowded`, with the
+        jobs untouched, when `may_yield`.
         """
         self._may_yield = may_yield
+        try:
+            self._once(jobs, time.monotonic() + self._patience, together=True)
+        except (Apart, Repeat):
+            return jobs
+        finally:
+            self._may_yield = False
+        return [job for job in jobs if isinstance(job.error, StaleFenceError)]
+
+    def run(self, job: Job[C, Any]) -> None:
+        """Afterwards the job has its result, durable if it is a write, or its error."""
         end = time.monotonic() + self._patience
-        is_second = False
+        is_second = isinstance(job.error, StaleFenceError)
         for repeat in range(REPEATS):
             try:
-                self._once(job, end)
+                self._once([job], end, together=False)
             except Repeat as conflict:
                 job.error = conflict.error
                 if isinstance(conflict.error, IntegrityViolation) and repeat >= REPEATS_OF_REFUSED:
@@ -79,33 +93,34 @@ class Runner(Generic[C]):
         if self._link is not None:
             self._link.close()
 
-    def _once(self, job: Job[C, Any], end: float) -> None:
+    def _once(self, jobs: Sequence[Job[C, Any]], end: float, *, together: bool) -> None:
         """One transaction, begun again for as long as the connection is lost in it."""
         attempt = 0
         while True:
             try:
-                self._attempt(job, end)
+                self._attempt(jobs, end, together)
                 return
             except DatabaseError as error:
-                job.error = error
+                _fail(jobs, error)
                 return
             except Lost as loss:
                 self._drop()
-                job.error = loss.error
-                if loss.token is not None and self._is_settled(job, loss.token, end):
+                if loss.token is not None and self._is_settled(jobs, loss.token, end):
                     return
                 if time.monotonic() >= end:
+                    _fail(jobs, loss.error)
                     return
             self._wait(attempt)
             attempt += 1
 
-    def _attempt(self, job: Job[C, Any], end: float) -> None:
+    def _attempt(self, jobs: Sequence[Job[C, Any]], end: float, together: bool) -> None:
         if self._link is None or not self._link.is_usable:
             self._drop()
             self._link = self._linked(end)
         if self._tell is None:
-            self._link.read(job)
-        elif self._link.write(job):
+            for job in jobs:
+                self._link.read(job)
+        elif self._link.write_together(jobs) if together else self._link.write(jobs[0]):
             self._tell()
 
     def _linked(self, end: float) -> Link[C]:
@@ -122,17 +137,18 @@ class Runner(Generic[C]):
             self._wait(attempt)
             attempt += 1
 
-    def _is_settled(self, job: Job[C, Any], token: str, end: float) -> bool:
-        """Find out whether the commit took place; False when the job has to be done again."""
+    def _is_settled(self, jobs: Sequence[Job[C, Any]], token: str, end: float) -> bool:
+        """Find out whether the commit took place; False when the jobs have to be done again."""
         took_place = self._took_place(token, end)
-        if took_place:
-            job.error = None
-            if self._tell is not None:
-                self._tell()
+        if took_place and self._tell is not None:
+            self._tell()
         elif took_place is None:
-            job.error = DatabaseUnreachableError(
-                f"the connection to `{self._server.where}` was lost in a commit, and the server "
-                "can't be asked whether it took place; look before you do it again"
+            _fail(
+                jobs,
+                DatabaseUnreachableError(
+                    f"the connection to `{self._server.where}` was lost in a commit, and the "
+                    "server can't be asked whether it took place; look before you do it again"
+                ),
             )
         return took_place is not False
 
@@ -153,3 +169,8 @@ class Runner(Generic[C]):
 
     def _wait(self, attempt: int) -> None:
         self._pause.wait(uniform(0.5, 1.0) * min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**attempt))
+
+
+def _fail(jobs: Sequence[Job[Any, Any]], error: DatabaseError) -> None:
+    for job in jobs:
+        job.error = error

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
-from abathur.domain.errors import DatabaseError, InvalidInputError
+from abathur.domain.errors import AbathurError, DatabaseError, InvalidInputError
 from abathur.infrastructure.database.codecs import to_columns
 from abathur.infrastructure.database.engines.base import Row
 from abathur.infrastructure.database.engines.postgres import (
@@ -18,11 +18,14 @@ from abathur.infrastructure.database.engines.postgres import (
     Connection,
     Cursor,
     DriverError,
+    GuardRefused,
     Pipeline,
+    milliseconds,
     translate,
 )
 from abathur.infrastructure.database.engines.postgres_statements import Statement, Statements
 
+SET_LOCK_TIMEOUT: Final = b"SELECT set_config('lock_timeout', $1, true)"
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -30,26 +33,38 @@ class PostgresSession:
     """Meets `base.Session`. Used again for every transaction of its connection."""
 
     def __init__(
-        self, connection: Connection, pipeline: Pipeline, statements: Statements, where: str
+        self,
+        connection: Connection,
+        pipeline: Pipeline,
+        statements: Statements,
+        where: str,
+        patience: float,
     ) -> None:
         self._connection = connection
         self._pipeline = pipeline
         self._statements = statements
         self._where = where
+        self._patience = milliseconds(patience)
         self._last: list[tuple[Statement, list[Any]]] = []
+        self._guards: list[tuple[Cursor, AbathurError]] = []
+        """Changes that were sent, and what it means when they find no row."""
         self._is_open = False
-        self.has_changed = False
-        """Whether there is anything to commit."""
+        self.changes = 0
+        """How often anything was changed; 0 while there is nothing to commit."""
         self.is_loud = False
         """Whether anything was changed that other processes may wait for."""
         self.failure: DriverError | None = None
         """What the driver said first; nothing can be done in the transaction after it."""
+        self.problem: AbathurError | None = None
+        """What the failure means."""
 
     def begin(self, sql: bytes) -> None:
         """Raises `DatabaseError`, as everything here does; `failure` tells more."""
         self._last.clear()
-        self.failure = None
-        self.has_changed = self.is_loud = False
+        self._guards.clear()
+        self.failure = self.problem = None
+        self.changes = 0
+        self.is_loud = False
         self._is_open = True
         with self._translated():
             self._connection.execute(sql)
@@ -72,6 +87,13 @@ class PostgresSession:
             self._last.append((statement, to_columns(params, statement.names)))
         else:
             self._send(statement, params)
+
+    def change_one(self, name: str, missing: AbathurError, /, **params: object) -> None:
+        statement = self._statements[name]
+        self._refuse_after_end()
+        cursor = self.queue(statement.guarded, to_columns(params, statement.names))
+        self._guards.append((cursor, missing))
+        self._note(statement, 1)
 
     def execute_many(self, name: str, rows: Iterable[Mapping[str, object]], /) -> None:
         for row in rows:
@@ -98,6 +120,8 @@ class PostgresSession:
     def send_last(self) -> None:
         """Send what was put off."""
         if self._last:
+            # Who holds the trail is about to commit.
+            self.queue(SET_LOCK_TIMEOUT, [self._patience])
             self.queue(self._statements.before_last)
             for statement, values in self._last:
                 self.queue(statement.sql, values)
@@ -129,11 +153,11 @@ class PostgresSession:
         if not self._is_open:
             raise DatabaseError(f"`{self._where}`: a use case's stores can't be used after its end")
         if self.failure is not None:
-            raise translate(self.failure, self._where, self._connection)
+            raise self.problem or translate(self.failure, self._where, self._connection)
 
     def _note(self, statement: Statement, rows: int) -> None:
         if rows and statement.changes:
-            self.has_changed = True
+            self.changes += 1
             self.is_loud = self.is_loud or not statement.is_quiet
 
     def _wait(self) -> None:
@@ -154,8 +178,18 @@ class PostgresSession:
                 "a text holds half a character (a lone surrogate); remove it"
             ) from error
         except DriverError as error:
-            self.failure = self.failure or error
-            raise translate(error, self._where, self._connection) from error
+            problem = self._meaning(error)
+            if self.failure is None:
+                self.failure, self.problem = error, problem
+            raise problem from error
+
+    def _meaning(self, error: DriverError) -> AbathurError:
+        if isinstance(error, GuardRefused):
+            for cursor, missing in self._guards:
+                # The first one without a result is the one that failed.
+                if cursor.pgresult is None:
+                    return missing
+        return translate(error, self._where, self._connection)
 
 
 def without_nul(values: Sequence[Any]) -> list[Any]:

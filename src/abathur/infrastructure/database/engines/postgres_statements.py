@@ -16,6 +16,8 @@ LAST: Final = ":last"
 BEFORE_LAST: Final = "last:before"
 """Done before the statements that were put off."""
 
+GUARD: Final = b"WITH changed AS (%s RETURNING 1) SELECT 1 / count(*) FROM changed"
+
 JSON_TEXTS: Final = r"(SELECT json_array_elements_text(\1::json))"
 
 QUIET: Final = frozenset({"tasks_renew", "landings_renew", "workers_beat"})
@@ -31,6 +33,8 @@ class Statement:
     names: tuple[str, ...]
     """Of its parameters, in their order."""
     changes: bool
+    guarded: bytes
+    """The same, refused by the server when it changes no row; for a plain change only."""
     is_quiet: bool = False
     is_last: bool = False
     needs_last: bool = False
@@ -81,6 +85,7 @@ def _statement(name: str, sql: Mapping[str, str], writing: bool) -> Statement:
         sql=driver_sql(text),
         names=parameters(text),
         changes=_CHANGE.search(text) is not None,
+        guarded=GUARD % driver_sql(text).rstrip(b"; \n"),
         is_quiet=name in QUIET,
         is_last=is_last,
         needs_last=not is_last and _TRAIL.search(text) is not None,

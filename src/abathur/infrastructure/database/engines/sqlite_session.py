@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from abathur.domain.errors import DatabaseError, InvalidInputError
+from abathur.domain.errors import AbathurError, DatabaseError, InvalidInputError
 from abathur.infrastructure.database.codecs import to_columns
 from abathur.infrastructure.database.engines.base import Row
 from abathur.infrastructure.database.engines.sqlite import (
@@ -41,6 +41,10 @@ class SqliteSession:
     def send(self, name: str, /, **params: object) -> None:
         statement = self._statements[name]
         self._run(statement, to_columns(params, parameters(statement)))
+
+    def change_one(self, name: str, missing: AbathurError, /, **params: object) -> None:
+        if self.execute(name, **params) == 0:
+            raise missing
 
     def execute_many(self, name: str, rows: Iterable[Mapping[str, object]], /) -> None:
         statement = self._statements[name]

@@ -44,11 +44,12 @@ class SqlLandings:
         return sorted((landing_of(row) for row in rows), key=lambda landing: landing.id)
 
     def save(self, landing: Landing, fence: int) -> None:
-        row = landing_row(landing)
-        if self._session.execute("landings_save", **row, expected_fence=fence) == 0:
-            raise StaleFenceError(
-                f"landing {landing.id} was taken over by somebody else; nothing was written"
-            )
+        stale = StaleFenceError(
+            f"landing {landing.id} was taken over by somebody else; nothing was written"
+        )
+        self._session.change_one(
+            "landings_save", stale, **landing_row(landing), expected_fence=fence
+        )
 
     def recent(self, limit: int) -> Sequence[Landing]:
         return [landing_of(row) for row in self._session.fetch("landings_recent", limit=limit)]

@@ -80,10 +80,10 @@ class SqlTasks:
         return [task_of(row) for row in rows]
 
     def save(self, task: Task, fence: int) -> None:
-        if self._session.execute("tasks_save", **task_row(task), expected_fence=fence) == 0:
-            raise StaleFenceError(
-                f"task {task.id} was changed by somebody else meanwhile; nothing was written"
-            )
+        stale = StaleFenceError(
+            f"task {task.id} was changed by somebody else meanwhile; nothing was written"
+        )
+        self._session.change_one("tasks_save", stale, **task_row(task), expected_fence=fence)
 
     def rerank(self, task_id: str, rank: int) -> None:
         self._session.send("tasks_rerank", id=task_id, rank=rank)
