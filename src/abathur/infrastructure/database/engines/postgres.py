@@ -38,6 +38,8 @@ CONNECT_TIMEOUT: Final = 10
 IDLE_IN_TRANSACTION: Final = "15s"
 """After this the server ends a transaction whose process is frozen, and lets go of its locks."""
 STATEMENTS_CACHED: Final = 500
+NEVER_BY_ITSELF: Final = 2**31 - 1
+"""Statements are prepared when that is asked for. (None would keep that from being, too.)"""
 
 DEFAULTS: Final[dict[str, Any]] = {
     "application_name": "abathur",
@@ -173,7 +175,7 @@ def connect(url: str, where: str, *, wait: float) -> Connection:
             autocommit=True,
             row_factory=dict_row,
             cursor_factory=psycopg.RawCursor,
-            prepare_threshold=None,
+            prepare_threshold=NEVER_BY_ITSELF,
         )
     except DriverError as error:
         raise _refused(error, where, given.get("password")) from None
