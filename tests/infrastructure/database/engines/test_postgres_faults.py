@@ -5,6 +5,7 @@ import itertools
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 
 import psycopg
 import pytest
@@ -21,6 +22,7 @@ from abathur.ports.stores import Stores
 from abathur.services import submitting
 from tests import postgres
 from tests.infrastructure.database.engines.cutting import Cutter
+from tests.infrastructure.database.engines.held_up import together
 
 NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
 
@@ -113,6 +115,34 @@ async def test_a_commit_whose_answer_is_lost_is_done_once(
     assert task_ids(url) == ["one"]
 
 
+@pytest.mark.parametrize(("is_forwarded", "runs"), [(True, 1), (False, 2)])
+async def test_a_common_commit_whose_answer_is_lost_is_done_once(
+    server: postgres.Server, url: str, is_forwarded: bool, runs: int
+) -> None:
+    seen: list[str] = []
+
+    def use_case(task_id: str, stores: Stores) -> str:
+        if not seen:
+            cutter.cut_at_commit(is_forwarded)
+        seen.append(task_id)
+        return submit(stores, task_id)
+
+    def refused(_stores: Stores) -> None:
+        raise ZeroDivisionError
+
+    wanted = ["one", "three", "two"]
+    with Cutter(server.folder / ".s.PGSQL.5432") as cutter:
+        name = url.partition("@/")[2].partition("?")[0]
+        async with Database(f"postgresql://postgres@/{name}?host={cutter.folder}") as db:
+            calls = [partial(use_case, task_id) for task_id in wanted]
+            *results, failure = await together(db, *calls, refused)
+    assert results == wanted
+    assert isinstance(failure, ZeroDivisionError)
+    assert cutter.cuts == 1
+    assert seen == wanted * runs
+    assert task_ids(url) == wanted
+
+
 async def test_a_server_that_stays_away_is_reported_and_used_again_when_it_is_back(
     server: postgres.Server, url: str
 ) -> None:
@@ -158,10 +188,10 @@ async def test_two_that_wait_for_each_other_both_succeed_in_the_end(url: str) ->
         stores.tasks.rerank(first, 1)
         stores.tasks.rerank(second, 1)
 
-    async with Database(url) as db:
+    async with Database(url) as db, Database(url) as other:
         await db.write(submit, "one")
         await db.write(submit, "two")
-        await asyncio.gather(db.write(lock, "one", "two"), db.write(lock, "two", "one"))
+        await asyncio.gather(db.write(lock, "one", "two"), other.write(lock, "two", "one"))
     assert rows(url, "SELECT DISTINCT rank FROM tasks") == [(1,)]
 
 

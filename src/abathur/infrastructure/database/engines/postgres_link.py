@@ -43,7 +43,12 @@ NOTIFY: Final = f"NOTIFY {CHANNEL}".encode()
 
 
 class Apart(Exception):
-    """The transaction of several jobs was undone; each has to be done by itself."""
+    """The transaction of several jobs was undone."""
+
+    def __init__(self, culprit: Job[Any, Any] | None) -> None:
+        super().__init__("the transaction of several jobs was undone")
+        self.culprit = culprit
+        """Whose doing it probably was; the others may succeed without it."""
 
 
 class Repeat(Exception):
@@ -110,32 +115,37 @@ class Link(Generic[C]):
         """Do the jobs in one transaction and commit; as `write`, and waits for locks only shortly.
 
         A job that raises before it changes anything spoils nothing. Raises `Apart`, with nothing
-        done, when one raises later, or when the server refuses anything.
+        done, when one raises later, or when the server refuses anything; and `Lost`.
         """
+        self._run_together(jobs)
         try:
-            self._run_together(jobs)
-            self._session.end()
             self._commit()
         except (AbathurError, Repeat) as error:
-            raise Apart from error
+            raise Apart(None) from error
         return self._session.is_loud
 
     def _run_together(self, jobs: Sequence[Job[C, Any]]) -> None:
         session = self._session
-        try:
+        culprit = None
+        with suppress(AbathurError):
             session.begin(BEGIN)
             session.queue(SET_LOCK_TIMEOUT, [SHORT_WAIT])
-            for job in jobs:
-                before = session.changes
-                job.run(self._stores)
-                if session.problem is not None or (job.error and session.changes != before):
-                    raise session.problem or DatabaseError(str(job.error))
-        except AbathurError:
-            session.end()
-            if session.failure is not None:
-                self._refuse_passing(session.failure, None)
+            culprit = self._first_to_spoil(jobs)
+        session.end()
+        if session.failure is not None and is_lost(self._connection, session.failure):
+            raise Lost(lost(self._where, session.failure), None) from session.failure
+        if session.failure is not None or culprit is not None:
             self._roll_back()
-            raise
+            raise Apart(culprit) from session.failure
+
+    def _first_to_spoil(self, jobs: Sequence[Job[C, Any]]) -> Job[C, Any] | None:
+        session = self._session
+        for job in jobs:
+            before = session.changes
+            job.run(self._stores)
+            if session.failure is not None or (job.error and session.changes != before):
+                return job
+        return None
 
     def read(self, job: Job[C, Any]) -> None:
         """Do the job on a snapshot. Raises `Repeat` and `Lost`, as `write`."""

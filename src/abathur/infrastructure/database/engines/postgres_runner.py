@@ -24,6 +24,8 @@ C = TypeVar("C")
 REPEATS: Final = 12
 REPEATS_OF_REFUSED: Final = 5
 """For what a constraint refused: mostly it will be refused every time."""
+CULPRITS: Final = 3
+"""Jobs that are taken out of a common transaction before it is given up."""
 FIRST_PAUSE: Final = 0.005
 LONGEST_PAUSE: Final = 0.5
 
@@ -57,21 +59,31 @@ class Runner(Generic[C]):
     ) -> Sequence[Job[C, Any]]:
         """Do the jobs in one transaction, without waiting long for locks of others.
 
-        Those that come back have to be `run`: all, or those that found a fence changed. The others
-        have their results, durable if they are writes, or their errors. Raises `Crowded`, with the
-        jobs untouched, when `may_yield`.
+        Those that come back have to be `run`: what failed here may go well there. The others have
+        their results, durable if they are writes, or their errors. Raises `Crowded`, with the jobs
+        untouched, when `may_yield`.
         """
         self._may_yield = may_yield
-        try:
-            self._once(jobs, time.monotonic() + self._patience, together=True)
-        except (Apart, Repeat):
-            return jobs
-        finally:
+        end = time.monotonic() + self._patience
+        left, apart = list(jobs), list[Job[C, Any]]()
+        while left:
+            try:
+                self._once(left, end, together=True)
+                break
+            except Repeat:
+                return jobs
+            except Apart as undone:
+                if undone.culprit is None or len(apart) == CULPRITS:
+                    return [*left, *apart]
+                left.remove(undone.culprit)
+                apart.append(undone.culprit)
+            # From here on there is something to lose.
             self._may_yield = False
-        return [job for job in jobs if isinstance(job.error, StaleFenceError)]
+        return [*(job for job in left if isinstance(job.error, StaleFenceError)), *apart]
 
     def run(self, job: Job[C, Any]) -> None:
         """Afterwards the job has its result, durable if it is a write, or its error."""
+        self._may_yield = False
         end = time.monotonic() + self._patience
         is_second = isinstance(job.error, StaleFenceError)
         for repeat in range(REPEATS):
