@@ -30,7 +30,7 @@ T = TypeVar("T")
 FEATURES: Final = Features(name="postgres", row_locks=True, notifies=True)
 PATIENCE: Final = 30.0
 """Seconds that an operation waits for a lock, or for a server that is away."""
-WRITERS: Final = Limits(threads=4, turns=int(os.environ.get("TURNS", "1")), batch=64)
+WRITERS: Final = Limits(threads=4, turns=1, batch=64)
 READERS: Final = Limits(threads=4, turns=4, batch=1)
 
 

@@ -23,7 +23,7 @@ from abathur.infrastructure.database.engines.postgres import (
     milliseconds,
     translate,
 )
-from abathur.infrastructure.database.engines.postgres_statements import Statement, Statements
+from abathur.infrastructure.database.engines.postgres_statements import ALONG, Statement, Statements
 
 SET_LOCK_TIMEOUT: Final = b"SELECT set_config('lock_timeout', $1, true)"
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -80,6 +80,8 @@ class PostgresSession:
         return cursor.rowcount
 
     def send(self, name: str, /, **params: object) -> None:
+        if name in ALONG:
+            return
         statement = self._statements[name]
         self._note(statement, 1)
         if statement.is_last:

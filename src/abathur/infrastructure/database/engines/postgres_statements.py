@@ -23,6 +23,9 @@ JSON_TEXTS: Final = r"(SELECT json_array_elements_text(\1::json))"
 QUIET: Final = frozenset({"tasks_renew", "landings_renew", "workers_beat"})
 """Leases that are merely prolonged: nobody waits for that."""
 
+ALONG: Final = frozenset({"audit_heads_save"})
+"""Done by the statement before it: nothing is sent."""
+
 _CHANGE: Final = re.compile(r"\b(INSERT INTO|DELETE FROM|SET)\b")
 _TRAIL: Final = re.compile(r"\b(FROM|JOIN) audit(_heads)?\b")
 
