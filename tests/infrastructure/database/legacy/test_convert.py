@@ -525,6 +525,26 @@ async def test_a_conversion_that_comes_out_wrong_is_thrown_away(
     }
 
 
+@pytest.mark.parametrize("table", ["tasks", "memory_entries", "metrics"])
+def test_a_table_that_cant_be_read_isnt_left_out(path: Path, table: str) -> None:
+    make(path, LAST, {"tasks": [task(number) for number in range(1, 9)]})
+    connection = sqlite3.connect(path)
+    ((root, size),) = connection.execute(
+        "SELECT rootpage, page_size FROM sqlite_schema, pragma_page_size WHERE name = ?", [table]
+    ).fetchall()
+    connection.close()
+    with path.open("r+b") as file:
+        file.seek((root - 1) * size)
+        file.write(b"\xff" * size)
+    with pytest.raises(DatabaseCorruptError, match="wasn't converted; `abathur db recover`"):
+        asyncio.run(Database(path).initialize())
+    assert [*path.parent.glob("*.older"), *path.parent.glob("*.conversion.json")] == []
+    again = sqlite3.connect(path)
+    with pytest.raises(sqlite3.DatabaseError, match="malformed"):
+        again.execute(f"SELECT * FROM {table} NOT INDEXED").fetchall()
+    again.close()
+
+
 @pytest.mark.parametrize(
     "sql",
     [

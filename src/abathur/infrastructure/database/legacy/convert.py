@@ -20,6 +20,7 @@ from abathur.infrastructure.database import migrate, queries
 from abathur.infrastructure.database.engines import sqlite_swap
 from abathur.infrastructure.database.engines.sqlite import (
     Connection,
+    CorruptError,
     DriverError,
     connect,
     translated,
@@ -57,9 +58,7 @@ def convert(path: Path, timeout: float) -> Conversion | None:
     try:
         with sqlite_swap.held(path, timeout, alone=True) as connection:
             if connection is None:
-                raise DatabaseCorruptError(
-                    f"`{path}` is damaged; `abathur db recover` salvages what can be read"
-                )
+                raise _damaged(path, "it can't be opened")
             with _given_back(connection):
                 conversion = _build(connection, path, partial)
                 _exchange(connection, conversion, partial)
@@ -111,7 +110,17 @@ def _holds_older(connection: Connection) -> bool:
 
 def _build(connection: Connection, path: Path, partial: Path) -> Conversion:
     with translated(str(path), connection):
-        return _built(connection, path, partial)
+        try:
+            return _built(connection, path, partial)
+        except CorruptError as error:
+            raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, reason: object) -> DatabaseCorruptError:
+    return DatabaseCorruptError(
+        f"`{path}` is of an older Abathur and damaged ({reason}), so it wasn't converted; "
+        "`abathur db recover` salvages what can be read"
+    )
 
 
 def _built(connection: Connection, path: Path, partial: Path) -> Conversion:
