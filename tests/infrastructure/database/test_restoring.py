@@ -73,6 +73,20 @@ async def test_the_state_of_the_backup_is_there_and_the_other_one_kept(path: Pat
     assert await tasks(path.with_name("backup.db")) == ["t1"]
 
 
+async def test_a_link_goes_on_leading_to_the_file_that_is_replaced(path: Path) -> None:
+    link = path.parent / "folder" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    with prepared(link, path.with_name("backup.db")) as found:
+        kept = put_in_place(found, path.with_name("kept.db"))
+    assert link.is_symlink()
+    assert kept is not None
+    assert not kept.is_symlink()
+    assert await tasks(path) == await tasks(link) == ["t1"]
+    assert await tasks(kept) == ["t1", "t2"]
+    assert [*link.parent.iterdir()] == [link]
+
+
 async def test_what_differs_is_told(path: Path) -> None:
     with prepared(path, path.with_name("backup.db")) as found:
         assert found.backup.tasks == {"ready": 1}

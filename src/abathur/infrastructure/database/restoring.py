@@ -35,6 +35,8 @@ def prepared(database: Path, backup: Path) -> Iterator[Prepared]:
     The backup itself is only read. Raises `NotFoundError`, `DatabaseCorruptError`,
     `DatabaseTooNewError`.
     """
+    # A link stays a link: everybody else takes turns beside the file that it leads to.
+    database = database.resolve()
     if not backup.is_file():
         raise NotFoundError(f"there is no backup `{backup}`; name a file of `abathur db backup`")
     if database.exists() and backup.samefile(database):

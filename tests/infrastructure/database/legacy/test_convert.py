@@ -6,6 +6,7 @@ import logging
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +38,7 @@ from tests.infrastructure.database.legacy.older import (
 )
 
 Convert = Callable[[], Converted]
+StartChild = Callable[..., "subprocess.Popen[str]"]
 
 HALF_A_FILE = LAST[: LAST.index("CREATE TABLE tasks")]
 
@@ -560,6 +562,20 @@ async def test_another_programs_file_is_left_alone(path: Path, sql: str) -> None
         await Database(path).initialize()
     assert path.read_bytes() == before
     assert list(path.parent.glob("*.older")) == []
+
+
+def test_an_older_file_without_write_permission_is_named(start_child: StartChild) -> None:
+    # Not in tmp_path: that one can't be entered by others than its owner.
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "queue.db"
+        make(path, LAST, {"tasks": [task(1)]})
+        before = path.read_bytes()
+        path.chmod(0o444)
+        path.parent.chmod(0o777)
+        out, _ = start_child("as-nobody", path).communicate(timeout=60)
+        assert path.read_bytes() == before
+        assert list(path.parent.glob("*.older")) == []
+    assert out.startswith(f"DatabaseReadOnlyError `{path}` or its folder can't be written")
 
 
 def test_eight_processes_convert_it_once(path: Path) -> None:
