@@ -29,11 +29,10 @@ from abathur.infrastructure.database.engines.sqlite_lock import Alone
 from abathur.infrastructure.database.engines.sqlite_schema import SqliteSchema
 from abathur.infrastructure.database.engines.sqlite_session import SqliteSession
 from abathur.infrastructure.database.legacy.ledger import Ledger
-from abathur.infrastructure.database.legacy.reading import Source, look
+from abathur.infrastructure.database.legacy.reading import Source, holds_older
 from abathur.infrastructure.database.legacy.report import ENDING, Conversion
 from abathur.infrastructure.database.legacy.verify import verify
 from abathur.infrastructure.database.legacy.writing import Writing
-from abathur.infrastructure.database.recognise import OURS, is_older
 from abathur.infrastructure.database.stores import open_stores
 
 ENGINE: Final = "sqlite"
@@ -94,18 +93,9 @@ def _is_older(path: Path) -> bool:
     connection = connect(str(path), busy_timeout=0)
     try:
         with translated(str(path), connection):
-            return _holds_older(connection)
+            return holds_older(connection)
     finally:
         connection.close()
-
-
-def _holds_older(connection: Connection) -> bool:
-    tables = look(connection)
-    if tables.get("schema_migrations", frozenset()) >= OURS:
-        done = connection.execute("SELECT 1 FROM schema_migrations LIMIT 1").fetchall()
-        if done:
-            return False
-    return is_older(tables)
 
 
 def _build(connection: Connection, path: Path, partial: Path) -> Conversion:

@@ -16,6 +16,7 @@ from abathur.infrastructure.database.engines.sqlite import (
     StatementError,
 )
 from abathur.infrastructure.database.engines.sqlite_inspection import quoted
+from abathur.infrastructure.database.recognise import OURS, is_older
 
 Values: TypeAlias = list[tuple[Any, ...]]
 
@@ -121,7 +122,17 @@ def _refuse_damaged(connection: Connection) -> None:
             raise CorruptError(line.removeprefix(DAMAGED[0]).strip().partition("\n")[0])
 
 
-def look(connection: Connection) -> dict[str, frozenset[str]]:
+def holds_older(connection: Connection) -> bool:
+    """Whether the tables are those of an older version. Raises `DriverError`."""
+    tables = _look(connection)
+    if tables.get("schema_migrations", frozenset()) >= OURS:
+        done = connection.execute("SELECT 1 FROM schema_migrations LIMIT 1").fetchall()
+        if done:
+            return False
+    return is_older(tables)
+
+
+def _look(connection: Connection) -> dict[str, frozenset[str]]:
     """The tables with their columns; none for one that can't be read. Raises `DriverError`."""
     names: Values = connection.execute(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*'"
