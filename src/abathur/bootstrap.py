@@ -43,9 +43,10 @@ class Project:
 
     @property
     def file(self) -> Path:
-        """The database's file. Raises `DatabaseError` when it is on a server."""
+        """The database's file, no link to it. Raises `DatabaseError` when it is on a server."""
         if isinstance(self.database, Path):
-            return self.database
+            # What belongs to the file, and takes its place, is beside the file.
+            return self.database.resolve()
         from abathur.domain.errors import DatabaseError
         from abathur.infrastructure.database.opening import name_of
 
@@ -174,7 +175,7 @@ def log_problems(project: Project) -> Sequence[Problem]:
     """Commits in the write-ahead log that can't be read. Ask before the database is opened."""
     from abathur.infrastructure.database.engines.sqlite_log import problems
 
-    return problems(project.database) if isinstance(project.database, Path) else []
+    return problems(project.file) if isinstance(project.database, Path) else []
 
 
 async def planned_upgrade(project: Project) -> Upgrade:

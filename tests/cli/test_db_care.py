@@ -77,6 +77,23 @@ def test_a_fix_backs_up_shows_tells_the_trail_and_is_undone(abathur: Abathur, wr
     assert "counts 9 unmet" in abathur("db", "check").out
 
 
+def test_a_queue_behind_a_link_is_mended_and_restored_where_it_is(
+    abathur: Abathur, tmp_path: Path
+) -> None:
+    link, file = database(abathur), tmp_path / "real.db"
+    link.unlink()
+    link.symlink_to(file)
+    task = abathur.submit("Wait", "-p", abathur.submit("First"))
+    spoil(abathur, f"UPDATE tasks SET unmet_count = 9 WHERE id = '{task}'")
+    before = contents(abathur)
+    assert abathur("db", "check", "--fix").code == 0
+    assert abathur("db", "check", "--undo").code == 0
+    assert contents(abathur) == before
+    assert link.is_symlink()
+    assert beside(abathur, "before-fix") == beside(abathur, "before-restore") == []
+    assert len([*tmp_path.glob("real.db.*.bak")]) == 2
+
+
 def test_an_undo_never_takes_later_work_along(abathur: Abathur, wrong: str) -> None:
     abathur.ok("db", "check", "--fix")
     later = abathur.submit("Later")

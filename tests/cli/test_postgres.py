@@ -74,12 +74,15 @@ def test_a_server_that_isnt_there_is_told_without_the_password(
     assert "geheim" not in result.out + result.err
 
 
-def test_a_crash_log_keeps_no_password(abathur: "Abathur", monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("password", ["geheim", "geheim/1", "1:geheim", "geheim@/?#:"])
+def test_a_crash_log_keeps_no_password(
+    abathur: "Abathur", monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr("abathur.cli.db.info.existing", broken)
-    result = abathur("--db", "postgresql://me:geheim@localhost/queue", "db", "info")
+    result = abathur("--db", f"postgresql://me:{password}@localhost/queue", "db", "info")
     assert result.code == 70
     (log,) = (abathur.root / ".abathur" / "logs").glob("crash-*.log")
     assert "postgresql://***@localhost/queue" in log.read_text()

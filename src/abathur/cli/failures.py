@@ -18,7 +18,7 @@ from abathur.domain.errors import AbathurError, AmbiguousIdError, PlanError
 
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 VERBOSE = frozenset({"-v", "--verbose"})
-_PASSWORD = re.compile(r"(?<=://)[^/@\s]*:[^/\s]*(?=@)|(?<=[?&]password=)[^&\s'\"]*")
+_PASSWORD = re.compile(r"(?<=://)[^@\s'\"]*:[^\s'\"]*(?=@)|(?<=[?&]password=)[^&\s'\"]*")
 
 
 def report(error: BaseException, args: Sequence[str]) -> int:

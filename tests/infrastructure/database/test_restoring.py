@@ -13,12 +13,14 @@ from abathur.domain.errors import (
     DatabaseError,
     DatabaseTooNewError,
     NotFoundError,
+    OlderDatabaseError,
 )
 from abathur.domain.tasks import NewTask
 from abathur.infrastructure.database import Database
 from abathur.infrastructure.database.engines.sqlite import connect
 from abathur.infrastructure.database.restoring import prepared, put_in_place
 from abathur.services import submitting
+from tests.infrastructure.database.legacy.older import LAST, UUIDS, make, task
 
 NOW = datetime(2030, 1, 31, 12, tzinfo=UTC)
 
@@ -71,6 +73,43 @@ async def test_the_state_of_the_backup_is_there_and_the_other_one_kept(path: Pat
     assert await tasks(path) == ["t1"]
     assert await tasks(kept) == ["t1", "t2"]
     assert await tasks(path.with_name("backup.db")) == ["t1"]
+
+
+async def test_a_link_goes_on_leading_to_the_file_that_is_replaced(path: Path) -> None:
+    link = path.parent / "folder" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    with prepared(link, path.with_name("backup.db")) as found:
+        kept = put_in_place(found, path.with_name("kept.db"))
+    assert link.is_symlink()
+    assert kept is not None
+    assert not kept.is_symlink()
+    assert await tasks(path) == await tasks(link) == ["t1"]
+    assert await tasks(kept) == ["t1", "t2"]
+    assert [*link.parent.iterdir()] == [link]
+
+
+async def test_an_older_file_isnt_taken_for_a_backup(path: Path) -> None:
+    make(path.with_name("older.db"), LAST, {"tasks": [task(1)]})
+    with (
+        pytest.raises(OlderDatabaseError, match="`abathur --db COPY task list`"),
+        prepared(path, path.with_name("older.db")),
+    ):
+        pytest.fail("it was prepared")
+    assert await tasks(path) == ["t1", "t2"]
+
+
+async def test_an_older_file_is_replaced_only_as_another_database_is(path: Path) -> None:
+    older = path.with_name("older.db")
+    make(older, LAST, {"tasks": [task(1)]})
+    with prepared(older, path.with_name("backup.db")) as found:
+        assert found.unreadable == f"`{older}` is of an older Abathur"
+        assert found.difference is not None
+        assert found.difference.loses_work
+        kept = put_in_place(found, path.with_name("kept.db"))
+    assert kept is not None
+    assert await tasks(older) == ["t1"]
+    assert await tasks(kept) == [UUIDS[1]]
 
 
 async def test_what_differs_is_told(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from abathur.ports.moving import Upgrade
 C = TypeVar("C")
 
 MEMORY: Final = ":memory:"
+LOGIN: Final = re.compile(r"\b(?:dbname|password)\s*=", re.IGNORECASE)
+"""In the other form that PostgreSQL's own programs take instead of a URL."""
 PATIENCE: Final = 30.0
 """Seconds that an operation waits for other processes, or for a server."""
 
@@ -31,6 +34,12 @@ def file_of(where: Path | str) -> Path | None:
     text = str(where)
     if text == MEMORY or is_url(text):
         return None
+    if LOGIN.search(text):
+        # Else the password would become the name of a file.
+        raise DatabaseError(
+            "the database is named by words like `dbname=...`; give the path of a file, or a URL "
+            "like postgresql://user@host/database"
+        )
     if text in ("", "."):
         raise DatabaseError("a database needs a path; give that of a file")
     return Path(where).expanduser().resolve()

@@ -16,12 +16,14 @@ from abathur.domain.errors import (
     DatabaseError,
     DatabaseTooNewError,
     NotFoundError,
+    OlderDatabaseError,
 )
 from abathur.infrastructure.database import migrate, queries
 from abathur.infrastructure.database.engines.sqlite import Connection, connect, translated
 from abathur.infrastructure.database.engines.sqlite_inspection import user_tables
 from abathur.infrastructure.database.engines.sqlite_lock import taken, turns
 from abathur.infrastructure.database.engines.sqlite_swap import replace
+from abathur.infrastructure.database.legacy.reading import holds_older
 from abathur.infrastructure.database.stores.rows import worker_of
 from abathur.ports.restoring import Contents, Difference, Entry, Prepared
 
@@ -33,8 +35,10 @@ def prepared(database: Path, backup: Path) -> Iterator[Prepared]:
     """Verify the backup and lay a copy ready; it is removed at the end if nobody used it.
 
     The backup itself is only read. Raises `NotFoundError`, `DatabaseCorruptError`,
-    `DatabaseTooNewError`.
+    `DatabaseTooNewError`, `OlderDatabaseError`.
     """
+    # A link stays a link: everybody else takes turns beside the file that it leads to.
+    database = database.resolve()
     if not backup.is_file():
         raise NotFoundError(f"there is no backup `{backup}`; name a file of `abathur db backup`")
     if database.exists() and backup.samefile(database):
@@ -103,6 +107,11 @@ def _refuse_newer(contents: Contents, where: str) -> None:
 
 
 def _contents(connection: Connection, where: str) -> Contents:
+    if holds_older(connection):
+        raise OlderDatabaseError(
+            f"`{where}` is of an older Abathur; restore a copy of it that "
+            "`abathur --db COPY task list` has converted"
+        )
     if not {"schema_migrations", "tasks", "audit"}.issubset(user_tables(connection)):
         raise DatabaseCorruptError(f"`{where}` is no database of this Abathur; name another file")
     return Contents(
@@ -120,6 +129,9 @@ def _compared(database: Path, staged: Path, backup: Contents) -> Prepared:
     if database.exists():
         try:
             present, difference, workers = _look(database, backup)
+        except OlderDatabaseError:
+            unreadable = f"`{database}` is of an older Abathur"
+            difference = Difference(is_descendant=False, entries=0, completed=0, repairs=0)
         except DatabaseError as error:
             unreadable = str(error)
     return Prepared(
@@ -138,10 +150,11 @@ def _look(database: Path, backup: Contents) -> tuple[Contents, Difference, Seque
     connection = connect(where, busy_timeout=TIMEOUT, read_only=True)
     try:
         with translated(where, connection):
+            contents = _contents(connection, where)
             rows = _rows(connection, "restore_live_workers")
             fields = Worker.__dataclass_fields__
             workers = [worker_of(dict(zip(fields, row, strict=True))) for row in rows]
-            return _contents(connection, where), _difference(connection, backup), workers
+            return contents, _difference(connection, backup), workers
     finally:
         connection.close()
 

@@ -276,6 +276,11 @@ async def test_tables_are_made_on_request_only(server: postgres.Server) -> None:
     [
         ("postgresql://me:geheim@localhost:1/queue", "postgresql://me@localhost:1/queue"),
         ("postgresql://me:ge@heim@localhost:1/queue", "`%40`"),
+        ("postgresql://me:geheim/1@localhost/queue", "`%2F`"),
+        ("postgresql://me:geheim?1@localhost/queue", "`%3F`"),
+        ("postgresql://me:geheim#1@localhost/queue", "`%23`"),
+        ("postgresql://m@e:geheim/1@localhost/queue", "`%2F`"),
+        ("host=localhost dbname=queue password=geheim", "URL"),
         ("postgresql://localhost:1/queue?password=geheim", "postgresql://localhost:1/queue"),
         ("postgresql://me:geheim@localhost:1/queue?nonsense=1", "can't be understood"),
         ("postgresql://me:geheim@localhost:no/queue", "postgresql://me@localhost:no/queue"),

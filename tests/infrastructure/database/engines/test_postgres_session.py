@@ -78,6 +78,27 @@ async def test_a_nul_that_an_agent_said_is_replaced(db: Database) -> None:
     ]
 
 
+async def test_what_is_larger_than_the_network_takes_at_once_arrives(db: Database) -> None:
+    prompts = [f"{number}" + "ü" * 4_000_000 for number in range(3)]
+
+    def submit_all(stores: Stores) -> None:
+        for number, prompt in enumerate(prompts):
+            new = NewTask(prompt=prompt)
+            submitting.submit(stores, new, task_id=f"t{number}", now=NOON, actor="a")
+
+    await db.write(submit_all)
+    rows = await db.query("SELECT prompt FROM tasks ORDER BY id")
+    assert [row["prompt"] for row in rows] == prompts
+
+
+async def test_a_server_that_writes_times_in_another_way_is_understood(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGOPTIONS", "-c DateStyle=German")
+    async with Database(postgres_url) as db:
+        assert await db.write(submit) == "one"
+
+
 async def test_half_a_character_is_refused(db: Database) -> None:
     with pytest.raises(InvalidInputError, match="half a character"):
         await db.write(submit, "\udcff")

@@ -6,6 +6,7 @@ import logging
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +38,7 @@ from tests.infrastructure.database.legacy.older import (
 )
 
 Convert = Callable[[], Converted]
+StartChild = Callable[..., "subprocess.Popen[str]"]
 
 HALF_A_FILE = LAST[: LAST.index("CREATE TABLE tasks")]
 
@@ -525,6 +527,26 @@ async def test_a_conversion_that_comes_out_wrong_is_thrown_away(
     }
 
 
+@pytest.mark.parametrize("table", ["tasks", "memory_entries", "metrics"])
+def test_a_table_that_cant_be_read_isnt_left_out(path: Path, table: str) -> None:
+    make(path, LAST, {"tasks": [task(number) for number in range(1, 9)]})
+    connection = sqlite3.connect(path)
+    ((root, size),) = connection.execute(
+        "SELECT rootpage, page_size FROM sqlite_schema, pragma_page_size WHERE name = ?", [table]
+    ).fetchall()
+    connection.close()
+    with path.open("r+b") as file:
+        file.seek((root - 1) * size)
+        file.write(b"\xff" * size)
+    with pytest.raises(DatabaseCorruptError, match="wasn't converted; `abathur db recover`"):
+        asyncio.run(Database(path).initialize())
+    assert [*path.parent.glob("*.older"), *path.parent.glob("*.conversion.json")] == []
+    again = sqlite3.connect(path)
+    with pytest.raises(sqlite3.DatabaseError, match="malformed"):
+        again.execute(f"SELECT * FROM {table} NOT INDEXED").fetchall()
+    again.close()
+
+
 @pytest.mark.parametrize(
     "sql",
     [
@@ -540,6 +562,20 @@ async def test_another_programs_file_is_left_alone(path: Path, sql: str) -> None
         await Database(path).initialize()
     assert path.read_bytes() == before
     assert list(path.parent.glob("*.older")) == []
+
+
+def test_an_older_file_without_write_permission_is_named(start_child: StartChild) -> None:
+    # Not in tmp_path: that one can't be entered by others than its owner.
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "queue.db"
+        make(path, LAST, {"tasks": [task(1)]})
+        before = path.read_bytes()
+        path.chmod(0o444)
+        path.parent.chmod(0o777)
+        out, _ = start_child("as-nobody", path).communicate(timeout=60)
+        assert path.read_bytes() == before
+        assert list(path.parent.glob("*.older")) == []
+    assert out.startswith(f"DatabaseReadOnlyError `{path}` or its folder can't be written")
 
 
 def test_eight_processes_convert_it_once(path: Path) -> None:

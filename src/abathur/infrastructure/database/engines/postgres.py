@@ -8,9 +8,11 @@ from typing import Any, Final, TypeAlias
 
 import psycopg
 from psycopg import errors
+from psycopg.abc import PQGen
 from psycopg.adapt import Dumper
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
+from psycopg.waiting import Ready, Wait
 
 from abathur.domain.errors import (
     AbathurError,
@@ -61,6 +63,7 @@ SELECT set_config('idle_in_transaction_session_timeout', $1, false),
     CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
     ELSE current_setting('synchronous_commit') END, false),
   set_config('jit', 'off', false),
+  set_config('DateStyle', 'ISO', false),
   current_setting('server_encoding') AS encoding
 """
 
@@ -221,6 +224,24 @@ def _refused(error: psycopg.Error, where: str, password: object) -> DatabaseErro
     if "FATAL" not in reason or any(sign in reason for sign in PASSING):
         return DatabaseUnreachableError(f"{told}; check that the server runs there, then try again")
     return DatabaseError(f"{told}; check user, password and database")
+
+
+def send_all(connection: Connection) -> None:
+    """Hand the network all that was queued in a pipeline. Raises `DriverError`.
+
+    The driver stops when the network takes no more for the moment, and would then wait for the
+    answer to what the server hasn't got as a whole.
+    """
+    if connection.pgconn.flush():
+        connection.wait(_sent(connection))
+
+
+def _sent(connection: Connection) -> PQGen[None]:
+    while connection.pgconn.flush():
+        ready = yield Wait.RW
+        if ready & Ready.R:
+            # A server whose answers nobody takes stops taking statements.
+            connection.pgconn.consume_input()
 
 
 def is_lost(connection: Connection, error: BaseException | None = None) -> bool:

@@ -36,7 +36,18 @@ def shown(url: str) -> str:
         )
     if parts.netloc.count("@") > 1:
         raise DatabaseError("the database's URL has two `@`; write that of a password as `%40`")
+    if "@" in parts.path + parts.fragment or (_has_login(parts.netloc) and "@" in parts.query):
+        # The password ends elsewhere than it seems to, and would be taken for a host or a name.
+        raise DatabaseError(
+            "the database's URL has a `/`, `?` or `#` in its user or password; write it as `%2F`, "
+            "`%3F` or `%23` (and an `@` as `%40`)"
+        )
     user, at, place = parts.netloc.rpartition("@")
     told = "&".join(f"{name}={quote(value, '/,:')}" for name, value in pairs if name in SHOWN)
     netloc = f"{user.partition(':')[0]}{at}{place}"
     return f"postgresql://{netloc}{parts.path}{'?' if told else ''}{told}"
+
+
+def _has_login(netloc: str) -> bool:
+    """Whether what stands for a host may be the begin of `user:password@host`."""
+    return "@" not in netloc and ":" in netloc

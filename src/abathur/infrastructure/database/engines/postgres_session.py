@@ -21,6 +21,7 @@ from abathur.infrastructure.database.engines.postgres import (
     GuardRefused,
     Pipeline,
     milliseconds,
+    send_all,
     translate,
 )
 from abathur.infrastructure.database.engines.postgres_statements import ALONG, Statement, Statements
@@ -132,13 +133,18 @@ class PostgresSession:
     def queue(self, sql: bytes, values: Sequence[Any] = ()) -> Cursor:
         """Send without waiting. What went wrong earlier may be raised here."""
         with self._translated():
-            try:
-                return self._connection.execute(sql, values, prepare=True)
-            except BadValue:
-                cleaned = without_nul(values)
-                if cleaned == list(values):
-                    raise
-                return self._connection.execute(sql, cleaned, prepare=True)
+            cursor = self._queue(sql, values)
+            send_all(self._connection)
+            return cursor
+
+    def _queue(self, sql: bytes, values: Sequence[Any]) -> Cursor:
+        try:
+            return self._connection.execute(sql, values, prepare=True)
+        except BadValue:
+            cleaned = without_nul(values)
+            if cleaned == list(values):
+                raise
+            return self._connection.execute(sql, cleaned, prepare=True)
 
     def finish(self, sql: bytes) -> Cursor:
         """Send the end of the transaction and wait for it."""

@@ -32,6 +32,7 @@ Cursor = apsw.Cursor
 DriverError: Final = apsw.Error
 WrongSql: Final = apsw.SQLError
 CorruptError: Final = apsw.CorruptError
+StatementError: Final = apsw.SQLError
 NoMoreRows: Final = apsw.ExecutionCompleteError
 VERSION: Final = apsw.sqlite_lib_version()
 

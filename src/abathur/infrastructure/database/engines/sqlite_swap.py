@@ -7,6 +7,7 @@ the turn (`sqlite_lock`), and no connection of its own to the file.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -32,6 +33,7 @@ from abathur.infrastructure.database.engines.sqlite import (
     checkpoint_on_close,
     connect,
     full,
+    read_only,
     translated,
 )
 
@@ -267,7 +269,8 @@ def held(path: Path, timeout: float, *, alone: bool) -> Iterator[Connection | No
 def _excluded(connection: Connection, where: str, timeout: float, alone: bool) -> bool:
     try:
         with translated(where, connection):
-            held = _exclude_all(connection, timeout if alone else 0)
+            _refuse_read_only(connection, where)
+            held = _exclude_all(connection, where, timeout if alone else 0)
         if alone and not held:
             raise busy(where)
         if not held:
@@ -277,21 +280,29 @@ def _excluded(connection: Connection, where: str, timeout: float, alone: bool) -
     return True
 
 
-def _exclude_all(connection: Connection, timeout: float) -> bool:
+def _refuse_read_only(connection: Connection, where: str) -> None:
+    """Who can't write a file can't lock others out of it either."""
+    # The file is opened by the first statement.
+    connection.execute("SELECT 1 FROM sqlite_schema").fetchall()
+    if connection.readonly("main"):
+        raise read_only(where, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
+def _exclude_all(connection: Connection, where: str, timeout: float) -> bool:
     """Fold the log into the file and lock out everybody; False when others have it open."""
     end = monotonic() + timeout
     while True:
-        if _closed_to_others(connection):
+        if _closed_to_others(connection, where):
             return True
         if monotonic() >= end:
             return False
         Event().wait(POLL)
 
 
-def _closed_to_others(connection: Connection) -> bool:
+def _closed_to_others(connection: Connection, where: str) -> bool:
     try:
         # Leaving the log's mode needs the file for itself alone.
-        with translated("", connection):
+        with translated(where, connection):
             connection.pragma("journal_mode", "delete")
             connection.execute("BEGIN EXCLUSIVE")
             if connection.pragma("journal_mode") == "delete":

@@ -20,6 +20,7 @@ from abathur.infrastructure.database import migrate, queries
 from abathur.infrastructure.database.engines import sqlite_swap
 from abathur.infrastructure.database.engines.sqlite import (
     Connection,
+    CorruptError,
     DriverError,
     connect,
     translated,
@@ -28,11 +29,10 @@ from abathur.infrastructure.database.engines.sqlite_lock import Alone
 from abathur.infrastructure.database.engines.sqlite_schema import SqliteSchema
 from abathur.infrastructure.database.engines.sqlite_session import SqliteSession
 from abathur.infrastructure.database.legacy.ledger import Ledger
-from abathur.infrastructure.database.legacy.reading import Source, look
+from abathur.infrastructure.database.legacy.reading import Source, holds_older
 from abathur.infrastructure.database.legacy.report import ENDING, Conversion
 from abathur.infrastructure.database.legacy.verify import verify
 from abathur.infrastructure.database.legacy.writing import Writing
-from abathur.infrastructure.database.recognise import OURS, is_older
 from abathur.infrastructure.database.stores import open_stores
 
 ENGINE: Final = "sqlite"
@@ -57,9 +57,7 @@ def convert(path: Path, timeout: float) -> Conversion | None:
     try:
         with sqlite_swap.held(path, timeout, alone=True) as connection:
             if connection is None:
-                raise DatabaseCorruptError(
-                    f"`{path}` is damaged; `abathur db recover` salvages what can be read"
-                )
+                raise _damaged(path, "it can't be opened")
             with _given_back(connection):
                 conversion = _build(connection, path, partial)
                 _exchange(connection, conversion, partial)
@@ -95,23 +93,24 @@ def _is_older(path: Path) -> bool:
     connection = connect(str(path), busy_timeout=0)
     try:
         with translated(str(path), connection):
-            return _holds_older(connection)
+            return holds_older(connection)
     finally:
         connection.close()
 
 
-def _holds_older(connection: Connection) -> bool:
-    tables = look(connection)
-    if tables.get("schema_migrations", frozenset()) >= OURS:
-        done = connection.execute("SELECT 1 FROM schema_migrations LIMIT 1").fetchall()
-        if done:
-            return False
-    return is_older(tables)
-
-
 def _build(connection: Connection, path: Path, partial: Path) -> Conversion:
     with translated(str(path), connection):
-        return _built(connection, path, partial)
+        try:
+            return _built(connection, path, partial)
+        except CorruptError as error:
+            raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, reason: object) -> DatabaseCorruptError:
+    return DatabaseCorruptError(
+        f"`{path}` is of an older Abathur and damaged ({reason}), so it wasn't converted; "
+        "`abathur db recover` salvages what can be read"
+    )
 
 
 def _built(connection: Connection, path: Path, partial: Path) -> Conversion:

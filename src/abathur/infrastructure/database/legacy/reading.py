@@ -9,11 +9,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from abathur.infrastructure.database.engines.sqlite import Connection, DriverError
+from abathur.infrastructure.database.engines.sqlite import (
+    Connection,
+    CorruptError,
+    DriverError,
+    StatementError,
+)
 from abathur.infrastructure.database.engines.sqlite_inspection import quoted
+from abathur.infrastructure.database.recognise import OURS, is_older
 
 Values: TypeAlias = list[tuple[Any, ...]]
 
+DAMAGED: Final = ("*** in database main ***", "Freelist: ", "Page ", "Tree ", "wrong # of entries")
+"""How lines of SQLite's check begin that tell of damaged pages."""
 ENCODINGS: Final = {"UTF-8": "utf-8", "UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}
 
 
@@ -43,6 +51,8 @@ class Source:
     """The file, while a transaction is open on the connection."""
 
     def __init__(self, connection: Connection) -> None:
+        """Raises `CorruptError` when pages of the file are damaged, and other `DriverError`s."""
+        _refuse_damaged(connection)
         self._connection = connection
         encoding: Any = connection.pragma("encoding")
         self._encoding = ENCODINGS[encoding]
@@ -72,7 +82,7 @@ class Source:
         for (name,) in names:
             try:
                 yield self._described(name)
-            except DriverError as error:
+            except StatementError as error:
                 self.unreadable[name] = str(error)
 
     def _described(self, name: str) -> Table:
@@ -87,7 +97,7 @@ class Source:
             try:
                 table = Table(name, columns, (key,))
                 self._connection.execute(f"{_select(table)} LIMIT 1").fetchall()
-            except DriverError:
+            except StatementError:
                 break
             return table
         table = Table(name, columns, tuple(quoted(column) for _, column in primary))
@@ -104,7 +114,25 @@ class Source:
             return value
 
 
-def look(connection: Connection) -> dict[str, frozenset[str]]:
+def _refuse_damaged(connection: Connection) -> None:
+    """Of a damaged tree a SELECT may quietly give less than all rows."""
+    for (line,) in connection.execute("PRAGMA quick_check"):
+        # The other lines tell of values that break the rules of a table; they are taken over.
+        if line.startswith(DAMAGED):
+            raise CorruptError(line.removeprefix(DAMAGED[0]).strip().partition("\n")[0])
+
+
+def holds_older(connection: Connection) -> bool:
+    """Whether the tables are those of an older version. Raises `DriverError`."""
+    tables = _look(connection)
+    if tables.get("schema_migrations", frozenset()) >= OURS:
+        done = connection.execute("SELECT 1 FROM schema_migrations LIMIT 1").fetchall()
+        if done:
+            return False
+    return is_older(tables)
+
+
+def _look(connection: Connection) -> dict[str, frozenset[str]]:
     """The tables with their columns; none for one that can't be read. Raises `DriverError`."""
     names: Values = connection.execute(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*'"
