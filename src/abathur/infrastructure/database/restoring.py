@@ -82,7 +82,7 @@ def _verified(staged: Path, backup: Path) -> Contents:
             if problems != [("ok",)]:
                 raise DatabaseCorruptError(
                     f"the backup `{where}` is damaged ({problems[0][0]}); name another one, "
-                    "or salvage what is left of it with `abathur db recover`"
+                    "or recover what is left of it with `abathur db recover`"
                 )
             contents = _contents(connection, where)
             # One file, without a log beside it.
@@ -154,7 +154,7 @@ def _difference(connection: Connection, backup: Contents) -> Difference:
         is_descendant=is_descendant,
         entries=sum(since.values()),
         completed=since.get(Action.TASK_COMPLETED, 0),
-        repairs=since.get(Action.TASK_REPAIRED, 0) + since.get(Action.ROW_REPAIRED, 0),
+        fixes=since.get(Action.TASK_FIXED, 0) + since.get(Action.ROW_FIXED, 0),
     )
 
 

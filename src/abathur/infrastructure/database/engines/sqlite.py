@@ -31,6 +31,7 @@ Connection = apsw.Connection
 Cursor = apsw.Cursor
 DriverError: Final = apsw.Error
 WrongSql: Final = apsw.SQLError
+"""A statement that can't be run: it is wrong, or a table or a module isn't there."""
 CorruptError: Final = apsw.CorruptError
 NoMoreRows: Final = apsw.ExecutionCompleteError
 VERSION: Final = apsw.sqlite_lib_version()

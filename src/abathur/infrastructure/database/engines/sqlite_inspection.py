@@ -92,6 +92,15 @@ def user_tables(connection: Connection) -> list[str]:
     return [name for (name,) in rows]
 
 
+def columns(connection: Connection, table: str) -> list[str]:
+    """Their names; none when there is no such table, or when its module isn't there."""
+    try:
+        rows: Any = connection.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
+    except WrongSql:
+        return []
+    return [name for (name,) in rows]
+
+
 def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 

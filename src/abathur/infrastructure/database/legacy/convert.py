@@ -58,7 +58,7 @@ def convert(path: Path, timeout: float) -> Conversion | None:
         with sqlite_swap.held(path, timeout, alone=True) as connection:
             if connection is None:
                 raise DatabaseCorruptError(
-                    f"`{path}` is damaged; `abathur db recover` salvages what can be read"
+                    f"`{path}` is damaged; `abathur db recover` saves what can be read"
                 )
             with _given_back(connection):
                 conversion = _build(connection, path, partial)

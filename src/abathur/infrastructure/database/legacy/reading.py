@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from abathur.infrastructure.database.engines.sqlite import Connection, DriverError
-from abathur.infrastructure.database.engines.sqlite_inspection import quoted
+from abathur.infrastructure.database.engines.sqlite_inspection import columns, quoted, user_tables
 
 Values: TypeAlias = list[tuple[Any, ...]]
 
@@ -106,20 +106,7 @@ class Source:
 
 def look(connection: Connection) -> dict[str, frozenset[str]]:
     """The tables with their columns; none for one that can't be read. Raises `DriverError`."""
-    names: Values = connection.execute(
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*'"
-    ).fetchall()
-    return {name: _columns(connection, name) for (name,) in names}
-
-
-def _columns(connection: Connection, table: str) -> frozenset[str]:
-    try:
-        rows: Values = connection.execute(
-            "SELECT name FROM pragma_table_info(?)", (table,)
-        ).fetchall()
-    except DriverError:
-        return frozenset()
-    return frozenset(name for (name,) in rows)
+    return {name: frozenset(columns(connection, name)) for name in user_tables(connection)}
 
 
 def _select(table: Table) -> str:

@@ -1,6 +1,6 @@
 -- Each of these returns a row for every place where the queue contradicts itself: the table, the
 -- key of the row, the task that it belongs to, and a line of text. The name without `check_` is the
--- problem's code word. Those that `fix.sql` and `services/repairing.py` can mend are listed in
+-- problem's code word. Those that `fix.sql` and `services/fixing.py` can fix are listed in
 -- `domain/problems.py`.
 
 -- name: check_unmet_counts
