@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -21,6 +21,10 @@ from abathur.domain.wording import count
 if TYPE_CHECKING:
     from abathur.domain.problems import Fix, Problem
     from abathur.ports.stores import Stores
+
+
+OF_THE_FILE: Final = frozenset({"file_damaged", "file_unreadable"})
+"""Code words of damage that reaches deeper than rows."""
 
 
 @dataclass
@@ -152,10 +156,19 @@ def _tell(found: Found, fix: bool) -> None:
     if fix:
         done = "would be fixed" if found.dry_run else "fixed"
         output.say(f"{count(len(found.fixes), 'row')} {done}.")
-    if found.problems or not found.fixes:
-        lines = [_line(problem) for problem in found.problems]
-        output.write_lines(lines or ["no problems found"])
-    if not fix and any(problem.fixable for problem in found.problems):
+    left = [one for one in found.problems if not (found.dry_run and one.fixable)]
+    if left or not found.fixes:
+        output.write_lines([_line(problem) for problem in left] or ["no problems found"])
+    _advise(left)
+
+
+def _advise(left: Sequence[Problem]) -> None:
+    if any(problem.code in OF_THE_FILE for problem in left):
+        output.say(
+            "Go back to a backup with `abathur db restore`, or recover what is left with "
+            "`abathur db recover`."
+        )
+    if any(problem.fixable for problem in left):
         output.say(
             "Those marked with * can be fixed: `abathur db check --fix --dry-run` shows how."
         )

@@ -17,7 +17,7 @@ COMMANDS: Final[Commands] = {
     "copy": ("abathur.cli.db.copy:copy", "Copy everything into another database, and compare."),
     "legacy": ("abathur.cli.db.legacy:legacy", "Show what was kept of an older database."),
     "migrate": ("abathur.cli.db.migrate:migrate", "Bring the tables up to date."),
-    "info": ("abathur.cli.db.info:info", "Tell its place, its size and how much is in it."),
+    "info": ("abathur.cli.db.info:info", "Show where it is, its size and how much is in it."),
 }
 
 

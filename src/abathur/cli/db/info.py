@@ -16,7 +16,7 @@ from abathur.cli.text import clean, size_text
 @click.command()
 @json_option
 def info(as_json: bool) -> None:
-    """Tell its place, its size and how much is in it."""
+    """Show where it is, its size and how much is in it."""
     facts = run(_info)
     if as_json:
         output.write_json(facts)

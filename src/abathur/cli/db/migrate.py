@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def migrate(dry_run: bool, as_json: bool) -> None:
     """Bring the tables up to date.
 
-    On a server nothing else but `abathur init` does so: end all swarms first. A file is brought up
-    to date by whatever opens it; then this tells what was done, and with --dry-run what would be.
+    On a server only this and `abathur init` do so: end all swarms first. A file is brought up to
+    date by whatever opens it; then this tells what was done, and with --dry-run what would be.
     """
     upgrade = run(_planned if dry_run else _migrated)
     if as_json:

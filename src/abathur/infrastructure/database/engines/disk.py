@@ -5,6 +5,7 @@ None of it is for a database that this process has open: closing a file ends SQL
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -34,7 +35,7 @@ def publish(partial: Path, target: Path) -> None:
     except OSError:
         # Not every file system has links.
         if target.exists():
-            raise FileExistsError(f"{target} exists") from None
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
         partial.rename(target)
     sync_folder(target)
 

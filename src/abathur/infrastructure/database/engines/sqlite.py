@@ -140,7 +140,8 @@ def translate(error: apsw.Error, where: str, connection: Connection | None = Non
             )
         case apsw.CorruptError():
             return DatabaseCorruptError(
-                f"`{where}` is damaged ({error}); `abathur db restore` puts a backup in its place"
+                f"`{where}` is damaged ({error}); `abathur db restore` puts a backup in its place, "
+                "`abathur db recover` saves what can be read"
             )
         case apsw.ReadOnlyError() | apsw.PermissionsError() | apsw.CantOpenError():
             return cant_write(where, error, connection)

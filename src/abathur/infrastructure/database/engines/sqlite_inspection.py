@@ -107,9 +107,11 @@ def quoted(name: str) -> str:
 
 def _file_problems(connection: Connection, full: bool) -> Iterator[Problem]:
     pragma = "integrity_check" if full else "quick_check"
-    for (line,) in connection.execute(f"PRAGMA {pragma}"):
-        if line != "ok":
-            yield Problem(code="file_damaged", text=line)
+    for (found,) in connection.execute(f"PRAGMA {pragma}"):
+        # Damaged trees come in one answer, below the name of the database.
+        for line in str(found).splitlines():
+            if line != "ok" and not line.startswith("***"):
+                yield Problem(code="file_damaged", text=line)
 
 
 def _key_problems(connection: Connection) -> Iterator[Problem]:

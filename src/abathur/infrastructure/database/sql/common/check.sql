@@ -84,7 +84,7 @@ LIMIT :limit;
 
 -- name: check_attempt_count_behind
 SELECT 'tasks' AS tbl, t.id AS row_key, t.id AS task_id,
-  'task ' || t.id || ' counts ' || t.attempt_count || ' attempts, but has a number '
+  'task ' || t.id || ' counts ' || t.attempt_count || ' attempts, but has one with the number '
   || max(a.number) AS what
 FROM tasks AS t JOIN attempts AS a ON a.task_id = t.id
 WHERE a.number > t.attempt_count GROUP BY t.id, t.attempt_count LIMIT :limit;
