@@ -130,7 +130,12 @@ def _refuse_damaged(problems: Sequence[Problem]) -> None:
 async def _backup(database: Any, project: bootstrap.Project) -> Path:
     from abathur.cli.context import now
 
-    target = bootstrap.aside(project.file, "before-fix", now())
+    if not isinstance(project.database, Path):
+        raise RefusedError(
+            "a database on a server can't be backed up from here, and nothing was fixed; dump it "
+            "with `pg_dump`, then run `abathur db check --fix --no-backup`"
+        )
+    target = bootstrap.aside(project.database, "before-fix", now())
     await database.backup(target)
     return target
 

@@ -59,8 +59,11 @@ def _lines(upgrade: Upgrade, dry_run: bool) -> list[str]:
         return [*lines, *_kept(upgrade)]
     if not upgrade.steps:
         return [f"schema {upgrade.after} is up to date"]
-    head = f"from schema {upgrade.before} to {upgrade.after}"
-    lines = [f"{'would upgrade' if dry_run else 'upgraded'} {head}"]
+    if upgrade.before:
+        head = f"from schema {upgrade.before} to {upgrade.after}"
+        lines = [f"{'would upgrade' if dry_run else 'upgraded'} {head}"]
+    else:
+        lines = [f"{'would make' if dry_run else 'made'} the tables of schema {upgrade.after}"]
     lines += [f"  {step}" for step in upgrade.steps]
     return [*lines, *_kept(upgrade)]
 
