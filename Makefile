@@ -1,6 +1,6 @@
 # Other names for `python3 dev JOB`. Arguments go in ARGS: make test ARGS="-k claim"
 
-JOBS := demo test check bench format build
+JOBS := demo test check bench format docs build
 
 .PHONY: help $(JOBS)
 

@@ -148,10 +148,10 @@ def restore(found: Prepared, now: datetime) -> Path | None:
 
 
 def recover(source: Path, target: Path) -> Recovered:
-    """Salvage the damaged file `source` into the new one. Raises `DatabaseError`."""
-    from abathur.infrastructure.database.recovery.salvage import recover as salvage
+    """Write all that can be read of a damaged file into a new one. Raises `DatabaseError`."""
+    from abathur.infrastructure.database.recovery.recover import recover as recover_file
 
-    return salvage(source, target)
+    return recover_file(source, target)
 
 
 def aside(database: Path, why: str, now: datetime) -> Path:

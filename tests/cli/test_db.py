@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tests.cli.conftest import Abathur
 
+PAGE = 4096
+
 
 def test_a_sound_database(abathur: "Abathur") -> None:
     assert abathur.ok("db", "check") == "no problems found"
@@ -12,15 +14,20 @@ def test_a_sound_database(abathur: "Abathur") -> None:
 
 
 def test_a_damaged_database_is_a_bad_answer(abathur: "Abathur") -> None:
-    for number in range(20):
-        abathur.submit(f"Task {number} {'x' * 3000}")
+    abathur.submit("x" * 20_000)
     file = abathur.root / ".abathur" / "abathur.db"
     data = bytearray(file.read_bytes())
-    data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
+    place = next(n for n in range(0, len(data), PAGE) if data[n : n + PAGE].count(b"x") > 4000)
+    data[place : place + PAGE] = b"\xff" * PAGE
     file.write_bytes(data)
     result = abathur("db", "check")
-    assert result.code in (1, 6)
-    assert result.out or result.err
+    assert result.code == 1
+    assert {line.partition(":")[0] for line in result.out.splitlines()} == {"file_damaged"}
+    assert "abathur db recover" in result.err
+    told = abathur("db", "check", "--json").json["problems"]
+    assert {(one["code"], one["table"]) for one in told} == {("file_damaged", None)}
+    assert all(len(one["text"].splitlines()) == 1 for one in told)
+    assert abathur("task", "list").code == 6
 
 
 def test_what_is_in_it(abathur: "Abathur") -> None:

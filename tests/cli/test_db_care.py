@@ -1,4 +1,4 @@
-"""Mending, restoring, salvaging and shrinking the database from the command line."""
+"""Fixing, restoring, recovering and shrinking the database from the command line."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ def test_a_dry_run_shows_and_changes_nothing(abathur: Abathur, wrong: str) -> No
 def test_a_fix_backs_up_shows_tells_the_trail_and_is_undone(abathur: Abathur, wrong: str) -> None:
     told = abathur("db", "check", "--fix", "--json").json
     assert (told["ok"], told["problems"], told["dry_run"]) == (True, [], False)
-    (repair,) = told["repairs"]
-    assert (repair["code"], repair["key"]) == ("unmet_counts", wrong)
-    assert (repair["before"]["unmet_count"], repair["after"]["unmet_count"]) == (9, 1)
+    (fix,) = told["fixes"]
+    assert (fix["code"], fix["key"]) == ("unmet_counts", wrong)
+    assert (fix["before"]["unmet_count"], fix["after"]["unmet_count"]) == (9, 1)
     assert [Path(told["backup"])] == beside(abathur, "before-fix")
-    assert "repaired" in abathur.ok("audit", wrong)
+    assert "fixed" in abathur.ok("audit", wrong)
     assert abathur.ok("db", "check") == "no problems found"
     abathur.ok("db", "check", "--undo")
     assert "counts 9 unmet" in abathur("db", "check").out
@@ -157,7 +157,7 @@ def test_a_living_swarm_keeps_its_database(abathur: Abathur, tmp_path: Path) -> 
     assert "abathur swarm stop" in restored.line
 
 
-def test_what_a_damaged_file_holds_is_salvaged(abathur: Abathur, tmp_path: Path) -> None:
+def test_what_a_damaged_file_holds_is_recovered(abathur: Abathur, tmp_path: Path) -> None:
     for number in range(30):
         abathur.submit(f"Task {number} {'x' * 3000}")
     file = database(abathur)

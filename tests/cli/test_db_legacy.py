@@ -45,7 +45,9 @@ def test_the_conversion_is_told_on_stderr_only(older: Abathur) -> None:
     fill(older)
     result = older.process("task", "list", "--json")
     assert {each["id"] for each in result.json} == {UUIDS[1], UUIDS[2]}
-    assert result.err.splitlines()[0].startswith(f"`{database(older)}` is of an older Abathur")
+    assert result.err.splitlines()[0].startswith(
+        f"abathur: `{database(older)}` is of an older Abathur"
+    )
     assert "`abathur db legacy` shows them" in result.err
     again = older.process("task", "list", "--json")
     assert (again.out, again.err) == (result.out, "")

@@ -21,6 +21,8 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.contract.test_json_shapes import problems_of
+
 pytestmark = pytest.mark.slow
 
 LONGEST_SECONDS = 60
@@ -108,6 +110,10 @@ def test_it_sums_up(shown: Shown) -> None:
     assert summary["tests"]["after"]["passed"] is True
     assert summary["tests"]["after"]["ran"] == summary["tests"]["before"]["ran"] > 20
     assert len(summary["history"]) == len(summary["tasks"]) + 1
+
+
+def test_its_json_has_the_documented_shape(shown: Shown) -> None:
+    assert problems_of({"demo": json.dumps(shown.summary)}) == []
 
 
 def test_every_task_is_completed(shown: Shown) -> None:

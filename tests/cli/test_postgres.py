@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 if TYPE_CHECKING:
@@ -56,6 +57,19 @@ def test_it_is_looked_after(abathur: "Abathur", url: str, tmp_path: Path) -> Non
     assert abathur("--db", url, "db", "vacuum", "--json").code == 0
     checks = abathur("--db", url, "doctor", "--json").json["checks"]
     assert [one["verdict"] for one in checks if one["name"] == "database"] == ["ok"]
+
+
+def test_fixing_wants_a_dump_first(abathur: "Abathur", url: str) -> None:
+    task = abathur.ok("--db", url, "task", "submit", "Do it")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("UPDATE tasks SET unmet_count = 3, status = 'blocked'")
+    refused = abathur("--db", url, "db", "check", "--fix")
+    assert (refused.code, refused.out) == (4, "")
+    assert "pg_dump" in refused.line
+    assert "--no-backup" in refused.line
+    told = abathur("--db", url, "db", "check", "--fix", "--no-backup", "--json").json
+    assert [(one["code"], one["task_id"]) for one in told["fixes"]] == [("unmet_counts", task)]
+    assert told["ok"]
 
 
 def test_init_is_content_with_it(abathur: "Abathur", url: str) -> None:

@@ -157,8 +157,8 @@ def test_every_task_is_what_its_trail_tells(
 
 
 BY_CONVERSION = {Action.TASK_IMPORTED, Action.LEGACY_RECORDED}
-BY_UPKEEP = {Action.TASK_REPAIRED, Action.ROW_REPAIRED, Action.TASK_PRUNED}
-"""Not a way through the queue; see test_repairing.py and test_pruning.py."""
+BY_UPKEEP = {Action.TASK_FIXED, Action.ROW_FIXED, Action.TASK_PRUNED}
+"""Not a way through the queue; see test_fixing.py and test_pruning.py."""
 
 
 async def test_every_way_through_the_queue_is_in_the_trail(queue: Queue) -> None:

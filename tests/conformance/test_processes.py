@@ -119,7 +119,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
 async def test_8_processes_do_many_tasks_each_once(
     place: Path | str, open_queue: OpenQueue
 ) -> None:
-    count = 1000 if isinstance(place, Path) else 240
+    count = 600 if isinstance(place, Path) else 160
     async with Database(place) as db:
         queue = open_queue(db)
         layers = await fill(queue, count)

@@ -166,6 +166,7 @@ def test_every_command_about_the_project_prints_its_documented_shape(cli: Cli) -
     found += problems([json.loads(line) for line in events], "SwarmEvent[]", "swarm start")
     found += problems(json.loads(result), "SwarmResult", "swarm start")
     assert found == []
+    # The demo's is compared where it runs, in tests/cli/test_demo.py.
     assert {*printed, "swarm start", "demo"} == ABOUT_THE_PROJECT
 
     # Not vacuous: what may be null or empty was there.
@@ -196,14 +197,6 @@ def test_a_swarm_at_work_is_told_in_its_documented_shape(cli: Cli) -> None:
     assert [one["attempt"]["number"] for one in found["running"]] == [1]
     assert json.loads(stopped) == {"workers": [found["workers"][0]["id"]], "stopped": True}
     assert json.loads(last)["stopped_by"] in ("signal", "request")
-
-
-@pytest.mark.slow
-def test_the_demo_prints_its_documented_shape(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call(["demo", "--json", "--path", str(tmp_path / "demo")]) == 0
-    assert problems_of({"demo": capsys.readouterr().out}) == []
 
 
 def listed(lines: str) -> str:

@@ -113,8 +113,8 @@ def test_a_pruned_task_is_gone_and_entries_without_a_beginning_tell_nothing() ->
     assert replay([]) is None
 
 
-def test_what_was_repaired_may_have_had_any_status() -> None:
-    task = replay([row(), row("task_repaired", 2, status=["running", "blocked"], unmet_count=1)])
+def test_what_was_fixed_may_have_had_any_status() -> None:
+    task = replay([row(), row("task_fixed", 2, status=["running", "blocked"], unmet_count=1)])
     assert task is not None
     assert (task.status, task.unmet_count, task.fence) == (TaskStatus.BLOCKED, 1, 1)
 

@@ -17,8 +17,5 @@ def test_the_users_file_lies_where_the_older_version_has_it() -> None:
 def test_places_in_a_project() -> None:
     root = Path("/p")
     assert paths.project_folder(root) == Path("/p/.abathur")
-    assert paths.database_file(root) == Path("/p/.abathur/abathur.db")
-    assert paths.worktrees_folder(root) == Path("/p/.abathur/worktrees")
     assert paths.run_folder(root, "t", 2) == Path("/p/.abathur/runs/t/2")
-    assert paths.logs_folder(root) == Path("/p/.abathur/logs")
     assert paths.agent_folders(root)[-1] == Path("/p/.abathur/agents")

@@ -64,7 +64,7 @@ def finish(world: Any) -> str:
 async def test_a_killed_swarm_goes_on_where_it_was(world: Any, seed: int) -> None:
     chance = random.Random(seed)
     world.configure(verify={"command": ["test", "-d", "out"], "timeout": 30})
-    tasks = await fill(world, 24)
+    tasks = await fill(world, 15)
     killed = 0
     while killed < KILLS_PER_SEED:
         with world.start_swarm() as swarm:

@@ -21,7 +21,10 @@ NAME: Final = "abathur"
 
 COMMANDS: Final[Commands] = {
     "init": ("abathur.cli.init:init", "Set up a queue in this git repository."),
-    "task": ("abathur.cli.task.group:task", "Submit, list, explain, cancel and retry tasks."),
+    "task": (
+        "abathur.cli.task.group:task",
+        "Submit, list, explain, cancel, retry and prune tasks.",
+    ),
     "plan": ("abathur.cli.plan:plan", "Queue a whole backlog from a file."),
     "swarm": ("abathur.cli.swarm:swarm", "Run agents until the tasks have landed."),
     "why": ("abathur.cli.task.why:why", "Say why a task isn't moving, and what to do."),
@@ -64,6 +67,7 @@ class Place(click.Path):
     "--db",
     "database",
     type=Place(dir_okay=False, path_type=Path),
+    metavar="FILE|URL",
     help="Use this database instead of the project's own: a file, or a URL of PostgreSQL.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show tracebacks of errors.")

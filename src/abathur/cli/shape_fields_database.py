@@ -13,12 +13,12 @@ PROBLEM: Final[Fields] = {
     "table": ("string?", "the table of the row; null when it is about the file"),
     "key": ("string?", "key of the row; the parts of a compound one are joined by `/`"),
     "task_id": ("string?", "the task that the row belongs to"),
-    "fixable": ("boolean", "whether `--fix` can mend it"),
+    "fixable": ("boolean", "whether `--fix` can fix it"),
 }
 
-REPAIR: Final[Fields] = {
-    "code": ("string", "the problem that was mended"),
-    "text": ("string", "why it was mended"),
+FIX: Final[Fields] = {
+    "code": ("string", "the problem that was fixed"),
+    "text": ("string", "why it was fixed"),
     "table": ("string", "the table of the row"),
     "key": ("string", "key of the row"),
     "task_id": ("string?", "the task that the row belongs to"),
@@ -29,9 +29,9 @@ REPAIR: Final[Fields] = {
 DATABASE_CHECK: Final[Fields] = {
     "ok": ("boolean", "false when there are problems; then the exit code is 1"),
     "problems": ("Problem[]", "what is wrong; after `--fix` what is left"),
-    "dry_run": ("boolean", "true when nothing was mended"),
+    "dry_run": ("boolean", "true when nothing was fixed"),
     "backup": ("string?", "the copy that `--fix` made first"),
-    "repairs": ("Repair[]", "what `--fix` mended, or would mend"),
+    "fixes": ("Fix[]", "what `--fix` fixed, or would fix"),
 }
 
 BACKUP: Final[Fields] = {
@@ -49,7 +49,7 @@ RESTORED: Final[Fields] = {
     "completed_undone": ("integer?", "tasks completed since the backup; null when unknown"),
 }
 
-SALVAGED: Final[Fields] = {
+RECOVERED_TABLE: Final[Fields] = {
     "table": ("string", "the table"),
     "kept": ("integer", "rows in the new database"),
     "lost": ("integer", "rows that can't be read or don't fit"),
@@ -60,7 +60,7 @@ RECOVERED: Final[Fields] = {
     "source": ("string", "the damaged file, which is as it was"),
     "target": ("string", "the new database"),
     "complete": ("boolean", "true when nothing was lost; else the exit code is 1"),
-    "tables": ("Salvaged[]", "what became of the rows"),
+    "tables": ("RecoveredTable[]", "what became of the rows"),
     "damaged_pages": ("integer", "pages that can't be read"),
     "leftovers": ("string?", "a file with the rows that don't fit, one a line as JSON"),
     "problems": ("Problem[]", "what `db check` finds in the new database"),
@@ -110,11 +110,11 @@ COPIED: Final[Fields] = {
 
 SHAPES: Final[Mapping[str, Fields]] = {
     "Problem": PROBLEM,
-    "Repair": REPAIR,
+    "Fix": FIX,
     "DatabaseCheck": DATABASE_CHECK,
     "Backup": BACKUP,
     "Restored": RESTORED,
-    "Salvaged": SALVAGED,
+    "RecoveredTable": RECOVERED_TABLE,
     "Recovered": RECOVERED,
     "Vacuumed": VACUUMED,
     "Upgrade": UPGRADE,

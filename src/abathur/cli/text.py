@@ -119,3 +119,11 @@ def waiting(tasks: int, due: datetime) -> str:
 def short(task_id: str) -> str:
     """As much of an id as people need: ids made in one process differ within it."""
     return task_id[:SHORT_ID]
+
+
+def size_text(count: int) -> str:
+    """Bytes as people say them."""
+    size, units = float(count), ["bytes", "kB", "MB", "GB"]
+    while size >= 1000 and len(units) > 1:
+        size, units = size / 1000, units[1:]
+    return f"{size:.0f} {units[0]}" if units[0] == "bytes" else f"{size:.1f} {units[0]}"

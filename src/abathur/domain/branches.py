@@ -9,14 +9,8 @@ from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from abathur.domain.errors import InvalidInputError
-
 MAX_SLUG: Final = 40
 SALVAGE_PREFIX: Final = "refs/abathur/salvage"
-
-# git-check-ref-format(1), rules 1 to 9, and the branch rule: no leading dash, not HEAD.
-_FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//")
-_RESERVED: Final = frozenset({"@", "HEAD"})
 
 
 def slug(text: str) -> str:
@@ -84,31 +78,3 @@ def is_task_branch(name: str) -> bool:
 def salvage_ref(task_id: str, attempt: int) -> str:
     """Where work that didn't land is kept. Outside `refs/heads`: no branch list shows it."""
     return f"{SALVAGE_PREFIX}/{task_id}/{attempt}"
-
-
-def check_branch_name(name: str) -> None:
-    """Raise `InvalidInputError` for what git refuses as a branch, reads as an option or expands.
-
-    `refs/...` is refused as well: git would take it and make `refs/heads/refs/...` of it.
-    """
-    problem = _problem(name)
-    if problem is not None:
-        raise InvalidInputError(f"branch: {name!r} can't be the name of a branch: {problem}")
-
-
-def _problem(name: str) -> str | None:
-    found = _FORBIDDEN.search(name)
-    parts = name.split("/")
-    if not all(parts):
-        return "a part of it is empty"
-    if found is not None:
-        return f"it contains {found.group()!r}"
-    if name.startswith("-"):
-        return "it starts with a dash"
-    if name in _RESERVED:
-        return "git keeps it for itself"
-    if name.startswith("refs/"):
-        return "leave out `refs/heads/`"
-    if any(part.startswith(".") or part.endswith(".lock") for part in parts):
-        return "a part of it starts with a dot or ends with `.lock`"
-    return "it ends with a dot" if name.endswith(".") else None

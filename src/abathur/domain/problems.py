@@ -1,4 +1,4 @@
-"""What can be wrong with a database, what of it can be mended, and what mending changed."""
+"""What can be wrong with a database, what of it can be fixed, and what fixing changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OF_A_TASK: Final = frozenset(
         "fence_behind",
     }
 )
-"""Code words of problems that are mended by working out afresh where the task stands."""
+"""Code words of problems that are fixed by working out afresh where the task stands."""
 
 OF_A_ROW: Final = frozenset(
     {
@@ -42,7 +42,7 @@ OF_A_ROW: Final = frozenset(
         "landing_worker_gone",
     }
 )
-"""Code words of problems that a statement of their own mends."""
+"""Code words of problems that a statement of their own fixes."""
 
 SHOWN: Final = 10_000
 """Problems of one kind that are told at once."""
@@ -71,8 +71,8 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Repair:
-    """One row that was mended."""
+class Fix:
+    """One row that was fixed."""
 
     problem: Problem
     before: Mapping[str, Any]

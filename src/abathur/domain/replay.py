@@ -23,7 +23,7 @@ NOTES: Final = frozenset(
         Action.LANDING_STARTED.value,
         Action.LANDING_ENDED.value,
         Action.WORK_SALVAGED.value,
-        Action.ROW_REPAIRED.value,
+        Action.ROW_FIXED.value,
         "legacy_recorded",
     }
 )
@@ -91,8 +91,8 @@ def _move(
 ) -> None:
     """A change of status, [old, new], with what follows from it where it isn't told."""
     old, new["status"] = data["status"]
-    # What is repaired was broken, so the trail doesn't know it.
-    if old != told["status"] and action_type != Action.TASK_REPAIRED:
+    # What is fixed was broken, so the trail doesn't know it.
+    if old != told["status"] and action_type != Action.TASK_FIXED:
         raise ValueError(f"status was {told['status']}, not {old}")
     if "fence" not in data:
         new["fence"] = told["fence"] + 1

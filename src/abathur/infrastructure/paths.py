@@ -30,21 +30,9 @@ def local_config_file(root: Path) -> Path:
     return project_folder(root) / LOCAL_CONFIG_NAME
 
 
-def database_file(root: Path) -> Path:
-    return project_folder(root) / "abathur.db"
-
-
-def worktrees_folder(root: Path) -> Path:
-    return project_folder(root) / "worktrees"
-
-
 def run_folder(root: Path, task_id: str, attempt: int) -> Path:
     """What one attempt leaves: its transcript, and its scratch folder while it runs."""
     return project_folder(root) / "runs" / task_id / str(attempt)
-
-
-def logs_folder(root: Path) -> Path:
-    return project_folder(root) / "logs"
 
 
 def agent_folders(root: Path) -> tuple[Path, ...]:

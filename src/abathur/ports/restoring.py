@@ -1,4 +1,4 @@
-"""What is told about backups that are put in place, and about damaged files that are salvaged."""
+"""What is told about backups that are put in place, and about damaged files that are recovered."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Difference:
     entries: int
     """Changes since the backup."""
     completed: int
-    repairs: int
-    """How many of the changes were made by mending."""
+    fixes: int
+    """How many of the changes were made by fixing."""
 
     @property
     def loses_work(self) -> bool:
-        return not self.is_descendant or self.entries > self.repairs
+        return not self.is_descendant or self.entries > self.fixes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Salvaged:
+class RecoveredTable:
     table: str
     kept: int
     lost: int
@@ -66,7 +66,7 @@ class Salvaged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
-    tables: Sequence[Salvaged]
+    tables: Sequence[RecoveredTable]
     damaged_pages: int
     leftovers: Path | None
 

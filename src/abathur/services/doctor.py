@@ -192,7 +192,7 @@ def _database(problems: Sequence[str]) -> Check:
     text, _, remedy = problems[0].partition("; ")
     if len(problems) == 1 and remedy:  # an error, which knows best what to do
         return Check("database", Verdict.FAIL, text, remedy)
-    remedy = "`abathur db check --full` tells all; keep a copy of .abathur before you repair it"
+    remedy = "`abathur db check --full` tells all; keep a copy of .abathur before you fix it"
     return Check("database", Verdict.FAIL, _some(problems), remedy)
 
 

@@ -20,7 +20,7 @@ from abathur.services import trail
 
 PAGE: Final = 500
 BATCH: Final = 200
-"""Tasks that one transaction removes; the fleet gets its turn in between."""
+"""Tasks that one transaction removes; swarms get their turn in between."""
 
 WHY: Final[Mapping[str, str]] = {
     "depends": "task {} depends on it",

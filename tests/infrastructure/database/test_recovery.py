@@ -1,4 +1,4 @@
-"""Salvaging: where pages are zeroed, garbage, cut off or lost, the rows of all others come out."""
+"""Recovering: where pages are zeroed, garbage, cut off or lost, the rows of all others come out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from abathur.domain.tasks import NewTask
 from abathur.infrastructure.database import Database
 from abathur.infrastructure.database.engines import sqlite_log
 from abathur.infrastructure.database.engines.sqlite import connect
-from abathur.infrastructure.database.recovery.salvage import recover
+from abathur.infrastructure.database.recovery.recover import recover
 from abathur.ports.restoring import Recovered
 from abathur.ports.stores import Stores
 from abathur.services import claiming, submitting
@@ -76,7 +76,7 @@ def rows(path: Path) -> dict[str, set[tuple[Any, ...]]]:
         connection.close()
 
 
-def salvaged(source: Path) -> tuple[Recovered, dict[str, set[tuple[Any, ...]]]]:
+def recovered(source: Path) -> tuple[Recovered, dict[str, set[tuple[Any, ...]]]]:
     """The source must be left as it is."""
     before = source.read_bytes()
     target = source.with_name("new.db")
@@ -116,7 +116,7 @@ def leaves_of(path: Path, table: str) -> list[int]:
 
 async def test_all_of_a_sound_file_comes_out_the_same(source: Path) -> None:
     expected = rows(source)
-    found, there = salvaged(source)
+    found, there = recovered(source)
     assert there == expected
     assert found.is_complete
     async with Database(source.with_name("new.db")) as db:
@@ -139,7 +139,7 @@ async def test_the_rows_of_all_other_leaves_come_out(
     leaves = leaves_of(source, "tasks")
     expected = rows(source)
     put(source, leaves[place], content())
-    found, there = salvaged(source)
+    found, there = recovered(source)
     assert not found.is_complete
     assert found.damaged_pages == 1
     missing = expected["tasks"] - there["tasks"]
@@ -166,7 +166,7 @@ async def test_no_row_is_lost_with_an_inner_page(source: Path, table: str) -> No
     expected = rows(source)
     in_inner = 0 if table != "run_events" else 60  # this kind of page holds rows itself
     put(source, inner[0], zeros())
-    found, there = salvaged(source)
+    found, there = recovered(source)
     assert found.damaged_pages == 1
     assert len(expected[table] - there[table]) <= in_inner
     assert there[table] <= expected[table]
@@ -175,7 +175,7 @@ async def test_no_row_is_lost_with_an_inner_page(source: Path, table: str) -> No
 async def test_no_row_is_lost_with_the_first_page(source: Path) -> None:
     expected = rows(source)
     put(source, 1, zeros())
-    _, there = salvaged(source)
+    _, there = recovered(source)
     assert there == expected
 
 
@@ -183,7 +183,7 @@ async def test_a_file_that_was_cut_off_gives_what_is_left(source: Path) -> None:
     expected = rows(source)
     data = source.read_bytes()
     source.write_bytes(data[: len(data) * 2 // 3])
-    found, there = salvaged(source)
+    found, there = recovered(source)
     assert not found.is_complete
     assert sum(len(there[table]) for table in TABLES) > COUNT
     for table in ("tasks", "audit"):
@@ -195,7 +195,7 @@ async def test_what_points_to_a_lost_row_is_kept_apart(source: Path) -> None:
     leaves = leaves_of(source, "tasks")
     expected = rows(source)
     put(source, leaves[3], zeros())
-    found, there = salvaged(source)
+    found, there = recovered(source)
     lost = {one.table: one.lost for one in found.tables if one.lost}
     assert set(lost) >= {"tasks", "task_dependencies"}
     assert lost == {table: len(expected[table] - there[table]) for table in lost}
@@ -224,7 +224,7 @@ async def test_commits_behind_a_damaged_frame_come_out(tmp_path: Path) -> None:
     (problem,) = sqlite_log.problems(copy)
     assert problem.code == "log_damaged"
     assert problem.text.startswith("3 commits")
-    found, there = salvaged(copy)
+    found, there = recovered(copy)
     assert not found.is_complete
     assert {row[0] for row in there["tasks"]} == {f"t{number}" for number in range(8)}
 

@@ -31,6 +31,7 @@ COLUMNS = (
 )
 
 
+FIXES = (Action.TASK_FIXED, Action.ROW_FIXED)
 WHOLE = {Action.TASK_SUBMITTED, Action.TASK_IMPORTED}
 """They tell the whole task."""
 
@@ -109,7 +110,9 @@ def _change(entry: AuditEntry) -> str:
     status = told.pop("status", None)
     told.pop("fence", None)  # it goes up with the status, and says nothing to a person
     parts = [" -> ".join(map(str, status)) if isinstance(status, list) else str(status or "")]
-    if entry.action_type in WHOLE:
+    if entry.action_type in FIXES:
+        parts.append(str(told.get("fix", {}).get("code", "")))
+    elif entry.action_type in WHOLE:
         parts.append(str(told.get("summary", "")))
     else:
         parts += [f"{name}={value}" for name, value in told.items()]

@@ -1,11 +1,11 @@
-"""`abathur db check`: is the database sound, and can it be mended?"""
+"""`abathur db check`: is the database sound, and can it be fixed?"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -19,14 +19,18 @@ from abathur.domain.errors import DatabaseCorruptError, InvalidInputError, Refus
 from abathur.domain.wording import count
 
 if TYPE_CHECKING:
-    from abathur.domain.problems import Problem, Repair
+    from abathur.domain.problems import Fix, Problem
     from abathur.ports.stores import Stores
+
+
+OF_THE_FILE: Final = frozenset({"file_damaged", "file_unreadable"})
+"""Code words of damage that reaches deeper than rows."""
 
 
 @dataclass
 class Found:
     problems: Sequence[Problem] = ()
-    repairs: Sequence[Repair] = ()
+    fixes: Sequence[Fix] = ()
     backup: Path | None = None
     dry_run: bool = False
 
@@ -46,13 +50,13 @@ class Wanted:
     is_flag=True,
     help="Also compare all indexes and verify the audit trail; slow.",
 )
-@click.option("--fix", is_flag=True, help="Mend what can be mended, after a backup.")
+@click.option("--fix", is_flag=True, help="Fix what can be fixed, after a backup.")
 @click.option("--dry-run", is_flag=True, help="With --fix: only show what would be changed.")
 @click.option("--no-backup", is_flag=True, help="With --fix: make no backup first.")
 @click.option("--undo", is_flag=True, help="Put back the state from before the last --fix.")
 @json_option
 def check(full: bool, fix: bool, dry_run: bool, no_backup: bool, undo: bool, as_json: bool) -> int:
-    """Look for damage, and mend it on request. Exit code 1 when some is left."""
+    """Look for damage, and fix it on request. Exit code 1 when some is left."""
     if (dry_run or no_backup) and not fix:
         raise InvalidInputError("--dry-run and --no-backup need --fix")
     if undo:
@@ -78,11 +82,11 @@ async def _check(wanted: Wanted) -> Found:
 
         _refuse_damaged(found.problems)
         if wanted.dry_run:
-            found.repairs = await rehearse(database)
+            found.fixes = await rehearse(database)
             return found
         if any(problem.fixable for problem in found.problems):
             found.backup = None if wanted.no_backup else await _backup(database, project)
-            found.repairs = await fix(database)
+            found.fixes = await fix(database)
         found.problems = await _look(database, wanted)
         return found
 
@@ -118,7 +122,7 @@ def _broken_trails(stores: Stores) -> list[Problem]:
 def _refuse_damaged(problems: Sequence[Problem]) -> None:
     if any(problem.table is None for problem in problems):
         raise RefusedError(
-            "the file itself is damaged, so its rows can't be mended; salvage it with "
+            "the file itself is damaged, so its rows can't be fixed; recover what is left with "
             "`abathur db recover`, or go back to a backup with `abathur db restore`"
         )
 
@@ -126,7 +130,12 @@ def _refuse_damaged(problems: Sequence[Problem]) -> None:
 async def _backup(database: Any, project: bootstrap.Project) -> Path:
     from abathur.cli.context import now
 
-    target = bootstrap.aside(project.file, "before-fix", now())
+    if not isinstance(project.database, Path):
+        raise RefusedError(
+            "a database on a server can't be backed up from here, and nothing was fixed; dump it "
+            "with `pg_dump`, then run `abathur db check --fix --no-backup`"
+        )
+    target = bootstrap.aside(project.database, "before-fix", now())
     await database.backup(target)
     return target
 
@@ -140,24 +149,33 @@ def _undo(as_json: bool) -> int:
         raise RefusedError(
             f"no backup of a --fix lies beside {project.database}, so there is nothing to undo"
         )
-    put_back(project, copies[-1], as_json=as_json, only_repairs=True)
+    put_back(project, copies[-1], as_json=as_json, only_fixes=True)
     return OK
 
 
 def _tell(found: Found, fix: bool) -> None:
     if found.backup is not None:
         output.say(f"Backed up to {clean(str(found.backup))}")
-    for repair in found.repairs:
-        output.write_lines([clean(line) for line in _lines(repair)])
+    for one in found.fixes:
+        output.write_lines([clean(line) for line in _lines(one)])
     if fix:
-        done = "would be mended" if found.dry_run else "mended"
-        output.say(f"{count(len(found.repairs), 'row')} {done}.")
-    if found.problems or not found.repairs:
-        lines = [_line(problem) for problem in found.problems]
-        output.write_lines(lines or ["no problems found"])
-    if not fix and any(problem.fixable for problem in found.problems):
+        done = "would be fixed" if found.dry_run else "fixed"
+        output.say(f"{count(len(found.fixes), 'row')} {done}.")
+    left = [one for one in found.problems if not (found.dry_run and one.fixable)]
+    if left or not found.fixes:
+        output.write_lines([_line(problem) for problem in left] or ["no problems found"])
+    _advise(left)
+
+
+def _advise(left: Sequence[Problem]) -> None:
+    if any(problem.code in OF_THE_FILE for problem in left):
         output.say(
-            "Those marked with * can be mended: `abathur db check --fix --dry-run` shows how."
+            "Go back to a backup with `abathur db restore`, or recover what is left with "
+            "`abathur db recover`."
+        )
+    if any(problem.fixable for problem in left):
+        output.say(
+            "Those marked with * can be fixed: `abathur db check --fix --dry-run` shows how."
         )
 
 
@@ -166,13 +184,13 @@ def _line(problem: Problem) -> str:
     return clean(f"{problem.code}: {problem.text}{mark}")
 
 
-def _lines(repair: Repair) -> list[str]:
-    about = repair.problem
-    if repair.after is None:
+def _lines(fix: Fix) -> list[str]:
+    about = fix.problem
+    if fix.after is None:
         return [about.text, f"  removed from {about.table}"]
-    after = repair.after
-    names = [name for name in repair.before if name != "last_updated_at"]
-    changes = ((name, _shown(repair.before[name]), _shown(after[name])) for name in names)
+    after = fix.after
+    names = [name for name in fix.before if name != "last_updated_at"]
+    changes = ((name, _shown(fix.before[name]), _shown(after[name])) for name in names)
     return [about.text, *(f"  {name}: {old} -> {new}" for name, old, new in changes)]
 
 
@@ -189,13 +207,13 @@ def _shape(found: Found) -> dict[str, Any]:
         "problems": [pick(fields.PROBLEM, problem) for problem in found.problems],
         "dry_run": found.dry_run,
         "backup": None if found.backup is None else str(found.backup),
-        "repairs": [
+        "fixes": [
             pick(
-                fields.REPAIR,
-                repair.problem,
-                before=dict(repair.before),
-                after=None if repair.after is None else dict(repair.after),
+                fields.FIX,
+                fix.problem,
+                before=dict(fix.before),
+                after=None if fix.after is None else dict(fix.after),
             )
-            for repair in found.repairs
+            for fix in found.fixes
         ],
     }

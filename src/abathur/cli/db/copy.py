@@ -31,8 +31,8 @@ def copy(source: str, target: str, as_json: bool) -> None:
     """Copy everything from the database SOURCE into TARGET, which must be empty or missing.
 
     Both are files, or URLs like postgresql://user@host/database. SOURCE stays as it is. The rows of
-    both are compared; when anything differs or
-    fails, TARGET stays as it was. No swarm may work on SOURCE meanwhile.
+    both are compared; when anything differs or fails, TARGET stays as it was. No swarm may work on
+    SOURCE meanwhile.
     """
     # Not on an event loop: Ctrl-C has to get through to what cleans up.
     copied = bootstrap.copy_database(source, target, now())

@@ -13,11 +13,3 @@ def existing() -> bootstrap.Project:
     if bootstrap.is_missing(found.database):
         raise NotFoundError(f"there is no database {found.database}; `abathur init` makes one")
     return found
-
-
-def size_text(count: int) -> str:
-    """Bytes as people say them."""
-    size, units = float(count), ["bytes", "kB", "MB", "GB"]
-    while size >= 1000 and len(units) > 1:
-        size, units = size / 1000, units[1:]
-    return f"{size:.0f} {units[0]}" if units[0] == "bytes" else f"{size:.1f} {units[0]}"

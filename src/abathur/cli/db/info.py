@@ -9,14 +9,14 @@ import click
 from abathur import bootstrap
 from abathur.cli import output
 from abathur.cli.context import json_option, run
-from abathur.cli.db.existing import existing, size_text
-from abathur.cli.text import clean
+from abathur.cli.db.existing import existing
+from abathur.cli.text import clean, size_text
 
 
 @click.command()
 @json_option
 def info(as_json: bool) -> None:
-    """Tell its place, its size and how much is in it."""
+    """Show where it is, its size and how much is in it."""
     facts = run(_info)
     if as_json:
         output.write_json(facts)

@@ -10,7 +10,6 @@ import click
 from abathur.cli import context, output, shapes
 from abathur.cli.context import json_option
 from abathur.cli.db.existing import existing
-from abathur.cli.output import Column
 from abathur.cli.text import clean
 from abathur.domain.errors import NotFoundError
 
@@ -18,11 +17,7 @@ if TYPE_CHECKING:
     from abathur.domain.legacy import LegacyCount, LegacyRow
     from abathur.ports.stores import Stores
 
-COUNTS = (
-    Column(title="TABLE", most=30),
-    Column(title="ROWS", right=True),
-    Column(title="REASON", flexible=True),
-)
+HEAD = ("TABLE", "ROWS", "REASON")
 PAGE = 1000
 
 
@@ -63,8 +58,11 @@ def _write_counts(counts: Sequence[LegacyCount]) -> None:
     if not counts:
         output.say("Nothing is kept of an older database.")
         return
-    rows = [[clean(count.source_table), str(count.rows), clean(count.reason)] for count in counts]
-    output.write_table(COUNTS, rows)
+    told = [(clean(count.source_table), str(count.rows), clean(count.reason)) for count in counts]
+    wide = max(len(table) for table, _, _ in (HEAD, *told))
+    # Not a table, which would cut the end of a reason: that is where reasons differ.
+    lines = [f"{table:{wide}}  {rows:>8}  {reason}" for table, rows, reason in (HEAD, *told)]
+    output.write_lines(lines)
 
 
 def _write_rows(rows: Sequence[LegacyRow]) -> None:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def migrate(dry_run: bool, as_json: bool) -> None:
     """Bring the tables up to date.
 
-    On a server nothing else but `abathur init` does so: end all swarms first. A file is brought up
-    to date by whatever opens it; then this tells what was done, and with --dry-run what would be.
+    On a server only this and `abathur init` do so: end all swarms first. A file is brought up to
+    date by whatever opens it; then this tells what was done, and with --dry-run what would be.
     """
     upgrade = run(_planned if dry_run else _migrated)
     if as_json:
@@ -59,8 +59,11 @@ def _lines(upgrade: Upgrade, dry_run: bool) -> list[str]:
         return [*lines, *_kept(upgrade)]
     if not upgrade.steps:
         return [f"schema {upgrade.after} is up to date"]
-    head = f"from schema {upgrade.before} to {upgrade.after}"
-    lines = [f"{'would upgrade' if dry_run else 'upgraded'} {head}"]
+    if upgrade.before:
+        head = f"from schema {upgrade.before} to {upgrade.after}"
+        lines = [f"{'would upgrade' if dry_run else 'upgraded'} {head}"]
+    else:
+        lines = [f"{'would make' if dry_run else 'made'} the tables of schema {upgrade.after}"]
     lines += [f"  {step}" for step in upgrade.steps]
     return [*lines, *_kept(upgrade)]
 

@@ -34,7 +34,7 @@ COLUMNS = (
 @click.argument("files", nargs=-1, metavar="[SOURCE] TARGET", type=click.Path(path_type=Path))
 @json_option
 def recover(files: tuple[Path, ...], as_json: bool) -> int:
-    """Salvage all that can be read of SOURCE into the new file TARGET.
+    """Recover all that can be read of SOURCE into the new file TARGET.
 
     SOURCE, the project's database unless given, is only read. Exit code 1 when anything is lost.
     """
@@ -77,7 +77,7 @@ def _tell(target: Path, found: Recovered, problems: Sequence[Problem]) -> None:
         output.say(f"Rows that don't fit are in {clean(str(found.leftovers))}")
     for problem in problems:
         output.say(clean(f"{problem.code}: {problem.text}"))
-    what = "Nothing was lost." if found.is_complete else "Not all could be salvaged."
+    what = "Nothing was lost." if found.is_complete else "Not all could be recovered."
     output.say(f"{what} Look with `abathur --db {clean(str(target))} task list`; then")
     output.say(f"`abathur db restore {clean(str(target))}` puts it in place.")
 
@@ -92,7 +92,7 @@ def _shape(
         "source": str(source),
         "target": str(target),
         "complete": found.is_complete,
-        "tables": [pick(fields.SALVAGED, one) for one in found.tables],
+        "tables": [pick(fields.RECOVERED_TABLE, one) for one in found.tables],
         "damaged_pages": found.damaged_pages,
         "leftovers": None if found.leftovers is None else str(found.leftovers),
         "problems": [pick(fields.PROBLEM, problem) for problem in problems],

@@ -39,13 +39,13 @@ def put_back(
     as_json: bool,
     yes: bool = False,
     force: bool = False,
-    only_repairs: bool = False,
+    only_fixes: bool = False,
 ) -> None:
-    """With `only_repairs` it is refused when anything but mending was done since the backup."""
+    """With `only_fixes` it is refused when anything but fixing was done since the backup."""
     with bootstrap.prepared_restore(project, backup) as found:
         if not force:
             _refuse_live(found)
-        if only_repairs:
+        if only_fixes:
             _refuse_loss(found, backup)
         elif not yes:
             _ask(found)

@@ -10,8 +10,8 @@ import click
 from abathur import bootstrap
 from abathur.cli import output
 from abathur.cli.context import json_option, run
-from abathur.cli.db.existing import existing, size_text
-from abathur.cli.text import clean
+from abathur.cli.db.existing import existing
+from abathur.cli.text import clean, size_text
 from abathur.domain.errors import SwarmError
 
 if TYPE_CHECKING:

@@ -24,4 +24,4 @@ COMMANDS: Final[Commands] = {
 
 @click.group(cls=LazyGroup, lazy=COMMANDS)
 def task() -> None:
-    """Submit, list, explain, cancel and retry tasks."""
+    """Submit, list, explain, cancel, retry and prune tasks."""

@@ -27,7 +27,7 @@ from abathur.domain.errors import (
     TablesMissingError,
 )
 from abathur.infrastructure.database.engines.base import SavedCopy, SchemaConnection
-from abathur.infrastructure.database.recognise import is_older
+from abathur.infrastructure.database.recognise import OURS, is_older
 from abathur.ports.moving import Upgrade
 from abathur.ports.notices import notices
 
@@ -202,7 +202,7 @@ def _is_current(schema: SchemaConnection, migrations: Sequence[Migration]) -> bo
 
 def _applied(schema: SchemaConnection) -> Applied:
     # Older versions had a table of that name with other columns.
-    if not {"version", "name", "checksum"}.issubset(schema.columns("schema_migrations")):
+    if not OURS.issubset(schema.columns("schema_migrations")):
         return []
     return schema.rows("SELECT version, name, checksum FROM schema_migrations ORDER BY version")
 

@@ -86,7 +86,7 @@ def _verified(staged: Path, backup: Path) -> Contents:
             if problems != [("ok",)]:
                 raise DatabaseCorruptError(
                     f"the backup `{where}` is damaged ({problems[0][0]}); name another one, "
-                    "or salvage what is left of it with `abathur db recover`"
+                    "or recover what is left of it with `abathur db recover`"
                 )
             contents = _contents(connection, where)
             # One file, without a log beside it.
@@ -131,7 +131,7 @@ def _compared(database: Path, staged: Path, backup: Contents) -> Prepared:
             present, difference, workers = _look(database, backup)
         except OlderDatabaseError:
             unreadable = f"`{database}` is of an older Abathur"
-            difference = Difference(is_descendant=False, entries=0, completed=0, repairs=0)
+            difference = Difference(is_descendant=False, entries=0, completed=0, fixes=0)
         except DatabaseError as error:
             unreadable = str(error)
     return Prepared(
@@ -167,7 +167,7 @@ def _difference(connection: Connection, backup: Contents) -> Difference:
         is_descendant=is_descendant,
         entries=sum(since.values()),
         completed=since.get(Action.TASK_COMPLETED, 0),
-        repairs=since.get(Action.TASK_REPAIRED, 0) + since.get(Action.ROW_REPAIRED, 0),
+        fixes=since.get(Action.TASK_FIXED, 0) + since.get(Action.ROW_FIXED, 0),
     )
 
 

@@ -12,7 +12,7 @@ from abathur.infrastructure.database.engines import sqlite, sqlite_gate
 
 
 @pytest.mark.parametrize("version", ["3.44.6", "3.44.9", "3.50.7", "3.51.3", "3.52.0", "4.0.0"])
-def test_releases_that_are_mended(version: str) -> None:
+def test_releases_that_are_fixed(version: str) -> None:
     assert sqlite_gate.version_problem(version) is None
 
 

@@ -31,6 +31,7 @@ Connection = apsw.Connection
 Cursor = apsw.Cursor
 DriverError: Final = apsw.Error
 WrongSql: Final = apsw.SQLError
+"""A statement that can't be run: it is wrong, or a table or a module isn't there."""
 CorruptError: Final = apsw.CorruptError
 StatementError: Final = apsw.SQLError
 NoMoreRows: Final = apsw.ExecutionCompleteError
@@ -140,7 +141,8 @@ def translate(error: apsw.Error, where: str, connection: Connection | None = Non
             )
         case apsw.CorruptError():
             return DatabaseCorruptError(
-                f"`{where}` is damaged ({error}); `abathur db restore` puts a backup in its place"
+                f"`{where}` is damaged ({error}); `abathur db restore` puts a backup in its place, "
+                "`abathur db recover` saves what can be read"
             )
         case apsw.ReadOnlyError() | apsw.PermissionsError() | apsw.CantOpenError():
             return cant_write(where, error, connection)

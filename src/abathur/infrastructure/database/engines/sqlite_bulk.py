@@ -17,13 +17,13 @@ from abathur.domain.errors import (
 )
 from abathur.infrastructure.database.engines.base import SchemaConnection
 from abathur.infrastructure.database.engines.bulk import Table, Values
+from abathur.infrastructure.database.engines.disk import publish
 from abathur.infrastructure.database.engines.sqlite import (
     Connection,
     checkpoint_on_close,
     connect,
     translated,
 )
-from abathur.infrastructure.database.engines.sqlite_copies import publish
 from abathur.infrastructure.database.engines.sqlite_glance import SIDECARS, glance
 from abathur.infrastructure.database.engines.sqlite_inspection import (
     VERSION_TABLE,

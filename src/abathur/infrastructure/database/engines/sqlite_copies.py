@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from abathur.domain.errors import DatabaseCorruptError, DatabaseError
+from abathur.infrastructure.database.engines.disk import publish
 from abathur.infrastructure.database.engines.sqlite import (
     Connection,
     CorruptError,
@@ -26,7 +27,7 @@ HEADER: Final = b"SQLite format 3\0"
 def copy(connection: Connection, target: Path) -> None:
     """A compact copy of the present state. Refuses to overwrite."""
     if target.exists():
-        raise DatabaseError(f"`{target}` exists already; name another file or remove it first")
+        raise _taken(target)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         with suppress(FileNotFoundError):
@@ -34,11 +35,17 @@ def copy(connection: Connection, target: Path) -> None:
         _vacuum_into(connection, partial, target)
         _verify(partial)
         publish(partial, target)
+    except FileExistsError as error:
+        raise _taken(target) from error
     except OSError as error:
         raise DatabaseError(f"can't write the copy `{target}`: {error.strerror}") from error
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def _taken(target: Path) -> DatabaseError:
+    return DatabaseError(f"`{target}` exists already; name another file or remove it first")
 
 
 def _vacuum_into(connection: Connection, partial: Path, target: Path) -> None:
@@ -122,24 +129,3 @@ def _verify(partial: Path) -> None:
             f"the copy is damaged ({problem}), as the database is, so it was thrown away; "
             "`abathur db check --full` tells more"
         )
-
-
-def publish(partial: Path, target: Path) -> None:
-    _sync(partial)
-    try:
-        # Unlike a rename, a link never replaces a file that came into being meanwhile.
-        os.link(partial, target)
-    except OSError:
-        if target.exists():
-            raise
-        # Not every file system has links.
-        partial.rename(target)
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

@@ -10,7 +10,7 @@ from typing import Final
 from abathur.domain.errors import DatabaseError
 from abathur.infrastructure.database.engines import sqlite
 
-MENDED: Final = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
+FIXED: Final = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
 """The first releases of their lines in which a reset of the log can't damage the file."""
 
 MOUNTS: Final = Path("/proc/self/mountinfo")
@@ -59,7 +59,7 @@ NETWORK: Final = frozenset(
 def version_problem(version: str) -> str | None:
     """Why this release of SQLite can't be trusted, None when it can."""
     found = tuple(int(part) for part in version.split(".") if part.isdecimal())
-    if found >= MENDED[-1] or any(found >= good and found[:2] == good[:2] for good in MENDED):
+    if found >= FIXED[-1] or any(found >= good and found[:2] == good[:2] for good in FIXED):
         return None
     return f"SQLite {version} can damage a file that several processes write"
 

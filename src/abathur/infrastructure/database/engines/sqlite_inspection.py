@@ -92,15 +92,26 @@ def user_tables(connection: Connection) -> list[str]:
     return [name for (name,) in rows]
 
 
+def columns(connection: Connection, table: str) -> list[str]:
+    """Their names; none when there is no such table, or when its module isn't there."""
+    try:
+        rows: Any = connection.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
+    except WrongSql:
+        return []
+    return [name for (name,) in rows]
+
+
 def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
 def _file_problems(connection: Connection, full: bool) -> Iterator[Problem]:
     pragma = "integrity_check" if full else "quick_check"
-    for (line,) in connection.execute(f"PRAGMA {pragma}"):
-        if line != "ok":
-            yield Problem(code="file_damaged", text=line)
+    for (found,) in connection.execute(f"PRAGMA {pragma}"):
+        # Damaged trees come in one answer, below the name of the database.
+        for line in str(found).splitlines():
+            if line != "ok" and not line.startswith("***"):
+                yield Problem(code="file_damaged", text=line)
 
 
 def _key_problems(connection: Connection) -> Iterator[Problem]:

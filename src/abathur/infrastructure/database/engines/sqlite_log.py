@@ -82,7 +82,7 @@ def problems(database: Path) -> Sequence[Problem]:
     text = (
         f"{lost} commits in the write-ahead log come after a damaged frame (the last sound one is "
         f"{last}) and are lost to every reader; keep a copy of the database and its -wal, then "
-        "salvage with `abathur db recover`"
+        "recover it with `abathur db recover`"
     )
     return [Problem(code="log_damaged", text=text)]
 

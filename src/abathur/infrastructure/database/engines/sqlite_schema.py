@@ -12,7 +12,7 @@ from abathur.domain.errors import DatabaseError, IntegrityViolation
 from abathur.infrastructure.database.engines import sqlite
 from abathur.infrastructure.database.engines.sqlite import Connection, translated
 from abathur.infrastructure.database.engines.sqlite_copies import dated_copy, prune, sweep
-from abathur.infrastructure.database.engines.sqlite_inspection import quoted, user_tables
+from abathur.infrastructure.database.engines.sqlite_inspection import columns, quoted, user_tables
 from abathur.infrastructure.database.engines.sqlite_lock import Turns, taken
 from abathur.infrastructure.database.engines.sqlite_swap import Identity, identity
 
@@ -75,14 +75,8 @@ class SqliteSchema:
             return user_tables(self._connection)
 
     def columns(self, table: str) -> list[str]:
-        try:
-            rows = self.rows("SELECT name FROM pragma_table_info(?)", (table,))
-        except DatabaseError as error:
-            if type(error) is not DatabaseError:
-                raise
-            # A virtual table whose module isn't there.
-            return []
-        return [name for (name,) in rows]
+        with translated(self._where, self._connection):
+            return columns(self._connection, table)
 
     def now(self) -> str:
         ((text,),) = self.rows("SELECT strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')")

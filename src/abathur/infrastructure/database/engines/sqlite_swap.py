@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +25,7 @@ from abathur.domain.errors import (
     DatabaseError,
     DatabaseFullError,
 )
+from abathur.infrastructure.database.engines.disk import copy, link_or_copy, sync, sync_folder
 from abathur.infrastructure.database.engines.sqlite import (
     NO_SPACE,
     Connection,
@@ -101,19 +101,6 @@ def settle(path: Path) -> None:
         sync_folder(path)
 
 
-def sync(path: Path) -> None:
-    """Never for a database that this process has open: closing the file ends SQLite's locks."""
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
-
-
-def sync_folder(path: Path) -> None:
-    sync(path.parent)
-
-
 @dataclass(frozen=True, slots=True)
 class _Note:
     """What a replacement that is under way needs for its end."""
@@ -143,7 +130,7 @@ class _Note:
         for log in LOGS:
             beside, aside = _with(path, log), _with(kept, log)
             if aside.exists() and not beside.exists():
-                _link(aside, beside)
+                link_or_copy(aside, beside)
         sync_folder(path)
         for file in (*(_with(kept, log) for log in LOGS), kept, replacement):
             file.unlink(missing_ok=True)
@@ -184,7 +171,7 @@ def _exchange(path: Path, replacement: Path, kept: Path, connection: Connection 
         for log in LOGS:
             beside = _with(path, log)
             if beside.exists() and beside.stat().st_size:
-                _link(beside, _with(kept, log))
+                link_or_copy(beside, _with(kept, log))
         _keep(path, kept, connection)
         sync_folder(path)
         # A log that stayed would be taken for the replacement's.
@@ -207,7 +194,7 @@ def _keep(path: Path, kept: Path, connection: Connection | None) -> None:
     except OSError:
         # Not every file system has links.
         if connection is None:
-            _copy(path, kept)
+            copy(path, kept)
         else:
             _copy_open(connection, kept)
 
@@ -226,20 +213,6 @@ def _copy_open(connection: Connection, kept: Path) -> None:
     finally:
         target.close()
     sync(kept)
-
-
-def _copy(source: Path, target: Path) -> None:
-    shutil.copyfile(source, target)
-    sync(target)
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except FileExistsError:
-        raise
-    except OSError:
-        _copy(source, target)
 
 
 def _set_aside_logs(path: Path, kept: Path) -> None:

@@ -7,7 +7,6 @@ removes.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -34,12 +33,11 @@ from abathur.infrastructure.database.legacy.report import ENDING, Conversion
 from abathur.infrastructure.database.legacy.verify import verify
 from abathur.infrastructure.database.legacy.writing import Writing
 from abathur.infrastructure.database.stores import open_stores
+from abathur.ports.notices import notices
 
 ENGINE: Final = "sqlite"
 ORIGINAL: Final = ".older"
 PARTIAL: Final = ".converting"
-
-log = logging.getLogger(__name__)
 
 
 def convert(path: Path, timeout: float) -> Conversion | None:
@@ -64,7 +62,7 @@ def convert(path: Path, timeout: float) -> Conversion | None:
     finally:
         _remove(partial)
     for line in conversion.lines:
-        log.warning("%s", line)
+        notices.warning("%s", line)
     return conversion
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -119,7 +119,3 @@ def _drop(drafts: Mapping[str, Draft], links: Links, ends: tuple[str, str], why:
 def _orphan(draft: Draft) -> None:
     draft.fields["parent_task_id"] = None
     draft.taking.changed("parent_task_id")
-
-
-def kept_rows(links: Links) -> Iterator[Taking]:
-    return (link.taking for link in links.values() if link.taking is not None)

@@ -12,10 +12,9 @@ from typing import Any, Final, TypeAlias
 from abathur.infrastructure.database.engines.sqlite import (
     Connection,
     CorruptError,
-    DriverError,
     StatementError,
 )
-from abathur.infrastructure.database.engines.sqlite_inspection import quoted
+from abathur.infrastructure.database.engines.sqlite_inspection import columns, quoted, user_tables
 from abathur.infrastructure.database.recognise import OURS, is_older
 
 Values: TypeAlias = list[tuple[Any, ...]]
@@ -134,20 +133,7 @@ def holds_older(connection: Connection) -> bool:
 
 def _look(connection: Connection) -> dict[str, frozenset[str]]:
     """The tables with their columns; none for one that can't be read. Raises `DriverError`."""
-    names: Values = connection.execute(
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*'"
-    ).fetchall()
-    return {name: _columns(connection, name) for (name,) in names}
-
-
-def _columns(connection: Connection, table: str) -> frozenset[str]:
-    try:
-        rows: Values = connection.execute(
-            "SELECT name FROM pragma_table_info(?)", (table,)
-        ).fetchall()
-    except DriverError:
-        return frozenset()
-    return frozenset(name for (name,) in rows)
+    return {name: frozenset(columns(connection, name)) for name in user_tables(connection)}
 
 
 def _select(table: Table) -> str:

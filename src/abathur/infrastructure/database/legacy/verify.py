@@ -20,7 +20,6 @@ from abathur.infrastructure.database.stores import open_stores
 
 SPOT: Final = 200
 """About so many rows of each table are compared with the original value by value."""
-TARGETS: Final = {"tasks": "tasks", "sessions": "sessions", "agents": "agents"}
 
 
 def verify(

@@ -1,1 +1,1 @@
-"""Salvaging rows from a damaged SQLite file, which is read as bytes and never opened."""
+"""Recovering rows from a damaged SQLite file, which is read as bytes and never opened."""

@@ -62,7 +62,7 @@ class Image:
 def opened(source: Path) -> Iterator[Image]:
     """Raises `NotFoundError`, `DatabaseError`."""
     if not source.is_file():
-        raise NotFoundError(f"there is no file `{source}` to salvage")
+        raise NotFoundError(f"there is no file `{source}` to recover")
     try:
         log = source.with_name(f"{source.name}-wal")
         newer = log.read_bytes() if log.is_file() else b""

@@ -20,7 +20,7 @@ UNKNOWN: Final = "2000-01-01T00:00:00.000000Z"
 
 @dataclass
 class Rebuild:
-    """Takes rows until `mend_keys`. What doesn't fit goes, as JSON, to `leftovers`."""
+    """Takes rows until `fix_keys`. What doesn't fit goes, as JSON, to `leftovers`."""
 
     connection: Connection
     leftovers: IO[str]
@@ -42,11 +42,11 @@ class Rebuild:
         self.leftovers.write(json.dumps(told, ensure_ascii=False, default=_plain) + "\n")
         self.lost[table] += 1
 
-    def mend_keys(self) -> None:
+    def fix_keys(self) -> None:
         """Make every key point to a row: empty it, or leave the row out where it can't be empty."""
         keys = list(self._keys())
         # What is left out may have been pointed to.
-        while sum(self._mend(*key) for key in keys):
+        while sum(self._fix(*key) for key in keys):
             continue
 
     def _is_there(self, table: str, row: Row) -> bool:
@@ -66,9 +66,7 @@ class Rebuild:
             for parent, columns, targets in keys.values():
                 yield table, parent, columns, targets
 
-    def _mend(
-        self, table: str, parent: str, columns: Sequence[str], targets: Sequence[str]
-    ) -> bool:
+    def _fix(self, table: str, parent: str, columns: Sequence[str], targets: Sequence[str]) -> bool:
         """Whether anything was wrong."""
         if parent not in user_tables(self.connection):
             return False
@@ -126,7 +124,7 @@ def _plain(value: object) -> object:
 
 
 def take_triggers_off(connection: Connection) -> Sequence[str]:
-    """What makes them again. They guard what is written by the day, not what is salvaged."""
+    """What makes them again. They guard what is written by the day, not what is recovered."""
     found: list[Any] = connection.execute(
         "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'"
     ).fetchall()

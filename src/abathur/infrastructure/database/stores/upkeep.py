@@ -1,4 +1,4 @@
-"""Looking for contradictions, mending rows, and removing ended tasks."""
+"""Looking for contradictions, fixing rows, and removing ended tasks."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class SqlUpkeep:
         return []
 
     def surroundings(self, task_id: str) -> Surroundings | None:
-        row = self._session.fetch_one("repair_facts", id=task_id)
+        row = self._session.fetch_one("task_surroundings", id=task_id)
         if row is None:
             return None
         return Surroundings(

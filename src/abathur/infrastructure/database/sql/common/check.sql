@@ -1,6 +1,6 @@
 -- Each of these returns a row for every place where the queue contradicts itself: the table, the
 -- key of the row, the task that it belongs to, and a line of text. The name without `check_` is the
--- problem's code word. Those that `fix.sql` and `services/repairing.py` can mend are listed in
+-- problem's code word. Those that `fix.sql` and `services/fixing.py` can fix are listed in
 -- `domain/problems.py`.
 
 -- name: check_unmet_counts
@@ -84,7 +84,7 @@ LIMIT :limit;
 
 -- name: check_attempt_count_behind
 SELECT 'tasks' AS tbl, t.id AS row_key, t.id AS task_id,
-  'task ' || t.id || ' counts ' || t.attempt_count || ' attempts, but has a number '
+  'task ' || t.id || ' counts ' || t.attempt_count || ' attempts, but has one with the number '
   || max(a.number) AS what
 FROM tasks AS t JOIN attempts AS a ON a.task_id = t.id
 WHERE a.number > t.attempt_count GROUP BY t.id, t.attempt_count LIMIT :limit;

@@ -1,5 +1,5 @@
--- `fix_CODE` mends the row that the check of that code named, if it still is as the check found it.
--- What touches a task's status is mended in `services/repairing.py` instead.
+-- `fix_CODE` fixes the row that the check of that code named, if it still is as the check found it.
+-- What touches a task's status is fixed in `services/fixing.py` instead.
 
 -- name: fix_lease_without_end
 UPDATE tasks SET lease_until = :now, last_updated_at = :now
@@ -91,7 +91,7 @@ WHERE id = :row_key AND NOT EXISTS (SELECT 1 FROM sessions AS s WHERE s.id = tas
 UPDATE landings SET worker_id = NULL
 WHERE id = :row_key AND NOT EXISTS (SELECT 1 FROM workers AS w WHERE w.id = landings.worker_id);
 
--- What the rows of a table hold before and after they are mended.
+-- What the rows of a table hold before and after they are fixed.
 
 -- name: row_of_tasks
 SELECT * FROM tasks WHERE id = :row_key;
@@ -117,7 +117,7 @@ SELECT * FROM task_dependencies
 WHERE dependent_task_id = :task_id AND prerequisite_task_id || '/' || dependent_task_id = :row_key;
 
 -- What a task has to agree with.
--- name: repair_facts
+-- name: task_surroundings
 SELECT
   (SELECT count(*) FROM task_dependencies AS d JOIN tasks AS p ON p.id = d.prerequisite_task_id
    WHERE d.dependent_task_id = t.id AND p.status <> 'completed') AS unmet,

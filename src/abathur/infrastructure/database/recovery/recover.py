@@ -11,6 +11,7 @@ from typing import IO, Final
 
 from abathur.domain.errors import DatabaseCorruptError, DatabaseError
 from abathur.infrastructure.database import migrate
+from abathur.infrastructure.database.engines.disk import publish
 from abathur.infrastructure.database.engines.sqlite import (
     MEMORY,
     Connection,
@@ -18,10 +19,10 @@ from abathur.infrastructure.database.engines.sqlite import (
     connect,
     translated,
 )
-from abathur.infrastructure.database.engines.sqlite_inspection import user_tables
+from abathur.infrastructure.database.engines.sqlite_inspection import columns, user_tables
 from abathur.infrastructure.database.engines.sqlite_lock import Alone, taken, turns
 from abathur.infrastructure.database.engines.sqlite_schema import SqliteSchema
-from abathur.infrastructure.database.engines.sqlite_swap import sync, sync_folder
+from abathur.infrastructure.database.recognise import OURS
 from abathur.infrastructure.database.recovery.image import Image, opened
 from abathur.infrastructure.database.recovery.layout import (
     Entry,
@@ -32,7 +33,7 @@ from abathur.infrastructure.database.recovery.layout import (
 )
 from abathur.infrastructure.database.recovery.rebuild import Rebuild, take_triggers_off
 from abathur.infrastructure.database.recovery.trees import Walk
-from abathur.ports.restoring import Recovered, Salvaged
+from abathur.ports.restoring import Recovered, RecoveredTable
 
 VERSIONS: Final = "schema_migrations"
 SEQUENCES: Final = "sqlite_sequence"
@@ -56,14 +57,11 @@ def recover(source: Path, target: Path) -> Recovered:
             opened(source) as image,
             partial_leftovers.open("w", encoding="utf-8") as file,
         ):
-            recovered = _salvage(image, source, partial, file)
+            recovered = _recover(image, source, partial, file)
         if partial_leftovers.stat().st_size:
             partial_leftovers.replace(leftovers)
             recovered = replace(recovered, leftovers=leftovers)
-        sync(partial)
-        # Unlike a rename, a link never replaces a file that came into being meanwhile.
-        os.link(partial, target)
-        sync_folder(target)
+        publish(partial, target)
     except OSError as error:
         raise DatabaseError(f"can't write `{target}`: {error.strerror}") from error
     finally:
@@ -87,7 +85,7 @@ def _quiet(source: Path) -> Iterator[None]:
         turn.close()
 
 
-def _salvage(image: Image, source: Path, partial: Path, leftovers: IO[str]) -> Recovered:
+def _recover(image: Image, source: Path, partial: Path, leftovers: IO[str]) -> Recovered:
     where = str(partial)
     partial.unlink(missing_ok=True)
     found = _Source.read(image)
@@ -101,7 +99,7 @@ def _salvage(image: Image, source: Path, partial: Path, leftovers: IO[str]) -> R
             rebuild = Rebuild(connection, leftovers)
             _move(found, rebuild)
             if found.is_ours:
-                rebuild.mend_keys()
+                rebuild.fix_keys()
             for sql in triggers:
                 connection.execute(sql)
             connection.execute("COMMIT")
@@ -119,7 +117,7 @@ def _told(found: _Source, rebuild: Rebuild) -> Recovered:
     tables = sorted({*found.layouts, *rebuild.kept, *rebuild.lost} - {VERSIONS, SEQUENCES})
     return Recovered(
         tables=[
-            Salvaged(
+            RecoveredTable(
                 table=table,
                 kept=rebuild.kept[table],
                 lost=rebuild.lost[table],
@@ -173,8 +171,7 @@ class _Source:
 
 
 def _has_versions(connection: Connection) -> bool:
-    columns = connection.execute("SELECT name FROM pragma_table_info(?)", (VERSIONS,)).fetchall()
-    return {("version",), ("name",), ("checksum",)}.issubset(columns)
+    return OURS.issubset(columns(connection, VERSIONS))
 
 
 def _version(walk: Walk, roots: Mapping[str, int], found: Mapping[str, Layout]) -> int:

@@ -1,7 +1,7 @@
-"""Finding where the queue contradicts itself, and mending it.
+"""Finding where the queue contradicts itself, and fixing it.
 
-What is mended is worked out afresh in the transaction that writes it, so a swarm may go on
-meanwhile; each mended task gets an audit entry in that transaction.
+What is fixed is worked out afresh in the transaction that writes it, so a swarm may go on
+meanwhile; each fixed task gets an audit entry in that transaction.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from abathur.domain.audit import Action
 from abathur.domain.errors import AbathurError, DatabaseCorruptError
-from abathur.domain.problems import OF_A_ROW, OF_A_TASK, SHOWN, Problem, Repair
+from abathur.domain.problems import OF_A_ROW, OF_A_TASK, SHOWN, Fix, Problem
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.ports.stores import Stores
 from abathur.ports.upkeep import Surroundings
@@ -21,7 +21,7 @@ from abathur.services import trail
 from abathur.services.submitting import waiting_status
 
 ROUNDS: Final = 1000
-"""Mending one row may show what is wrong with the next one: a chain of tasks takes one round each.
+"""Fixing one row may show what is wrong with the next one: a chain of tasks takes one round each.
 """
 
 JUDGED: Final = (
@@ -33,18 +33,18 @@ JUDGED: Final = (
     "cancelled_by",
     "error_message",
 )
-"""Told of a mended task even where they stay: the trail may know other values than the broken row.
+"""Told of a fixed task even where they stay: the trail may know other values than the broken row.
 """
 
 _WAITING: Final = frozenset({TaskStatus.PENDING, TaskStatus.BLOCKED, TaskStatus.READY})
 
 
 class Rehearsed(AbathurError):
-    """Raised to undo a rehearsal. `repairs` are what would have been mended."""
+    """Raised to undo a rehearsal. `fixes` are what would have been fixed."""
 
-    def __init__(self, repairs: Sequence[Repair]) -> None:
+    def __init__(self, fixes: Sequence[Fix]) -> None:
         super().__init__("this was only a rehearsal")
-        self.repairs = tuple(repairs)
+        self.fixes = tuple(fixes)
 
 
 def find_problems(stores: Stores, limit: int = SHOWN) -> Sequence[Problem]:
@@ -53,29 +53,27 @@ def find_problems(stores: Stores, limit: int = SHOWN) -> Sequence[Problem]:
 
 
 def rehearse(stores: Stores, *, now: datetime, actor: str) -> None:
-    """Mend everything, then raise `Rehearsed`, which undoes it."""
-    repairs: list[Repair] = []
+    """Fix everything, then raise `Rehearsed`, which undoes it."""
+    fixes: list[Fix] = []
     for _ in range(ROUNDS):
-        done = mend(stores, find_problems(stores), now=now, actor=actor)
+        done = fix(stores, find_problems(stores), now=now, actor=actor)
         if not done:
             break
-        repairs += done
-    raise Rehearsed(repairs)
+        fixes += done
+    raise Rehearsed(fixes)
 
 
-def mend(
-    stores: Stores, problems: Sequence[Problem], *, now: datetime, actor: str
-) -> Sequence[Repair]:
-    """Mend those of the problems that can be mended and are still there."""
-    repairs: list[Repair] = []
+def fix(stores: Stores, problems: Sequence[Problem], *, now: datetime, actor: str) -> Sequence[Fix]:
+    """Fix those of the problems that can be fixed and are still there."""
+    fixes: list[Fix] = []
     for problem in in_order(problems):
-        work = _mend_row if problem.code in OF_A_ROW else _mend_task
-        repairs += work(stores, problem, now, actor)
-    return repairs
+        work = _fix_row if problem.code in OF_A_ROW else _fix_task
+        fixes += work(stores, problem, now, actor)
+    return fixes
 
 
 def in_order(problems: Sequence[Problem]) -> Sequence[Problem]:
-    """Those that can be mended, in an order in which that can be done and nothing goes untold.
+    """Those that can be fixed, in an order in which that can be done and nothing goes untold.
 
     Rows first: a task that points to nothing can't be written. An attempt takes along what belongs
     to it, so it goes when that is gone.
@@ -86,17 +84,17 @@ def in_order(problems: Sequence[Problem]) -> Sequence[Problem]:
     return [*rows, *by_task.values()]
 
 
-def _mend_row(stores: Stores, problem: Problem, now: datetime, actor: str) -> Sequence[Repair]:
+def _fix_row(stores: Stores, problem: Problem, now: datetime, actor: str) -> Sequence[Fix]:
     before = stores.upkeep.row(problem)
     if before is None or stores.upkeep.fix(problem, now) == 0:
         return []
-    repair = _repair(problem, before, stores.upkeep.row(problem))
+    fix = _compared(problem, before, stores.upkeep.row(problem))
     if problem.task_id is not None:
-        _tell(stores, repair, problem.task_id, actor, now)
-    return [repair]
+        _tell(stores, fix, problem.task_id, actor, now)
+    return [fix]
 
 
-def _mend_task(stores: Stores, problem: Problem, now: datetime, actor: str) -> Sequence[Repair]:
+def _fix_task(stores: Stores, problem: Problem, now: datetime, actor: str) -> Sequence[Fix]:
     assert problem.task_id is not None
     try:
         task = stores.tasks.get(problem.task_id)
@@ -105,21 +103,21 @@ def _mend_task(stores: Stores, problem: Problem, now: datetime, actor: str) -> S
     around = stores.upkeep.surroundings(problem.task_id)
     if task is None or around is None:
         return []
-    mended = mended_task(task, around, now)
-    if mended == task:
+    fixed = fixed_task(task, around, now)
+    if fixed == task:
         return []
     before = stores.upkeep.row(problem)
     assert before is not None
-    stores.tasks.save(mended, task.fence)
-    repair = _repair(problem, before, stores.upkeep.row(problem))
-    judged = {name: getattr(mended, name) for name in JUDGED}
-    _tell(stores, repair, task.id, actor, now, **judged | trail.changes(task, mended))
-    if task.status is TaskStatus.RUNNING and mended.status is not TaskStatus.RUNNING:
-        return [repair, *_end_attempt(stores, task, now, actor)]
-    return [repair]
+    stores.tasks.save(fixed, task.fence)
+    fix = _compared(problem, before, stores.upkeep.row(problem))
+    judged = {name: getattr(fixed, name) for name in JUDGED}
+    _tell(stores, fix, task.id, actor, now, **judged | trail.changes(task, fixed))
+    if task.status is TaskStatus.RUNNING and fixed.status is not TaskStatus.RUNNING:
+        return [fix, *_end_attempt(stores, task, now, actor)]
+    return [fix]
 
 
-def mended_task(task: Task, around: Surroundings, now: datetime) -> Task:
+def fixed_task(task: Task, around: Surroundings, now: datetime) -> Task:
     """The task as it has to be among what surrounds it; the same one when nothing is wrong."""
     sound = replace(
         task,
@@ -153,20 +151,20 @@ def _status(task: Task, around: Surroundings, now: datetime) -> TaskStatus:
     return waiting_status(0, task.not_before, now) if is_blocked else task.status
 
 
-def _end_attempt(stores: Stores, task: Task, now: datetime, actor: str) -> Sequence[Repair]:
+def _end_attempt(stores: Stores, task: Task, now: datetime, actor: str) -> Sequence[Fix]:
     """The caretaker clears its worktree then, like that of any run whose worker was gone."""
     stores.workers.end_agents(task.id, now)
     key = f"{task.id}/{task.attempt_count}"
     text = f"attempt {key} has no end, but nobody runs it"
     unended = Problem(code="attempt_unended", text=text, table="attempts", key=key, task_id=task.id)
-    return _mend_row(stores, unended, now, actor)
+    return _fix_row(stores, unended, now, actor)
 
 
-def _repair(problem: Problem, before: Mapping[str, Any], after: Mapping[str, Any] | None) -> Repair:
+def _compared(problem: Problem, before: Mapping[str, Any], after: Mapping[str, Any] | None) -> Fix:
     if after is None:
-        return Repair(problem=problem, before=before, after=None)
+        return Fix(problem=problem, before=before, after=None)
     changed = [name for name in before if before[name] != after[name]]
-    return Repair(
+    return Fix(
         problem=problem,
         before={name: before[name] for name in changed},
         after={name: after[name] for name in changed},
@@ -174,18 +172,18 @@ def _repair(problem: Problem, before: Mapping[str, Any], after: Mapping[str, Any
 
 
 def _tell(
-    stores: Stores, repair: Repair, task_id: str, actor: str, now: datetime, **changes: Any
+    stores: Stores, fix: Fix, task_id: str, actor: str, now: datetime, **changes: Any
 ) -> None:
-    """`changes` are those of the task itself; what else was mended leaves the task as it is."""
-    about = repair.problem
+    """`changes` are those of the task itself; what else was fixed leaves the task as it is."""
+    about = fix.problem
     told = {
         "code": about.code,
         "table": about.table,
         "key": about.key,
-        "before": dict(repair.before),
-        "after": None if repair.after is None else dict(repair.after),
+        "before": dict(fix.before),
+        "after": None if fix.after is None else dict(fix.after),
     }
-    action = Action.TASK_REPAIRED if about.table == "tasks" else Action.ROW_REPAIRED
-    if about.table == "tasks" and repair.after is not None and not changes:
-        changes = dict(repair.after)
-    trail.record(stores, action, task_id, actor, now, repair=told, **changes)
+    action = Action.TASK_FIXED if about.table == "tasks" else Action.ROW_FIXED
+    if about.table == "tasks" and fix.after is not None and not changes:
+        changes = dict(fix.after)
+    trail.record(stores, action, task_id, actor, now, fix=told, **changes)

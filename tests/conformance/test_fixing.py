@@ -1,4 +1,4 @@
-"""Mending: every planted fault is found and mended, and nothing else is touched."""
+"""Fixing: every planted fault is found and fixed, and nothing else is touched."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from abathur.domain.audit import Action
 from abathur.domain.errors import StaleFenceError
-from abathur.domain.problems import FIXABLE, Problem, Repair
+from abathur.domain.problems import FIXABLE, Fix, Problem
 from abathur.domain.runs import EventKind, RunEvent
 from abathur.domain.tasks import TaskStatus
 from abathur.infrastructure.database import Database
 from abathur.infrastructure.database.engines.sqlite import connect
 from abathur.ports.stores import Stores
-from abathur.services import repairing, verifying
+from abathur.services import fixing, verifying
 from tests.conformance.conftest import Queue
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def triggers(connection: Connection) -> list[Any]:
 
 
 async def rows(db: Database) -> dict[tuple[str, str], list[dict[str, Any]]]:
-    """Everything that can be mended, by table and key."""
+    """Everything that can be fixed, by table and key."""
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for table, key in KEYS.items():
         for row in await db.query(f"SELECT * FROM {table}"):
@@ -154,11 +154,11 @@ async def rows(db: Database) -> dict[tuple[str, str], list[dict[str, Any]]]:
     return found
 
 
-async def fix(queue: Queue) -> list[Repair]:
-    done: list[Repair] = []
+async def fix(queue: Queue) -> list[Fix]:
+    done: list[Fix] = []
     while True:
-        problems = await queue.read(repairing.find_problems)
-        step = await queue.write(repairing.mend, problems, now=queue.now, actor="cli:alice")
+        problems = await queue.read(fixing.find_problems)
+        step = await queue.write(fixing.fix, problems, now=queue.now, actor="cli:alice")
         if not step:
             return done
         done += step
@@ -168,11 +168,11 @@ def codes(problems: Sequence[Problem]) -> set[str]:
     return {problem.code for problem in problems}
 
 
-def test_every_problem_that_can_be_mended_has_a_planted_fault() -> None:
+def test_every_problem_that_can_be_fixed_has_a_planted_fault() -> None:
     assert set(FAULTS) == FIXABLE
 
 
-async def test_a_healthy_queue_has_nothing_to_mend(tmp_path: Path) -> None:
+async def test_a_healthy_queue_has_nothing_to_fix(tmp_path: Path) -> None:
     async with Database(tmp_path / "queue.db") as db:
         queue = await filled(db)
         assert await db.check(full=True) == []
@@ -192,11 +192,11 @@ async def test_a_planted_fault_is_found(tmp_path: Path, code: str) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(planted=st.lists(st.sampled_from(sorted(FAULTS)), min_size=1, max_size=4, unique=True))
-def test_what_can_be_mended_is_mended_and_nothing_else_touched(planted: list[str]) -> None:
-    asyncio.run(_mend_and_compare(planted))
+def test_what_can_be_fixed_is_fixed_and_nothing_else_touched(planted: list[str]) -> None:
+    asyncio.run(_fix_and_compare(planted))
 
 
-async def _mend_and_compare(planted: list[str]) -> None:
+async def _fix_and_compare(planted: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "queue.db"
         async with Database(path) as db:
@@ -204,22 +204,22 @@ async def _mend_and_compare(planted: list[str]) -> None:
             break_it(path, *(FAULTS[code] for code in planted))
             found = await db.check()
             broken, told = await rows(db), len(await queue.audit())
-            repairs = await fix(queue)
-            mended = await rows(db)
+            fixes = await fix(queue)
+            fixed = await rows(db)
             left = await db.check(full=True)
             entries = (await queue.audit())[told:]
     assert found
     assert [problem for problem in left if problem.fixable] == []
     assert codes(left) <= codes(found)
-    touched = {(repair.problem.table, repair.problem.key) for repair in repairs}
-    differing = {place for place in broken | mended if broken.get(place) != mended.get(place)}
+    touched = {(fix.problem.table, fix.problem.key) for fix in fixes}
+    differing = {place for place in broken | fixed if broken.get(place) != fixed.get(place)}
     assert differing == touched
-    assert len(entries) == len(repairs)
-    assert {entry.action_type for entry in entries} <= {Action.TASK_REPAIRED, Action.ROW_REPAIRED}
+    assert len(entries) == len(fixes)
+    assert {entry.action_type for entry in entries} <= {Action.TASK_FIXED, Action.ROW_FIXED}
 
 
 @pytest.mark.parametrize("code", sorted(set(FAULTS) - {"landing_open"}))
-async def test_the_trail_tells_the_mended_queue(tmp_path: Path, code: str) -> None:
+async def test_the_trail_tells_the_fixed_queue(tmp_path: Path, code: str) -> None:
     """Except where the fault itself is a status that nobody told."""
     async with Database(tmp_path / "queue.db") as db:
         queue = await filled(db)
@@ -235,10 +235,10 @@ async def test_a_rehearsal_tells_the_same_and_changes_nothing(tmp_path: Path) ->
         queue = await filled(db)
         break_it(tmp_path / "queue.db", FAULTS["waits_for_dead_end"], FAULTS["holder_gone"])
         before = await rows(db)
-        with pytest.raises(repairing.Rehearsed) as rehearsal:
-            await queue.write(repairing.rehearse, now=queue.now, actor="cli:alice")
+        with pytest.raises(fixing.Rehearsed) as rehearsal:
+            await queue.write(fixing.rehearse, now=queue.now, actor="cli:alice")
         assert await rows(db) == before
-        assert list(rehearsal.value.repairs) == await fix(queue)
+        assert list(rehearsal.value.fixes) == await fix(queue)
 
 
 async def test_a_chain_below_a_dead_end_is_cancelled_to_its_end(queue: Queue) -> None:

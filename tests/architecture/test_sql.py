@@ -1,0 +1,115 @@
+"""Every statement in the .sql files is called by its name, and every name that is called is there.
+
+Names are written out where they are called, or made of a prefix and a word of a known list.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from abathur.domain.problems import FIXABLE, OF_A_ROW
+from abathur.infrastructure.database import queries
+from abathur.infrastructure.database.engines.postgres_statements import BEFORE_LAST, LAST, LOCKED
+from abathur.infrastructure.database.stores.upkeep import PREFIX, PRUNED
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "src" / "abathur" / "infrastructure" / "database"
+
+ENGINES = ("sqlite", "postgres")
+CALLS = {
+    **dict.fromkeys(("execute", "execute_many", "fetch", "fetch_one", "send"), 0),
+    "_rows": 1,
+    "Plain": 1,
+}
+"""What is called with a name, and as which of its arguments."""
+NAME = re.compile(r"[a-z][a-z0-9_]+")
+MADE = {
+    "fix_": {f"fix_{code}" for code in OF_A_ROW},
+    "prune_": {f"prune_{table}" for table in PRUNED},
+    "row_of_": {f"row_of_{table}" for table in PRUNED},
+}
+FOR_ENGINE = {"sqlite": ("legacy", "restoring.py"), "postgres": ()}
+"""Below the folder, what only one engine has. The stores are for all."""
+
+
+def texts(*places: str) -> set[str]:
+    trees = (ast.walk(tree) for tree in parsed(*places))
+    return {
+        node.value
+        for nodes in trees
+        for node in nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+def called(*places: str) -> Iterator[str]:
+    """The names, and the beginnings of those that are made."""
+    for tree in parsed(*places):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                place = CALLS.get(ast.unparse(node.func).rpartition(".")[2])
+                yield from () if place is None else written(node.args[place])
+
+
+def written(name: ast.expr) -> Iterator[str]:
+    if isinstance(name, ast.JoinedStr):
+        name = name.values[0]
+    # Whoever has a bare connection calls with SQL instead.
+    if isinstance(name, ast.Constant) and NAME.fullmatch(str(name.value)):
+        yield str(name.value)
+
+
+def parsed(*places: str) -> Iterator[ast.Module]:
+    for place in places:
+        path = SOURCE / place
+        for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
+            yield ast.parse(file.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_name_that_is_called_is_there(engine: str) -> None:
+    names = queries.load(engine).keys()
+    stated = set(called("stores", *FOR_ENGINE[engine]))
+    assert len(stated) > 50
+    wanted = (stated - MADE.keys()).union(*(MADE[one] for one in stated & MADE.keys()))
+    assert sorted(wanted - names) == []
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_statement_is_called(engine: str) -> None:
+    used = texts("stores", *FOR_ENGINE[engine]).union(*MADE.values())
+    own = {BEFORE_LAST} if engine == "postgres" else set()
+    unused = [
+        name
+        for name in queries.load(engine).keys() - own
+        if not name.startswith(PREFIX) and base(name) not in used
+    ]
+    assert sorted(unused) == []
+
+
+def base(name: str) -> str:
+    """Without the ending of one that takes another's place in some transactions."""
+    return name.removesuffix(LOCKED).removesuffix(LAST)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_can_be_fixed_is_looked_for(engine: str) -> None:
+    looked_for = {name.removeprefix(PREFIX) for name in queries.load(engine) if PREFIX in name}
+    assert sorted(FIXABLE - looked_for) == []
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_statement_takes_what_the_one_in_whose_place_it_is_takes(engine: str) -> None:
+    common = queries.read(queries.FOLDER / "common")
+    own = queries.read(queries.FOLDER / engine)
+    statements = common | own
+    differing = [
+        name
+        for name, sql in own.items()
+        if (other := common.get(name) or (base(name) != name and statements[base(name)]))
+        and set(queries.parameters(sql)) != set(queries.parameters(other))
+    ]
+    assert sorted(differing) == []
