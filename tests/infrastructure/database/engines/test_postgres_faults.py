@@ -18,6 +18,8 @@ from abathur.domain.errors import (
 )
 from abathur.domain.tasks import NewTask
 from abathur.infrastructure.database import Database
+from abathur.infrastructure.database.engines.postgres import Connection
+from abathur.infrastructure.database.engines.postgres_server import Server
 from abathur.ports.stores import Stores
 from abathur.services import submitting
 from tests import postgres
@@ -93,6 +95,26 @@ async def test_killed_connections_are_replaced_and_nothing_is_done_twice(url: st
             )
         assert await asyncio.gather(*calls) == wanted
     assert task_ids(url) == wanted
+
+
+async def test_a_connection_that_is_gone_as_soon_as_it_is_made_is_replaced(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = Server.connect
+    broken: list[Connection] = []
+
+    def breaking(self: Server) -> Connection:
+        connection = connect(self)
+        if not broken:
+            broken.append(connection)
+            connection.close()
+        return connection
+
+    async with Database(url) as db:
+        monkeypatch.setattr(Server, "connect", breaking)
+        assert await db.write(submit, "one") == "one"
+    assert len(broken) == 1
+    assert task_ids(url) == ["one"]
 
 
 @pytest.mark.parametrize(("is_forwarded", "runs"), [(True, 1), (False, 2)])

@@ -14,6 +14,7 @@ from abathur.domain.problems import Problem
 from abathur.infrastructure.database.engines import postgres_inspection
 from abathur.infrastructure.database.engines.base import Features, Row, SchemaConnection, Session
 from abathur.infrastructure.database.engines.jobs import Job, apart, closed
+from abathur.infrastructure.database.engines.postgres import translated
 from abathur.infrastructure.database.engines.postgres_address import shown
 from abathur.infrastructure.database.engines.postgres_link import Link
 from abathur.infrastructure.database.engines.postgres_listener import Commits
@@ -147,14 +148,16 @@ class PostgresEngine(Generic[C]):
 
     def _link(self, writing: bool) -> Link[C]:
         connection = self._server.connect()
-        link = Link(
-            connection,
-            self._where,
-            self._statements,
-            self._open_stores,
-            writing=writing,
-            patience=self._patience,
-        )
+        # It may be gone again already, which is as if it had never been made.
+        with translated(self._where, connection):
+            link = Link(
+                connection,
+                self._where,
+                self._statements,
+                self._open_stores,
+                writing=writing,
+                patience=self._patience,
+            )
         self._commits.own |= {link.pid}
         return link
 
