@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,6 +90,17 @@ async def test_a_link_goes_on_leading_to_the_file_that_is_replaced(path: Path) -
     assert await tasks(path) == await tasks(link) == ["t1"]
     assert await tasks(kept) == ["t1", "t2"]
     assert [*link.parent.iterdir()] == [link]
+
+
+async def test_the_copies_of_killed_restores_are_cleared(path: Path) -> None:
+    ended = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
+    await ended.wait()
+    left = [path.with_name(f".queue.db.{ended.pid}.restoring{end}") for end in ("", "-journal")]
+    living = path.with_name(f".queue.db.{os.getppid()}.restoring")
+    for file in (*left, living):
+        file.write_bytes(b"half a copy")
+    restore(path)
+    assert [file.exists() for file in (*left, living)] == [False, False, True]
 
 
 async def test_an_older_file_isnt_taken_for_a_backup(path: Path) -> None:

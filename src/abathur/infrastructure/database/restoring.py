@@ -28,6 +28,7 @@ from abathur.infrastructure.database.stores.rows import worker_of
 from abathur.ports.restoring import Contents, Difference, Entry, Prepared
 
 TIMEOUT: Final = 30.0
+STAGED: Final = ".restoring"
 
 
 @contextmanager
@@ -43,7 +44,8 @@ def prepared(database: Path, backup: Path) -> Iterator[Prepared]:
         raise NotFoundError(f"there is no backup `{backup}`; name a file of `abathur db backup`")
     if database.exists() and backup.samefile(database):
         raise DatabaseError(f"`{backup}` is the database itself; name a backup of it")
-    staged = database.with_name(f".{database.name}.{os.getpid()}.restoring")
+    _clear(database)
+    staged = database.with_name(f".{database.name}.{os.getpid()}{STAGED}")
     try:
         _stage(backup, staged)
         contents = _verified(staged, backup)
@@ -64,6 +66,25 @@ def put_in_place(found: Prepared, kept: Path) -> Path | None:
     finally:
         turn.close()
     return kept if was_there else None
+
+
+def _clear(database: Path) -> None:
+    """Remove the copies of restores that were killed."""
+    for left in database.parent.glob(f".{database.name}.*{STAGED}*"):
+        process = left.name.removeprefix(f".{database.name}.").partition(".")[0]
+        if process.isdecimal() and not _lives(int(process)):
+            with suppress(OSError):
+                left.unlink()
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _stage(backup: Path, staged: Path) -> None:
