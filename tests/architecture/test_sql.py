@@ -12,7 +12,12 @@ import pytest
 
 from abathur.domain.problems import FIXABLE, OF_A_ROW
 from abathur.infrastructure.database import queries
-from abathur.infrastructure.database.engines.postgres_statements import BEFORE_LAST, LAST, LOCKED
+from abathur.infrastructure.database.engines.postgres_statements import (
+    ALONG,
+    BEFORE_LAST,
+    LAST,
+    LOCKED,
+)
 from abathur.infrastructure.database.stores.upkeep import PREFIX, PRUNED
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +38,8 @@ MADE = {
 }
 FOR_ENGINE = {"sqlite": ("legacy", "restoring.py"), "postgres": ()}
 """Below the folder, what only one engine has. The stores are for all."""
+ELSEWHERE = {"sqlite": frozenset[str](), "postgres": ALONG}
+"""What an engine does in another of its statements."""
 
 
 def texts(*places: str) -> set[str]:
@@ -75,7 +82,7 @@ def test_every_name_that_is_called_is_there(engine: str) -> None:
     stated = set(called("stores", *FOR_ENGINE[engine]))
     assert len(stated) > 50
     wanted = (stated - MADE.keys()).union(*(MADE[one] for one in stated & MADE.keys()))
-    assert sorted(wanted - names) == []
+    assert sorted(wanted - names - ELSEWHERE[engine]) == []
 
 
 @pytest.mark.parametrize("engine", ENGINES)
