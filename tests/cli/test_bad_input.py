@@ -329,3 +329,11 @@ def test_a_full_disk_in_the_middle_of_a_plan(scene: Scene) -> None:
     assert (code, "no space is left" in line) == (6, True)
     assert scene.tasks() == before
     assert scene.abathur.ok("plan", "apply", str(plan)).endswith("plan big: 20 queued")
+
+
+@pytest.mark.parametrize("args", ["task list", "audit", "audit verify", "db check"])
+def test_a_mistyped_database_is_not_made(scene: Scene, args: str) -> None:
+    typo = scene.root / "typo.db"
+    code, line = one_line(scene, ["--db", str(typo), *args.split()])
+    assert (code, "there is no database" in line) == (3, True)
+    assert not typo.exists()

@@ -92,10 +92,21 @@ def read(query: Callable[Concatenate[Stores, P], T], *args: P.args, **kwargs: P.
     """Ask the project's database one thing."""
 
     async def ask() -> T:
-        async with opened(queue()) as db:
+        async with opened(_asked()) as db:
             return await db.read(query, *args, **kwargs)
 
     return run(ask)
+
+
+def _asked() -> Project:
+    """That of a mistyped `--db` would be made, and be empty."""
+    from abathur import bootstrap
+    from abathur.domain.errors import NotFoundError
+
+    found = queue()
+    if app().database is not None and bootstrap.is_missing(found.database):
+        raise NotFoundError(f"there is no database {found.database}; look at --db")
+    return found
 
 
 def write(use_case: Callable[Concatenate[Stores, P], T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -33,6 +33,7 @@ from abathur.infrastructure.database.engines.bulk import Bulk, Loading
 from abathur.infrastructure.database.engines.sqlite import Connection, connect
 from abathur.infrastructure.database.engines.sqlite_bulk import SqliteBulk
 from abathur.ports.moving import Copied
+from tests.infrastructure.database.legacy.older import virtual
 from tests.infrastructure.database.schemas import contents, described, fill
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -208,6 +209,9 @@ def test_a_target_with_rows_is_refused_and_left_alone(source: Path, tmp_path: Pa
 def test_a_source_that_is_none_is_refused(source: Path, tmp_path: Path) -> None:
     songs = tmp_path / "songs.db"
     changed(songs, "CREATE TABLE songs (id INTEGER)")
+    vectors = tmp_path / "vectors.db"
+    changed(vectors, "CREATE TABLE tasks (id, status, input_data)")
+    virtual(vectors)
     older = tmp_path / "older.db"
     copied(source, older)
     changed(older, "DELETE FROM schema_migrations WHERE version > 0")
@@ -223,6 +227,7 @@ def test_a_source_that_is_none_is_refused(source: Path, tmp_path: Path) -> None:
     for path, kind, words in (
         (tmp_path / "none.db", NotFoundError, "there is no database"),
         (songs, MigrationError, "isn't a database of this Abathur"),
+        (vectors, MigrationError, "if it is an older one's"),
         (older, MigrationError, r"has schema 0.*db migrate"),
         (newer, DatabaseError, "update Abathur"),
         (strange, MigrationError, "differ in table mine"),

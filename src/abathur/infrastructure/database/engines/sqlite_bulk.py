@@ -27,6 +27,7 @@ from abathur.infrastructure.database.engines.sqlite import (
 from abathur.infrastructure.database.engines.sqlite_glance import SIDECARS, glance
 from abathur.infrastructure.database.engines.sqlite_inspection import (
     VERSION_TABLE,
+    columns,
     quoted,
     user_tables,
 )
@@ -37,6 +38,9 @@ TIMEOUT: Final = 30.0
 """Seconds to wait for others."""
 
 Prepare = Callable[[SchemaConnection], object]
+
+
+PARENTS: Final = 'SELECT "table" FROM pragma_foreign_key_list(?)'
 
 
 class SqliteRows:
@@ -107,13 +111,10 @@ class SqliteRows:
                 )
 
     def _table(self, name: str) -> Table:
-        columns = self._asked("SELECT name FROM pragma_table_info(?) ORDER BY cid", name)
-        parents = self._asked('SELECT "table" FROM pragma_foreign_key_list(?)', name)
-        return Table(
-            name,
-            tuple(column for (column,) in columns),
-            frozenset(parent for (parent,) in parents if parent != name),
-        )
+        found = tuple(columns(self._connection, name))
+        # Without columns it is a virtual table of an older version, whose module is gone.
+        parents = self._asked(PARENTS, name) if found else []
+        return Table(name, found, frozenset(parent for (parent,) in parents if parent != name))
 
     def _asked(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         with translated(self.where, self._connection):
