@@ -77,7 +77,7 @@ def test_a_fix_backs_up_shows_tells_the_trail_and_is_undone(abathur: Abathur, wr
     assert "counts 9 unmet" in abathur("db", "check").out
 
 
-def test_a_queue_behind_a_link_is_mended_and_restored_where_it_is(
+def test_a_queue_behind_a_link_is_fixed_and_restored_where_it_is(
     abathur: Abathur, tmp_path: Path
 ) -> None:
     link, file = database(abathur), tmp_path / "real.db"

@@ -104,7 +104,7 @@ def test_outside_a_project(abathur: Any, tmp_path: Path) -> None:
 
 
 def test_a_database_that_can_not_be_written(abathur: Any) -> None:
-    result = abathur("--db", "/proc/nowhere/abathur.db", "task", "list")
+    result = abathur("--db", "/proc/nowhere/abathur.db", "init")
     assert result.code == 6
     assert "/proc/nowhere" in result.line
 

@@ -135,7 +135,7 @@ async def _backup(database: Any, project: bootstrap.Project) -> Path:
             "a database on a server can't be backed up from here, and nothing was fixed; dump it "
             "with `pg_dump`, then run `abathur db check --fix --no-backup`"
         )
-    target = bootstrap.aside(project.database, "before-fix", now())
+    target = bootstrap.aside(project.file, "before-fix", now())
     await database.backup(target)
     return target
 

@@ -30,10 +30,9 @@ from abathur.infrastructure.database.engines.sqlite_functions import AuditChain,
 Connection = apsw.Connection
 Cursor = apsw.Cursor
 DriverError: Final = apsw.Error
-WrongSql: Final = apsw.SQLError
+StatementError: Final = apsw.SQLError
 """A statement that can't be run: it is wrong, or a table or a module isn't there."""
 CorruptError: Final = apsw.CorruptError
-StatementError: Final = apsw.SQLError
 NoMoreRows: Final = apsw.ExecutionCompleteError
 VERSION: Final = apsw.sqlite_lib_version()
 

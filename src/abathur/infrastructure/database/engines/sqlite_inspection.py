@@ -15,7 +15,7 @@ from abathur.infrastructure.database.engines.sqlite import (
     Connection,
     DriverError,
     NoMoreRows,
-    WrongSql,
+    StatementError,
     missing_name,
 )
 
@@ -41,7 +41,7 @@ VERSION_TABLE: Final = "schema_migrations"
 def query(connection: Connection, sql: str, params: Sequence[object]) -> list[Row]:
     try:
         return _rows(connection, sql, params)
-    except WrongSql as error:
+    except StatementError as error:
         if VERSION_TABLE not in user_tables(connection):
             # Then it is the database that is wrong, not the query.
             raise
@@ -96,7 +96,7 @@ def columns(connection: Connection, table: str) -> list[str]:
     """Their names; none when there is no such table, or when its module isn't there."""
     try:
         rows: Any = connection.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
-    except WrongSql:
+    except StatementError:
         return []
     return [name for (name,) in rows]
 

@@ -107,7 +107,7 @@ def _build(connection: Connection, path: Path, partial: Path) -> Conversion:
 def _damaged(path: Path, reason: object) -> DatabaseCorruptError:
     return DatabaseCorruptError(
         f"`{path}` is of an older Abathur and damaged ({reason}), so it wasn't converted; "
-        "`abathur db recover` salvages what can be read"
+        "`abathur db recover` saves what can be read"
     )
 
 
