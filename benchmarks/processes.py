@@ -10,10 +10,11 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
 from abathur.infrastructure.database import Database
 from abathur.infrastructure.database.engines.sqlite import connect
+from abathur.infrastructure.database.queries import parameters
 from benchmarks import tape
 from benchmarks.hands import Hands, open_queue
 from benchmarks.results import Measured, Row, Size, ratio, rounded
@@ -119,10 +120,17 @@ async def _one_submit() -> tape.Operation:
 
 
 def _renamed(operation: tape.Operation, name: str) -> tape.Operation:
-    def bound(bindings: dict[str, Any]) -> dict[str, Any]:
-        return {**bindings, **{key: name for key in ("id", "task_id") if key in bindings}}
-
-    return [(sql, bound(bindings)) for sql, bindings in operation]
+    """The same rows once more, of another task."""
+    return [
+        (
+            sql,
+            [
+                name if key in ("id", "task_id") else value
+                for key, value in zip(parameters(sql), bindings or (), strict=True)
+            ],
+        )
+        for sql, bindings in operation
+    ]
 
 
 def _child(file: str, way: str, begin_text: str, seconds: str) -> None:

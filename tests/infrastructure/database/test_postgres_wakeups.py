@@ -11,6 +11,7 @@ import pytest
 from abathur.domain.agents import Worker
 from abathur.domain.tasks import NewTask
 from abathur.infrastructure.database import Database
+from abathur.infrastructure.database.engines.postgres_server import MEASURED_FOR, Server
 from abathur.infrastructure.database.wakeups import CommitWakeups
 from abathur.ports.stores import Stores
 from abathur.services import submitting
@@ -126,3 +127,15 @@ async def test_the_time_is_that_of_the_server(
         ((there,),) = [row.values() for row in await db.query("SELECT clock_timestamp()::text")]
         assert abs(db.clock().now() - datetime.fromisoformat(there)) < timedelta(seconds=2)
         assert db.clock().now().tzinfo is UTC
+
+
+async def test_the_servers_time_is_measured_again(postgres_url: str) -> None:
+    async with Database(postgres_url) as db:
+        server: Server = db._engine._server  # type: ignore[attr-defined]
+        assert server._time is not None
+        right, since = server._time
+        server._time = (right - timedelta(days=1), since - 2 * MEASURED_FOR)
+        assert right - db.clock().now() > timedelta(hours=23)
+        await db.read(lambda stores: stores.claims.any_ready())
+        assert abs(db.clock().now() - right) < timedelta(minutes=5)
+        await db.write(lambda stores: stores.claims.any_ready())

@@ -19,6 +19,7 @@ from abathur.infrastructure.database.engines.postgres import (
     lost,
     translate,
 )
+from abathur.infrastructure.database.engines.postgres_server import Server
 from abathur.infrastructure.database.engines.postgres_session import (
     SET_LOCK_TIMEOUT,
     PostgresSession,
@@ -93,6 +94,12 @@ class Link(Generic[C]):
         self._numbers = itertools.count(1)
         self._token: str | None = None
         self.pid: int = connection.info.backend_pid
+
+    def measure(self, server: Server) -> None:
+        """Have the server's time noted, outside of any transaction."""
+        server.measure(self._connection)
+        with suppress(DriverError):
+            self._pipeline.sync()
 
     def write(self, job: Job[C, Any]) -> bool:
         """Do the job and commit; whether it changed anything that others may wait for.

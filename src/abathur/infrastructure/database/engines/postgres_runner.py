@@ -129,6 +129,8 @@ class Runner(Generic[C]):
         if self._link is None or not self._link.is_usable:
             self._drop()
             self._link = self._linked(end)
+        if self._server.is_time_old:
+            self._link.measure(self._server)
         if self._tell is None:
             for job in jobs:
                 self._link.read(job)

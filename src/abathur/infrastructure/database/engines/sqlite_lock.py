@@ -1,6 +1,7 @@
-"""Fair turns between processes: an flock on a file beside the database.
+"""Turns between processes: an flock on a file beside the database.
 
-SQLite's own busy handler polls and lets a process starve; a blocked flock is served in turn.
+SQLite's own busy handler polls and lets a process starve; who is blocked in an flock is woken as
+soon as it is free.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ MADE: Final = b"Abathur made the database of this name; its processes take turns
 
 class Turns(Protocol):
     def take(self, timeout: float) -> bool:
-        """Wait for the turn, False when the time is over."""
+        """Wait for the turn, False when the time is over. 0 takes it if it is free."""
         ...
 
     def leave(self) -> None: ...
@@ -94,6 +95,8 @@ class FileTurns:
         with self._mutex:
             if not self._pending and self._try():
                 return True
+            if timeout <= 0:
+                return False
             self._wanted = True
             self._ask()
         if self._granted.take(timeout):

@@ -10,8 +10,8 @@ from abathur.infrastructure.database.codecs import to_columns
 from abathur.infrastructure.database.engines.base import Row
 from abathur.infrastructure.database.engines.sqlite import (
     Connection,
+    Cursor,
     DriverError,
-    NoMoreRows,
     translate,
 )
 from abathur.infrastructure.database.queries import parameters
@@ -58,8 +58,6 @@ class SqliteSession:
         values = to_columns(params, parameters(statement))
         if columns is None:
             columns, rows = self._described(statement, values)
-            if not rows:
-                return []
             self._columns[name] = columns
         else:
             rows = self._run(statement, values)
@@ -83,15 +81,20 @@ class SqliteSession:
             raise self._failure(error) from error
 
     def _described(self, statement: str, values: list[Any]) -> tuple[tuple[str, ...], list[Values]]:
-        self._refuse_without_transaction()
+        """With the names of the columns, which the driver tells only while a statement runs."""
+        columns: list[tuple[str, ...]] = []
+        tracer = self._connection.exec_trace
+
+        def look(cursor: Cursor, sql: str, bindings: Any) -> bool:
+            columns.append(tuple(column[0] for column in cursor.get_description()))
+            return tracer(cursor, sql, bindings) if tracer else True
+
+        self._cursor.exec_trace = look
         try:
-            self._cursor.execute(statement, values)
-            columns = tuple(column[0] for column in self._cursor.get_description())
-            return columns, self._cursor.fetchall()
-        except NoMoreRows:
-            return (), []
-        except (DriverError, UnicodeEncodeError, OverflowError) as error:
-            raise self._failure(error) from error
+            rows = self._run(statement, values)
+            return columns[0], rows
+        finally:
+            self._cursor.exec_trace = None
 
     def _refuse_without_transaction(self) -> None:
         # Without this, a use case that goes on after a full disk would write outside of any

@@ -26,8 +26,6 @@ Item: TypeAlias = "Job[C, Any] | Errand[Opened[C], Any] | None"
 """None is the end."""
 
 BATCH: Final = 256
-TURN_AT_CLOSE: Final = 2.0
-"""Seconds to wait for the turn that emptying the log at the end needs."""
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +155,8 @@ class Writer(Generic[C]):
         """The last one out empties the log, in its turn: checkpoints never overlap with writers."""
         taken = False
         try:
-            taken = self._turns.take(TURN_AT_CLOSE)
+            # Whoever has the turn now isn't gone yet, and will be the one to empty the log.
+            taken = self._turns.take(0)
             # SQLite would remove the log by its name: perhaps that of another database by now.
             if taken and self._is_in_place():
                 checkpoint_on_close(self._opened.connection)
