@@ -29,7 +29,7 @@ PATIENCE = 60.0
 """Seconds after which an answer is taken for a hang; more than all time-outs together."""
 
 LEAK = re.compile(r"no such|apsw|sqlite3|traceback|SQLError|Errno|\bNone\b", re.IGNORECASE)
-ADVICE = re.compile(r"; \w+|: \w+ .*--db|\bname (?:a|another) file\b")
+ADVICE = re.compile(r"; `?\w+|: \w+ .*--db|\bname (?:a|another) file\b")
 
 # SQLite's own, each made by other means than ours.
 EMPTY_DATABASE = "PRAGMA user_version = 7"
