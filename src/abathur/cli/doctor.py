@@ -85,7 +85,10 @@ async def _with_repository(facts: Facts, start: Path) -> Facts:
 
 async def _with_database(facts: Facts, project: Project) -> tuple[Facts, InUse | None]:
     if bootstrap.is_missing(project.database):
-        missing = f"{project.database} is missing; `abathur init` makes it"
+        missing = (
+            f"{project.database} is missing; `abathur init` makes it, or `abathur db restore` "
+            "puts a backup there"
+        )
         return replace(facts, database_problems=[missing]), None
     try:
         async with bootstrap.open_database(project) as db:
