@@ -51,7 +51,7 @@ class Statements(dict[str, Statement]):
         super().__init__()
         for name in sql:
             plain, colon, _ = name.partition(":")
-            if not colon:
+            if not colon or name.endswith(LAST):
                 self[plain] = _statement(plain, sql, writing)
         self.before_last = driver_sql(sql.get(BEFORE_LAST, "SELECT 1"))
 
@@ -77,7 +77,7 @@ def _numbered(found: re.Match[str], numbers: Mapping[str, int]) -> str:
 
 
 def _statement(name: str, sql: Mapping[str, str], writing: bool) -> Statement:
-    is_last = writing and name + LAST in sql
+    is_last = name + LAST in sql
     chosen = name
     if is_last:
         chosen = name + LAST

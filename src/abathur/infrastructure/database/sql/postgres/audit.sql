@@ -3,28 +3,6 @@
 SELECT pg_advisory_xact_lock('audit'::regclass::oid::bigint);
 
 -- audit_hash() is entry_hash() of domain/audit.py, in SQL. The head is saved along with the entry.
--- name: audit_insert
-WITH added AS (
-  INSERT INTO audit (id, timestamp, task_id, actor, action_type, action_data, sequence, hash)
-  SELECT
-    entry.id, :timestamp, :task_id, :actor, :action_type, :action_data, entry.sequence,
-    audit_hash(
-      entry.previous, entry.sequence, entry.id,
-      :task_id, :timestamp, :actor, :action_type, :action_data
-    )
-  FROM (
-    SELECT
-      (SELECT coalesce(max(id), 0) + 1 FROM audit) AS id,
-      coalesce(head.sequence, 0) + 1 AS sequence,
-      coalesce(head.hash, repeat('0', 64)) AS previous
-    FROM (SELECT 1) AS one LEFT JOIN audit_heads AS head ON head.task_id = :task_id
-  ) AS entry
-  RETURNING task_id, sequence, hash
-)
-INSERT INTO audit_heads (task_id, sequence, hash)
-SELECT task_id, sequence, hash FROM added
-ON CONFLICT (task_id) DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash;
-
 -- name: audit_insert:last
 WITH added AS (
   INSERT INTO audit (id, timestamp, task_id, actor, action_type, action_data, sequence, hash)
