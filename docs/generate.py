@@ -345,6 +345,14 @@ TABLES: Final[Mapping[str, str]] = {
     "audit": "One row for every change of every task, with gapless ids, chained by hash: see"
     " [the audit trail](../explanation/audit-trail.md). Rows are never changed or deleted.",
     "audit_heads": "The last entry of each task in `audit`, so that its removal is noticed.",
+    "holds": "What keeps ready tasks from being claimed, beyond their own status.",
+    "task_paths": "The paths that tasks say they will touch.",
+    "gate_runs": "Each run of a gate on a tree that was to land.",
+    "reviews": "Questions to a person, and the answers with the tree that they were given for.",
+    "costs": "What attempts cost: reserved at their start, settled at their end.",
+    "pools": "The windows in which providers count, and until when one is used up.",
+    "late_reports": "Reports of workers that had lost their lease: kept, not applied.",
+    "schedules": "Tasks that come again.",
     "schema_migrations": "Which migrations ran, with the checksum of their text.",
     "legacy_rows": "Rows of a converted [older database](../explanation/older-databases.md), as"
     " they were, of which not all has a place in the other tables.",

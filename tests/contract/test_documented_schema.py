@@ -64,6 +64,21 @@ COLUMNS = {
         "id host pid pid_started_at repository max_agents started_at heartbeat_at lease_until "
         "stop_requested_at stopped_at"
     ),
+    "holds": "id scope name cause reason hold_until created_by created_at",
+    "task_paths": "task_id pattern",
+    "gate_runs": "id landing_id gate tree started_at ended_at exit_code verdict log_path",
+    "reviews": (
+        "id task_id attempt kind tree question data state comment asked_at decided_at decided_by"
+    ),
+    "costs": (
+        "task_id attempt target agent_type day reserved_usd cost_usd estimated_usd estimate_rule "
+        "settled_at"
+    ),
+    "pools": "provider account limit_window exhausted_until used_share source observed_at",
+    "late_reports": "task_id attempt fence worker_id received_at report",
+    "schedules": (
+        "id name cron time_zone template next_at last_at last_task_id created_by created_at"
+    ),
     "schema_migrations": "version name checksum applied_at",
 }
 TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"

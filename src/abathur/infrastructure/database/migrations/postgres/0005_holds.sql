@@ -1,0 +1,19 @@
+-- What keeps ready tasks from being claimed: a person's pause, or a reason that the swarm found.
+CREATE TABLE holds (
+  id TEXT COLLATE "C" PRIMARY KEY,
+  scope TEXT COLLATE "C" NOT NULL CHECK (scope IN ('everything', 'target', 'task', 'agent_type')),
+  name TEXT COLLATE "C" NOT NULL DEFAULT '',
+  cause TEXT COLLATE "C" NOT NULL CHECK (cause IN ('person', 'budget', 'disk', 'authentication')),
+  reason TEXT COLLATE "C" NOT NULL DEFAULT '',
+  hold_until TEXT COLLATE "C",
+  created_by TEXT COLLATE "C" NOT NULL,
+  created_at TEXT COLLATE "C" NOT NULL,
+  UNIQUE (scope, name, cause)
+);
+
+-- The paths that a task says it will touch, as patterns relative to the root of the repository.
+CREATE TABLE task_paths (
+  task_id TEXT COLLATE "C" NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+  pattern TEXT COLLATE "C" NOT NULL,
+  PRIMARY KEY (task_id, pattern)
+);
