@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -126,6 +127,10 @@ class Worktrees(Protocol):
         """
         ...
 
+    async def checked_out(self, branch: str) -> Sequence[Path]:
+        """The working trees that have `branch` checked out."""
+        ...
+
     async def checkouts(self, branch: str, at: str) -> Sequence[CheckedOut]:
         """The working trees that have `branch` checked out, judged against the commit `at`."""
         ...
@@ -161,3 +166,7 @@ class Repository(Refs, Worktrees, Merging, Protocol):
 
     Every method raises `GitError` when git fails.
     """
+
+    def kept_open(self) -> AbstractAsyncContextManager[None]:
+        """Inside of it a look at a ref or commit costs no process of its own, and sees as much."""
+        ...

@@ -80,7 +80,11 @@ class Supervisor:
         await parts.db.write(_register, self._row())
         state.tell(SwarmEventKind.SWARM_STARTED, self._size())
         try:
-            async with parts.guard({WORKER_TAG: state.worker_id}), parts.open_wakeups() as wakeups:
+            async with (
+                parts.guard({WORKER_TAG: state.worker_id}),
+                parts.repository.kept_open(),
+                parts.open_wakeups() as wakeups,
+            ):
                 await Lifeline(parts, state).rescue()
                 await Caretaker(parts, state).tidy()
                 dispatcher = Dispatcher(parts, state, until_idle=until_idle, task_limit=task_limit)

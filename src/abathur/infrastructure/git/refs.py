@@ -19,6 +19,8 @@ from abathur.infrastructure.git.worktree_list import working_trees
 
 SALVAGE = "refs/abathur/salvage/"
 WITHDRAWN = "refs/abathur/withdrawn/"
+_KEPT_ELSEWHERE = ".invalid"
+"""What `HEAD` names where refs are in tables instead of files (gitrepository-layout(5))."""
 
 
 class Refs(Placed):
@@ -30,8 +32,20 @@ class Refs(Placed):
         return frozenset(name.removeprefix(HEADS) for name in listed.text.splitlines())
 
     async def current_branch(self) -> str | None:
+        if name := self._plain_head():
+            return name
         head = await self._git.run("symbolic-ref", "--quiet", "HEAD", codes=(0, 1))
         return head.text.removeprefix(HEADS) or None
+
+    def _plain_head(self) -> str | None:
+        """Most repositories keep it in a file of one line; the others are for git to read."""
+        try:
+            text = (self._common / "HEAD").read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            return None
+        name = text.rstrip("\n").removeprefix(f"ref: {HEADS}")
+        is_plain = text.startswith(f"ref: {HEADS}") and name != _KEPT_ELSEWHERE
+        return name if is_plain and name.isprintable() else None
 
     async def contains(self, target: str, commit: str) -> bool:
         tip = await commit_of(self._git, target)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from abathur.domain.errors import GitError, NotARepositoryError
@@ -12,6 +13,7 @@ from abathur.infrastructure.git.checkouts import Checkouts
 from abathur.infrastructure.git.commands import Git
 from abathur.infrastructure.git.leftovers import Leftovers
 from abathur.infrastructure.git.merging import Merging
+from abathur.infrastructure.git.objects import KeptObjects
 from abathur.infrastructure.git.place import Place
 from abathur.infrastructure.git.refs import Refs
 from abathur.infrastructure.git.scratch import Scratch
@@ -28,6 +30,16 @@ class GitRepository(Refs, Worktrees, Scratch, Leftovers, Checkouts, Merging):
     @property
     def root(self) -> Path:
         return self._root
+
+    @asynccontextmanager
+    async def kept_open(self) -> AsyncIterator[None]:
+        objects = KeptObjects(self._git)
+        self._git.objects = objects
+        try:
+            yield
+        finally:
+            self._git.objects = None
+            await objects.close()
 
 
 async def open_repository(
