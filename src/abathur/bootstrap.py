@@ -238,11 +238,12 @@ async def build_supervisor(project: Project, db: Database, sink: Sink) -> Superv
     from abathur.infrastructure import hosts, warden
     from abathur.infrastructure.definitions import read_definitions
     from abathur.infrastructure.git.repository import open_repository as open_git
-    from abathur.infrastructure.processes import SystemProcesses
+    from abathur.infrastructure.processes import SystemProcesses, prefer_handles
     from abathur.infrastructure.runtimes import load_runtime
     from abathur.swarm.parts import GIT_TAG, Parts
     from abathur.swarm.supervisor import Supervisor
 
+    prefer_handles()
     settings = project.settings
     definitions = read_definitions(project.root).by_name
 

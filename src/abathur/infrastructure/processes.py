@@ -32,6 +32,23 @@ DRAIN_SECONDS = 1.0
 _SETTLE_SECONDS = 5.0
 
 
+def prefer_handles() -> None:
+    """Hear of the end of children through handles of the kernel's, where it has them.
+
+    Python 3.11 starts a thread for each child otherwise, and waits for it; later ones do it so by
+    themselves. To be called on the event loop, while it has no child.
+    """
+    if sys.version_info >= (3, 12) or not hasattr(os, "pidfd_open"):
+        return
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError:
+        return  # a sandbox, or a kernel before 5.3
+    watcher = asyncio.PidfdChildWatcher()
+    watcher.attach_loop(asyncio.get_running_loop())
+    asyncio.set_child_watcher(watcher)
+
+
 class SystemProcesses:
     """`ports.processes.ProcessRunner` on this machine's processes."""
 

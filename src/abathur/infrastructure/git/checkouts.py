@@ -11,7 +11,7 @@ from abathur.infrastructure.git.commands import Git
 from abathur.infrastructure.git.place import Placed
 from abathur.infrastructure.git.revisions import HEADS, require_hash
 from abathur.infrastructure.git.status import has_unstaged_changes, is_unfinished
-from abathur.infrastructure.git.worktree_list import linked_record, working_trees
+from abathur.infrastructure.git.worktree_list import holders, linked_record
 from abathur.ports.repository import CheckedOut
 
 _INDEX_DIFFERS = ("diff-index", "--cached", "--quiet", "--ignore-submodules=dirty")
@@ -23,11 +23,8 @@ _REFUSALS = ("would be overwritten", "would be removed", _TOUCHED, ".lock': File
 
 class Checkouts(Placed):
     async def checked_out(self, branch: str) -> Sequence[Path]:
-        return [
-            tree.path
-            for tree in await working_trees(self._git, self._root)
-            if tree.branch == HEADS + branch and self._is_working_tree(tree.path)
-        ]
+        found = await holders(self._git, self._place, HEADS + branch)
+        return [path for path in found if self._is_working_tree(path)]
 
     async def checkouts(self, branch: str, at: str) -> Sequence[CheckedOut]:
         require_hash(at)

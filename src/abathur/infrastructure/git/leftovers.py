@@ -19,7 +19,7 @@ from pathlib import Path
 from abathur.domain.errors import GitError
 from abathur.infrastructure.git.commands import Git
 from abathur.infrastructure.git.place import Placed
-from abathur.infrastructure.git.revisions import HEADS
+from abathur.infrastructure.git.revisions import HEADS, look_up
 from abathur.infrastructure.git.status import is_hollow, is_unfinished, status_of
 from abathur.infrastructure.git.worktree_list import linked_record, record_of
 
@@ -44,7 +44,12 @@ class Leftovers(Placed):
             await _adopt(git, record, {}, name)
         await _add_all(git, without=inside.difference(foreign))
         await _commit(git, message, allow_empty=is_merging)
-        return _required((await status_of(git)).head, path)
+        return _required(await self._head_of(git, found.branch), path)
+
+    async def _head_of(self, git: Git, branch: str | None) -> str | None:
+        if branch is None:
+            return (await status_of(git)).head
+        return (await look_up(self._git, f"{HEADS}{branch}^{{commit}}"))[0]
 
     def _is_foreign(self, folder: Path) -> bool:
         return not is_hollow(folder) and linked_record(self._common, folder) is None

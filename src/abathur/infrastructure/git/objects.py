@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from abathur.domain.errors import GitError
+from abathur.infrastructure.cancellation import result_of, settle
 from abathur.infrastructure.git.commands import Git
 
 _COMMAND: Final = ("cat-file", "--batch-command", "--buffer")
@@ -26,6 +27,7 @@ class KeptObjects:
         self._git = git
         self._turn = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
+        self._killed: list[asyncio.subprocess.Process] = []
 
     async def names(self, names: Sequence[str]) -> list[str | None]:
         """The hash of the object that each name stands for, None where there is none."""
@@ -40,9 +42,10 @@ class KeptObjects:
 
     async def close(self) -> None:
         async with self._turn:
-            if (process := self._process) is not None:
-                self._process = None
-                await _ended(process)
+            process, self._process = self._process, None
+            for each in [*self._killed, *([process] if process else [])]:
+                await each.communicate(b"")  # closes its input, which ends it
+            self._killed.clear()
 
     async def _ask(
         self, questions: Sequence[str], *, with_content: bool
@@ -67,13 +70,21 @@ class KeptObjects:
 
     async def _running(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:
-            self._process = await self._git.start(*_COMMAND)
+            starting = asyncio.ensure_future(self._git.start(*_COMMAND))
+            try:
+                await settle(starting)
+            finally:
+                self._process = result_of(starting)
+        assert self._process is not None
         return self._process
 
     def _kill(self) -> None:
         """It only reads, so there is nothing that it could leave behind."""
         process, self._process = self._process, None
-        if process is not None and process.returncode is None:
+        if process is None:
+            return
+        self._killed.append(process)
+        if process.returncode is None:
             process.kill()
 
 
@@ -97,9 +108,3 @@ async def _answer(out: asyncio.StreamReader, with_content: bool) -> tuple[str | 
         return None, b""
     content = (await out.readexactly(int(size) + 1))[:-1] if with_content else b""
     return name.decode(), content
-
-
-async def _ended(process: asyncio.subprocess.Process) -> None:
-    assert process.stdin is not None
-    process.stdin.close()
-    await process.wait()

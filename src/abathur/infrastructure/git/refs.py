@@ -15,12 +15,10 @@ from abathur.infrastructure.git.revisions import (
     look_up,
     require_hash,
 )
-from abathur.infrastructure.git.worktree_list import working_trees
+from abathur.infrastructure.git.worktree_list import holders, plain_head
 
 SALVAGE = "refs/abathur/salvage/"
 WITHDRAWN = "refs/abathur/withdrawn/"
-_KEPT_ELSEWHERE = ".invalid"
-"""What `HEAD` names where refs are in tables instead of files (gitrepository-layout(5))."""
 
 
 class Refs(Placed):
@@ -32,20 +30,10 @@ class Refs(Placed):
         return frozenset(name.removeprefix(HEADS) for name in listed.text.splitlines())
 
     async def current_branch(self) -> str | None:
-        if name := self._plain_head():
-            return name
+        if ref := plain_head(self._common):
+            return ref.removeprefix(HEADS)
         head = await self._git.run("symbolic-ref", "--quiet", "HEAD", codes=(0, 1))
         return head.text.removeprefix(HEADS) or None
-
-    def _plain_head(self) -> str | None:
-        """Most repositories keep it in a file of one line; the others are for git to read."""
-        try:
-            text = (self._common / "HEAD").read_text(encoding="utf-8")
-        except (OSError, ValueError):
-            return None
-        name = text.rstrip("\n").removeprefix(f"ref: {HEADS}")
-        is_plain = text.startswith(f"ref: {HEADS}") and name != _KEPT_ELSEWHERE
-        return name if is_plain and name.isprintable() else None
 
     async def contains(self, target: str, commit: str) -> bool:
         tip = await commit_of(self._git, target)
@@ -85,9 +73,9 @@ class Refs(Placed):
             raise GitError(
                 f"branch `{branch}` isn't deleted: `{kept_by}` doesn't keep its tip {tip[:12]}"
             )
-        for tree in await working_trees(self._git, self._root):
-            if tree.branch == ref and tree.path.exists():
-                raise GitError(f"branch `{branch}` isn't deleted: it is checked out in {tree.path}")
+        for path in await holders(self._git, self._place, ref):
+            if path.exists():
+                raise GitError(f"branch `{branch}` isn't deleted: it is checked out in {path}")
         await self._write(f"delete {ref}\0{tip}\0", f"deleted, kept by {kept_by}")
 
     async def salvage(self, task_id: str, attempt: int, commit: str) -> str:
