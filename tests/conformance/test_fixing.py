@@ -48,6 +48,12 @@ FAULTS: Final[dict[str, str]] = {
     "landing_open": "UPDATE tasks SET status = 'failed' WHERE id ="
     " (SELECT task_id FROM landings WHERE state = 'queued')",
     "landing_without_holder": "UPDATE landings SET state = 'running' WHERE state = 'queued'",
+    "review_open": "INSERT INTO reviews (id, task_id, attempt, kind, question, state, asked_at)"
+    " SELECT 'r', max(id), 1, 'landing', 'May it?', 'open', min(submitted_at) FROM tasks"
+    " WHERE status = 'completed'",
+    "orphan_review": "INSERT INTO reviews (id, task_id, attempt, kind, question, state, asked_at)"
+    " SELECT 'gone', 'gone', 1, 'landing', 'May it?', 'void', min(submitted_at) FROM tasks",
+    "waits_for_nothing": "UPDATE tasks SET not_before = NULL WHERE status = 'pending'",
     "agent_unended": "UPDATE agents SET terminated_at = NULL, state = 'busy'",
     "edge_resolved_early": "UPDATE task_dependencies SET resolved_at = created_at"
     " WHERE dependent_task_id IN (SELECT id FROM tasks WHERE status = 'blocked')",
