@@ -149,7 +149,10 @@ async def _start(project: Project, options: Options) -> Ending:
     began = now()
     view = make_view(now, as_json=options.as_json)
     async with bootstrap.open_database(project) as db:
-        with bootstrap.logging_sink(project, view.sink) as sink:
+        with (
+            bootstrap.logging_sink(project, view.sink) as logged,
+            bootstrap.notifying_sink(project, logged) as sink,
+        ):
             supervisor = await bootstrap.build_supervisor(project, db, sink)
             await supervisor.preflight(allow_dirty=options.allow_dirty)
             with view, _signals(supervisor, view, project.settings.swarm.grace_seconds):

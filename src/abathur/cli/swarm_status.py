@@ -115,7 +115,7 @@ def _lines(found: SwarmStatus) -> Iterator[str]:
     if not found.workers:
         yield "no swarm is running; `abathur swarm start` starts one"
     if found.reviews:
-        yield f"{waiting_for_review(len(found.reviews))}; `abathur review list` shows it"
+        yield f"{waiting_for_review(len(found.reviews))}; see `abathur review list`"
     if found.next_due is not None:
         yield waiting(found.scheduled, found.next_due)
 

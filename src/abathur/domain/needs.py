@@ -1,7 +1,9 @@
-"""What a swarm can need a person for."""
+"""What a swarm can need a person for, and how it says so."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -14,3 +16,18 @@ class Need(StrEnum):
     """The swarm was ended by an error."""
     HOLD = "hold"
     """Something keeps tasks from being started, like a budget that is used up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What somebody is told who isn't looking."""
+
+    need: Need
+    text: str
+    """One line, without secrets."""
+    project: str
+    """Name of its folder."""
+    at: datetime
+    task_id: str | None = None
+    summary: str = ""
+    """Of the task."""

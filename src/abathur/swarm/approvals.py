@@ -101,5 +101,5 @@ async def tell_asked(parts: Parts, state: State, asked: Asking | None, task: Tas
 
 
 def _tell(state: State, review: Review, task: Task) -> None:
-    how = reviews.commands(review, review.id[:SHORT_ID])
+    how = f"`abathur review show {review.id[:SHORT_ID]}` tells how to answer"
     state.needs_person(Need.REVIEW, f"{review.question} {how}", task)
