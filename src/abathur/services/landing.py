@@ -114,9 +114,10 @@ def refuse(
 ) -> Concluded:
     """End the landing without success: back to an agent with the facts, or failed with them."""
     current, task = _current(stores, landing)
+    spent = spent_rework(stores, task)
     ended = _end(stores, current, state, now, detail=detail, facts=facts, verify_log=verify_log)
     actor = actor_of(landing.worker_id or "")
-    if spent_rework(stores, task) >= max_rework:
+    if spent >= max_rework:
         taken_along = fail(stores, task, detail, actor, now)
         return Concluded(ended, stores.tasks.get(task.id) or task, taken_along)
     again = moved(

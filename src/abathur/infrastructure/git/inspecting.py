@@ -26,7 +26,8 @@ _FORMAT: Final = "%00".join(
         "%(objectname)",
         "%(committerdate:unix)",
         "%(contents:subject)",
-        *(f"%(contents:trailers:key={key},valueonly)" for key in TRAILERS),
+        # All at once: git takes the keys of two such fields together.
+        "%(contents:trailers:only,unfold)",
         "",
     )
 )
@@ -93,17 +94,19 @@ def _lines(text: str) -> int | None:
 def _kept(fields: Sequence[bytes]) -> Iterator[KeptCommit]:
     """Records end with a newline after their last NUL."""
     texts = [field.decode(errors="replace") for field in fields]
-    size = 4 + len(TRAILERS)
-    for start in range(0, len(texts) - size + 1, size):
-        ref, commit, seconds, subject, *trailers = texts[start : start + size]
+    for start in range(0, len(texts) - 4, 5):
+        ref, commit, seconds, subject, trailers = texts[start : start + 5]
         yield KeptCommit(
             ref=ref.lstrip("\n"),
             commit=commit,
             committed_at=datetime.fromtimestamp(int(seconds), UTC),
             subject=subject,
-            trailers={
-                key: value.strip()
-                for key, value in zip(TRAILERS, trailers, strict=True)
-                if value.strip()
-            },
+            trailers=dict(_trailers(trailers)),
         )
+
+
+def _trailers(text: str) -> Iterator[tuple[str, str]]:
+    for line in text.splitlines():
+        key, _, value = line.partition(":")
+        if key in TRAILERS:
+            yield key, value.strip()
