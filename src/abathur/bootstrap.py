@@ -328,7 +328,7 @@ def notifying_sink(project: Project, sink: Sink) -> Iterator[Sink]:
     from abathur.infrastructure.clock import SystemClock
     from abathur.swarm.calling import Caller
 
-    caller = Caller(sink, SystemClock().now, project.root.name, settings.on)
+    caller = Caller(sink, SystemClock().now, project.root.name, settings.about)
     senders = notifier.senders(settings, os.environ, caller.complain)
     caller.channels = [sender.put for sender in senders]
     try:

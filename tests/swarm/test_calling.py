@@ -15,10 +15,10 @@ def event(kind: SwarmEventKind, text: str = "it broke", **data: Any) -> SwarmEve
     return SwarmEvent(kind=kind, at=NOON, text=text, task_id="t", summary="Do it", data=data)
 
 
-def made(*on: Need) -> tuple[Caller, list[SwarmEvent], list[Notice]]:
+def made(*about: Need) -> tuple[Caller, list[SwarmEvent], list[Notice]]:
     seen: list[SwarmEvent] = []
     called: list[Notice] = []
-    caller = Caller(seen.append, lambda: NOON, "hello", on)
+    caller = Caller(seen.append, lambda: NOON, "hello", about)
     caller.channels = [called.append]
     return caller, seen, called
 

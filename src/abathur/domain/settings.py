@@ -60,7 +60,7 @@ class NoticeSettings:
     desktop: bool = False
     webhook: str | None = None
     """A URL, or the name of the environment variable that holds it."""
-    on: tuple[Need, ...] = tuple(Need)
+    about: tuple[Need, ...] = tuple(Need)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -283,7 +283,7 @@ KEYS: Final = (
         "A URL to send notices to as JSON, or the environment variable that holds it.",
     ),
     Key(
-        "notices.on",
+        "notices.about",
         needs,
         "[review, task_failed, swarm_error, hold]",
         "What to send notices of.",

@@ -19,9 +19,9 @@ class Caller:
     """Each returns at once."""
 
     def __init__(
-        self, sink: Sink, now: Callable[[], datetime], project: str, on: Collection[Need]
+        self, sink: Sink, now: Callable[[], datetime], project: str, about: Collection[Need]
     ) -> None:
-        self._sink, self._now, self._project, self._on = sink, now, project, on
+        self._sink, self._now, self._project, self._about = sink, now, project, about
         self._loop = asyncio.get_running_loop()
         self._has_started = False
 
@@ -43,7 +43,7 @@ class Caller:
             self._loop.call_soon_threadsafe(self._sink, warning)
 
     def _call(self, notice: Notice) -> None:
-        if notice.need in self._on:
+        if notice.need in self._about:
             for put in self.channels:
                 put(notice)
 
