@@ -29,6 +29,7 @@ JUDGED: Final = (
     "attempt_count",
     "fence",
     "worker_id",
+    "not_before",
     "completed_at",
     "cancelled_by",
     "error_message",

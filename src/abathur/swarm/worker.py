@@ -339,7 +339,7 @@ class Worker:
         if task.status is TaskStatus.FAILED:
             self._state.tally.failed += 1
             self._state.tell(SwarmEventKind.TASK_FAILED, text, task=task, attempt=number)
-        elif task.status is TaskStatus.READY or task.not_before is not None:
+        elif task.status in {TaskStatus.PENDING, TaskStatus.READY} and not _is_asked(task):
             when = f" at {task.not_before:%H:%M:%S}" if task.not_before else ""
             self._state.tell(
                 SwarmEventKind.TASK_WAITS, f"will be tried again{when}", task=task, attempt=number
@@ -359,6 +359,11 @@ class Worker:
             self._state.tell(
                 SwarmEventKind.WORK_SALVAGED, f"unfinished work kept at {ref}", task=self._run.task
             )
+
+
+def _is_asked(task: Task) -> bool:
+    """It waits for an answer and for no time."""
+    return task.status is TaskStatus.PENDING and task.not_before is None
 
 
 def _prerequisites(task: Task | None) -> tuple[str, ...]:
