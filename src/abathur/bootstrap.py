@@ -299,6 +299,7 @@ def logging_sink(project: Project, sink: Sink) -> Iterator[Sink]:
     levels = {
         SwarmEventKind.AGENT_EVENT: logging.DEBUG,
         SwarmEventKind.WARNING: logging.WARNING,
+        SwarmEventKind.NEEDS_PERSON: logging.WARNING,
         SwarmEventKind.TASK_FAILED: logging.WARNING,
     }
     file = project.folder / "logs" / "swarm.log"
@@ -311,6 +312,33 @@ def logging_sink(project: Project, sink: Sink) -> Iterator[Sink]:
             sink(event)
 
         yield both
+
+
+@contextmanager
+def notifying_sink(project: Project, sink: Sink) -> Iterator[Sink]:
+    """The sink, with a notice for each event that needs a person, as `notices:` wants it.
+
+    An error that ends the swarm is worth one too. To be entered on the swarm's event loop; at its
+    end what wasn't sent yet has some seconds. Raises `ConfigError`.
+    """
+    settings = project.settings.notices
+    if not settings.desktop and settings.webhook is None:
+        yield sink
+        return
+    from abathur.infrastructure import notifier
+    from abathur.infrastructure.clock import SystemClock
+    from abathur.swarm.calling import Caller
+
+    caller = Caller(sink, SystemClock().now, project.root.name, settings.about)
+    senders = notifier.senders(settings, os.environ, caller.complain)
+    caller.channels = [sender.put for sender in senders]
+    try:
+        yield caller.sink
+    except Exception as error:
+        caller.ended_by(error)
+        raise
+    finally:
+        notifier.close(senders)
 
 
 def actor() -> str:

@@ -14,6 +14,7 @@ import pytest
 from abathur.cli.main import call
 from abathur.cli.main import cli as command_line
 from abathur.cli.shape_fields import COMMAND_SHAPES, SHAPES
+from abathur.cli.shape_fields_person import COMMAND_SHAPES as FOR_A_PERSON
 from abathur.cli.shape_fields_swarm import COMMAND_SHAPES as ABOUT_THE_PROJECT_AND_PLANS
 from tests.cli.commands import with_json
 
@@ -124,7 +125,7 @@ def test_every_command_about_tasks_prints_its_documented_shape(cli: Cli) -> None
         "logs": listed(cli("logs", task, "--json")),
     }
     assert problems_of(printed) == []
-    assert set(printed) == {name for name in COMMAND_SHAPES if name not in ABOUT_THE_PROJECT}
+    assert set(printed) == set(COMMAND_SHAPES) - ABOUT_THE_PROJECT - set(FOR_A_PERSON)
 
     # Not vacuous: what may be null or empty was there.
     detail = json.loads(printed["task show"])
@@ -135,6 +136,37 @@ def test_every_command_about_tasks_prints_its_documented_shape(cli: Cli) -> None
     assert detail["task"]["result_data"] == {"files": ["a.txt"]}
     assert detail["dependents"][0]["id"] == after
     assert json.loads(printed["logs"])
+
+
+def test_every_command_for_a_person_prints_its_documented_shape(cli: Cli) -> None:
+    config = {**CONFIG, "review": {"required_for": ["main"]}}
+    (cli.root / ".abathur" / "config.yaml").write_text(json.dumps(config))
+    script = json.dumps({"script": STEPS})
+    first, second = (
+        cli("task", "submit", text, "--target", "main", "--input-data", script).strip()
+        for text in ("First", "Second")
+    )
+    cli("swarm", "start", "--until-idle")
+    status = cli("swarm", "status", "--json")
+    listed = cli("review", "list", "--json")
+    reviews = {one["task_id"]: one["id"] for one in json.loads(listed)}
+    printed = {
+        "swarm status": status,
+        "review list": listed,
+        "review show": cli("review", "show", reviews[first], "--json"),
+        "review approve": cli("review", "approve", reviews[first], "--comment", "ok", "--json"),
+        "review reject": cli("review", "reject", reviews[second], "--comment", "no", "--json"),
+        "salvage list": cli("salvage", "list", "--json"),
+        "salvage show": cli("salvage", "show", f"{first}/1", "--json"),
+        "salvage restore": cli(
+            "salvage", "restore", first, "--worktree", str(cli.root.parent / "back"), "--json"
+        ),
+    }
+    assert problems_of(printed) == []
+    assert set(printed) - {"swarm status"} == set(FOR_A_PERSON)
+    assert len(json.loads(status)["reviews"]) == 2
+    assert json.loads(printed["review show"])["files"]
+    assert json.loads(printed["salvage show"])["files"]
 
 
 def test_every_command_about_the_project_prints_its_documented_shape(cli: Cli) -> None:

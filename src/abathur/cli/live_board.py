@@ -21,7 +21,14 @@ LONGEST: Final = 300
 _K = SwarmEventKind
 _ENDS: Final = frozenset({_K.TASK_COMPLETED, _K.TASK_FAILED, _K.TASK_CANCELLED, _K.TASK_WAITS})
 _WARNINGS: Final = frozenset(
-    {_K.WARNING, _K.TASK_FAILED, _K.LANDING_REFUSED, _K.TASK_TAKEN_BACK, _K.WORK_SALVAGED}
+    {
+        _K.WARNING,
+        _K.NEEDS_PERSON,
+        _K.TASK_FAILED,
+        _K.LANDING_REFUSED,
+        _K.TASK_TAKEN_BACK,
+        _K.WORK_SALVAGED,
+    }
 )
 
 

@@ -30,6 +30,8 @@ COMMANDS: Final[Commands] = {
     "why": ("abathur.cli.task.why:why", "Say why a task isn't moving, and what to do."),
     "logs": ("abathur.cli.task.logs:logs", "Show what an agent said and did."),
     "diff": ("abathur.cli.task.diff:diff", "Show the changes that a task made."),
+    "review": ("abathur.cli.review.group:review", "Answer what waits for a person."),
+    "salvage": ("abathur.cli.salvage.group:salvage", "Find and restore work that didn't land."),
     "audit": ("abathur.cli.audit.group:audit", "Show and prove the trail of all changes."),
     "doctor": ("abathur.cli.doctor:doctor", "Check that everything needed is in order."),
     "db": ("abathur.cli.db.group:db", "Look after the database."),

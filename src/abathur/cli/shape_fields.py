@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from abathur.cli import shape_fields_swarm
+from abathur.cli import shape_fields_person, shape_fields_swarm
 from abathur.cli.shape_fields_database import Fields
 
 TASK: Final[Fields] = {
@@ -212,6 +212,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "AuditEntry": AUDIT_ENTRY,
     "Verification": VERIFICATION,
     "Break": BREAK,
+    **shape_fields_person.SHAPES,
     **shape_fields_swarm.SHAPES,
     "Error": ERROR,
 }
@@ -232,6 +233,7 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "audit show": "AuditEntry[]",
     "audit verify": "Verification",
     "audit replay": "Task[]",
+    **shape_fields_person.COMMAND_SHAPES,
     **shape_fields_swarm.COMMAND_SHAPES,
 }
 """What each command prints with `--json`."""

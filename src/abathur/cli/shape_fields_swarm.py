@@ -36,7 +36,7 @@ SWARM_EVENT: Final[Fields] = {
         "string",
         "swarm_started, swarm_stopping, swarm_stopped, task_claimed, agent_started, agent_event, "
         "attempt_ended, task_waits, task_taken_back, work_salvaged, landing_started, "
-        "landing_refused, task_completed, task_failed, task_cancelled or warning",
+        "landing_refused, task_completed, task_failed, task_cancelled, needs_person or warning",
     ),
     "at": ("time", "when it happened"),
     "text": ("string", "one line for a person"),
@@ -55,6 +55,7 @@ SWARM_RESULT: Final[Fields] = {
     "stopped_by": ("string", "idle, limit, signal or request"),
     "seconds": ("number", "how long the swarm ran"),
     "scheduled": ("integer", "how many tasks wait for their time"),
+    "reviews": ("integer", "how many questions wait for a person's answer"),
     "next_due": ("time?", "when the first of them can start"),
     "lost_events": ("integer", "events that weren't printed because nobody read fast enough"),
 }
@@ -100,6 +101,7 @@ SWARM_STATUS: Final[Fields] = {
     "workers": ("Worker[]", "the swarms that haven't signed off"),
     "running": ("Running[]", "tasks under way"),
     "landings": ("Landing[]", "those under way or waiting"),
+    "reviews": ("Review[]", "those that wait for an answer"),
 }
 
 STOPPED: Final[Fields] = {

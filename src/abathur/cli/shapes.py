@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from abathur.cli import shape_fields as fields
+from abathur.cli import shape_fields_person as person_fields
 from abathur.cli import shape_fields_swarm as swarm_fields
 from abathur.cli.shape_fields_database import Fields
 from abathur.cli.text import iso
@@ -16,12 +17,15 @@ if TYPE_CHECKING:
     from abathur.domain.explain import Explanation
     from abathur.domain.landing import Landing, Proof
     from abathur.domain.legacy import LegacyRow
+    from abathur.domain.reviews import Review
     from abathur.domain.runs import Attempt, RunEvent, Usage
     from abathur.domain.tasks import Task
+    from abathur.ports.repository import ChangedFile
     from abathur.services.reading import ExecutionPlan, TaskDetail
     from abathur.services.submitting import Submitted
     from abathur.services.verifying import Verification
     from abathur.swarm.events import SwarmEvent
+    from abathur.swarm.salvaging import RestoredWork, Salvaged
 
 Json = dict[str, Any]
 
@@ -106,6 +110,34 @@ def verification(value: Verification) -> Json:
     ]
     anchor = str(value.anchor) if value.anchor else None
     return pick(fields.VERIFICATION, value, ok=not breaks, breaks=breaks, anchor=anchor)
+
+
+def review(value: Review) -> Json:
+    return pick(person_fields.REVIEW, value)
+
+
+def changed_file(value: ChangedFile) -> Json:
+    return pick(person_fields.CHANGED_FILE, value)
+
+
+def review_detail(
+    value: Review, about: Task, files: Sequence[ChangedFile], target_moved: bool
+) -> Json:
+    return {
+        "review": review(value),
+        "task": task(about),
+        "files": [changed_file(one) for one in files],
+        "target_moved": target_moved,
+    }
+
+
+def salvaged(value: Salvaged) -> Json:
+    return pick(person_fields.SALVAGED, value)
+
+
+def restored_work(value: RestoredWork) -> Json:
+    worktree = str(value.worktree) if value.worktree else None
+    return pick(person_fields.RESTORED_WORK, value, worktree=worktree)
 
 
 def legacy_row(value: LegacyRow) -> Json:

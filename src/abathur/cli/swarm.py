@@ -21,9 +21,8 @@ from abathur.cli.live_board import elapsed
 from abathur.cli.live_view import View, make_view
 from abathur.cli.swarm_status import status
 from abathur.cli.swarm_stop import stop
-from abathur.cli.text import iso, waiting
+from abathur.cli.text import iso, waiting, waiting_for_review
 from abathur.domain.errors import DatabaseError
-from abathur.domain.tasks import TaskStatus
 from abathur.services.reading import swarm_status
 
 if TYPE_CHECKING:
@@ -65,6 +64,7 @@ class Ending:
     began: datetime
     ended: datetime
     scheduled: int
+    reviews: int
     next_due: datetime | None
     lost: int
     """Events that weren't shown."""
@@ -82,8 +82,9 @@ def start(max_agents: int | None, **options: Any) -> int:
     Runs until Ctrl-C: the first lets agents finish for a while, the second ends them at once.
     Nothing is lost: unfinished work is kept and its task goes back to the queue.
 
-    `--until-idle` doesn't wait for tasks that are scheduled for later, only for those that are
-    about to be tried again. Its exit code is 1 when tasks have failed. With `--json` each line is
+    `--until-idle` waits neither for tasks that are scheduled for later nor for answers to
+    `abathur review list`, only for tasks that are about to be tried again. Its exit code is 1 when
+    tasks have failed. With `--json` each line is
     an event, and the last one the result.
     """
     overrides = {"swarm.max_agents": max_agents}
@@ -105,6 +106,8 @@ def _tell(ending: Ending) -> None:
         output.say(f"{ending.lost} of the events were not shown; `abathur audit` has them all")
     if ending.result.failed:
         output.say("`abathur task list --status failed` shows what failed")
+    if ending.reviews:
+        output.say("`abathur review list` shows what waits for you")
 
 
 def _summary(ending: Ending) -> str:
@@ -117,10 +120,13 @@ def _summary(ending: Ending) -> str:
 
 
 def _later(ending: Ending) -> str:
-    if not ending.scheduled or ending.next_due is None:
+    left = [waiting_for_review(ending.reviews)] if ending.reviews else []
+    if ending.scheduled and ending.next_due is not None:
+        left.append(waiting(ending.scheduled, ending.next_due))
+    if not left:
         return ""
     now_only = " now" if ending.result.stopped_by == "idle" else ""
-    return f"{now_only}; {waiting(ending.scheduled, ending.next_due)}"
+    return f"{now_only}; {'; '.join(left)}"
 
 
 def _plain(ending: Ending) -> dict[str, Any]:
@@ -133,6 +139,7 @@ def _plain(ending: Ending) -> dict[str, Any]:
         "stopped_by": result.stopped_by,
         "seconds": round((ending.ended - ending.began).total_seconds(), 3),
         "scheduled": ending.scheduled,
+        "reviews": ending.reviews,
         "next_due": iso(ending.next_due) if ending.next_due else None,
         "lost_events": ending.lost,
     }
@@ -142,7 +149,10 @@ async def _start(project: Project, options: Options) -> Ending:
     began = now()
     view = make_view(now, as_json=options.as_json)
     async with bootstrap.open_database(project) as db:
-        with bootstrap.logging_sink(project, view.sink) as sink:
+        with (
+            bootstrap.logging_sink(project, view.sink) as logged,
+            bootstrap.notifying_sink(project, logged) as sink,
+        ):
             supervisor = await bootstrap.build_supervisor(project, db, sink)
             await supervisor.preflight(allow_dirty=options.allow_dirty)
             with view, _signals(supervisor, view, project.settings.swarm.grace_seconds):
@@ -152,7 +162,8 @@ async def _start(project: Project, options: Options) -> Ending:
         result=result,
         began=began,
         ended=now(),
-        scheduled=left.counts[TaskStatus.PENDING] if left else 0,
+        scheduled=left.scheduled if left else 0,
+        reviews=len(left.reviews) if left else 0,
         next_due=left.next_due if left else None,
         lost=view.lost,
     )

@@ -17,12 +17,12 @@ from abathur.cli.exit_codes import OK
 from abathur.cli.live_board import elapsed, row_of
 from abathur.cli.live_view import SHOWN_FIRST, LiveView, counts_line, terminal
 from abathur.cli.output import Column, status_colour
-from abathur.cli.text import age, clean, iso, local, short, waiting
-from abathur.domain.tasks import TaskStatus
+from abathur.cli.text import age, clean, iso, local, short, waiting, waiting_for_review
 from abathur.services.reading import swarm_status
 
 if TYPE_CHECKING:
     from abathur.domain.agents import Worker
+    from abathur.domain.reviews import Review
     from abathur.ports.stores import UnitOfWork
     from abathur.services.reading import Running, SwarmStatus
 
@@ -43,6 +43,12 @@ RUNNING = (
     Column(title="TIME", right=True),
     Column(title="SUMMARY", most=26),
     Column(title="LAST", flexible=True),
+)
+REVIEWS = (
+    Column(title="REVIEW", most=13),
+    Column(title="KIND"),
+    Column(title="WAITS", right=True),
+    Column(title="QUESTION", flexible=True),
 )
 LANDINGS = (
     Column(title="LANDING", most=13),
@@ -100,6 +106,7 @@ def _lines(found: SwarmStatus) -> Iterator[str]:
         (WORKERS, [_worker(one, found) for one in found.workers]),
         (RUNNING, [_running(one) for one in found.running]),
         (LANDINGS, _landings(found)),
+        (REVIEWS, [_review(one) for one in found.reviews]),
     )
     for shape, rows in sections:
         if rows:
@@ -107,8 +114,10 @@ def _lines(found: SwarmStatus) -> Iterator[str]:
             yield from output.table(shape, rows, output.width())
     if not found.workers:
         yield "no swarm is running; `abathur swarm start` starts one"
+    if found.reviews:
+        yield f"{waiting_for_review(len(found.reviews))}; see `abathur review list`"
     if found.next_due is not None:
-        yield waiting(found.counts[TaskStatus.PENDING], found.next_due)
+        yield waiting(found.scheduled, found.next_due)
 
 
 def _worker(worker: Worker, found: SwarmStatus) -> list[str]:
@@ -127,9 +136,19 @@ def _running(running: Running) -> list[str]:
     return [short(row.task_id), row.agent_type, time, row.summary, row.last or "-"]
 
 
+def _review(review: Review) -> list[str]:
+    return [short(review.id), review.kind, age(review.asked_at, now()), review.question]
+
+
 def _landings(found: SwarmStatus) -> list[list[str]]:
+    held = {review.data.get("landing_id") for review in found.reviews}
     return [
-        [short(one.task_id), one.state, age(one.requested_at, now()), clean(one.target)]
+        [
+            short(one.task_id),
+            "in review" if one.id in held else one.state,
+            age(one.requested_at, now()),
+            clean(one.target),
+        ]
         for one in found.landings
     ]
 
@@ -144,6 +163,7 @@ def _plain(found: SwarmStatus) -> dict[str, Any]:
         "workers": [_plain_worker(worker) for worker in found.workers],
         "running": [_plain_running(one) for one in found.running],
         "landings": [shapes.landing(one) for one in found.landings],
+        "reviews": [shapes.review(one) for one in found.reviews],
     }
 
 

@@ -116,6 +116,10 @@ def waiting(tasks: int, due: datetime) -> str:
     return f"{tasks} tasks wait for their time, the first until {local(due)}"
 
 
+def waiting_for_review(reviews: int) -> str:
+    return "1 task waits for a review" if reviews == 1 else f"{reviews} tasks wait for a review"
+
+
 def short(task_id: str) -> str:
     """As much of an id as people need: ids made in one process differ within it."""
     return task_id[:SHORT_ID]

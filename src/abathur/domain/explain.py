@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from abathur.domain.explain_review import waits_for_review
 from abathur.domain.explain_running import running, wait_or_start
 from abathur.domain.facts import Explanation, Facts
 from abathur.domain.runs import OutcomeKind
@@ -22,6 +23,8 @@ ENDED_BADLY: Final = frozenset({TaskStatus.FAILED, TaskStatus.CANCELLED})
 
 
 def explain(facts: Facts) -> Explanation:
+    if facts.review is not None:
+        return waits_for_review(facts, facts.review)
     return _BY_STATUS[facts.task.status](facts)
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from abathur.domain.agents import Worker
 from abathur.domain.landing import Landing
+from abathur.domain.reviews import Review
 from abathur.domain.runs import Attempt
 from abathur.domain.tasks import Task
 from abathur.domain.wording import clock
@@ -34,6 +35,8 @@ class Facts:
     live_workers: int
     free_slots: int
     cancelled_by: Task | None
+    review: Review | None = None
+    """The question to a person that is open."""
 
     @property
     def is_alone(self) -> bool:

@@ -23,6 +23,10 @@ NOTES: Final = frozenset(
         Action.LANDING_STARTED.value,
         Action.LANDING_ENDED.value,
         Action.WORK_SALVAGED.value,
+        Action.REVIEW_ASKED.value,
+        Action.REVIEW_APPROVED.value,
+        Action.REVIEW_REJECTED.value,
+        Action.REVIEW_VOIDED.value,
         Action.ROW_FIXED.value,
         "legacy_recorded",
     }

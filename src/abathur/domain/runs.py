@@ -32,6 +32,8 @@ class RunSpec:
     input_data: JsonObject = field(default_factory=dict)
     settings: JsonObject = field(default_factory=dict)
     """The runtime's own section of the configuration, over that of the agent type."""
+    allowed: tuple[str, ...] = ()
+    """What a person has approved for this task after it was denied: rules of the runtime's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +115,16 @@ class Exit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Denial:
+    """Something that the agent asked for and wasn't given."""
+
+    tool: str
+    input: JsonObject
+    rule: str
+    """What would allow it, as narrow as the runtime can say it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     kind: OutcomeKind
     message: str = ""
@@ -121,6 +133,8 @@ class Outcome:
     usage: Usage | None = None
     exit_code: int | None = None
     retry_after_seconds: float | None = None
+    denied: tuple[Denial, ...] = ()
+    """What may be why it failed or has changed nothing; a person can be asked to allow it."""
 
 
 @record

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from abathur.domain.needs import Need
 from abathur.domain.tasks import JsonObject
 
 DEFAULT_RUNTIME: Final = "claude"
@@ -47,6 +48,22 @@ class SwarmSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewSettings:
+    required_for: tuple[str, ...] = ()
+    """Whose work a person approves before it lands: see `domain.reviews.is_required`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeSettings:
+    """How a person is called; nothing of it is on unless asked for."""
+
+    desktop: bool = False
+    webhook: str | None = None
+    """A URL, or the name of the environment variable that holds it."""
+    about: tuple[Need, ...] = tuple(Need)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     default_runtime: str = DEFAULT_RUNTIME
     log_level: str = "INFO"
@@ -61,6 +78,8 @@ class Settings:
     """Run on the merged tree; its success is the gate of the landing."""
     swarm: SwarmSettings = field(default_factory=SwarmSettings)
     retry: RetrySettings = field(default_factory=RetrySettings)
+    review: ReviewSettings = field(default_factory=ReviewSettings)
+    notices: NoticeSettings = field(default_factory=NoticeSettings)
     runtimes: Mapping[str, JsonObject] = field(default_factory=dict)
     """Section by runtime name: `argv`, `prompt`, `env`, ... as that runtime defines."""
     agents: Mapping[str, JsonObject] = field(default_factory=dict)

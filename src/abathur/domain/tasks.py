@@ -27,7 +27,10 @@ class TaskStatus(StrEnum):
     """Where a task stands. The last three are ends; all but `completed` can be left by `retry`."""
 
     PENDING = "pending"
-    """Waits for a time: scheduled for later, or backing off after a failed attempt."""
+    """Waits for a time: scheduled for later, or backing off after a failed attempt.
+
+    Without a time it waits for a person's answer, as an agent lacks a permission.
+    """
     BLOCKED = "blocked"
     """Waits for prerequisites."""
     READY = "ready"

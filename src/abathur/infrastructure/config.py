@@ -18,7 +18,13 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from abathur.domain.errors import ConfigError
-from abathur.domain.settings import RetrySettings, Settings, SwarmSettings
+from abathur.domain.settings import (
+    NoticeSettings,
+    RetrySettings,
+    ReviewSettings,
+    Settings,
+    SwarmSettings,
+)
 from abathur.domain.specs import merged
 from abathur.infrastructure import config_keys, config_older, paths
 from abathur.infrastructure.config_keys import FREE_SECTIONS, KEYS, SECTIONS, Key, NotAccepted
@@ -28,6 +34,12 @@ Result = TypeVar("Result")
 _BY_NAME: Final[Mapping[str, Key]] = {
     **{key.name: key for key in KEYS},
     **{key.setting: key for key in KEYS},
+}
+_SECTIONS: Final[Mapping[str, Callable[..., object]]] = {
+    "swarm": SwarmSettings,
+    "retry": RetrySettings,
+    "review": ReviewSettings,
+    "notices": NoticeSettings,
 }
 _VARIABLES: Final[Mapping[str, str]] = {
     **config_older.VARIABLES,
@@ -247,15 +259,14 @@ def _unknown(dotted: str) -> str:
 
 def _config(draft: _Draft) -> Config:
     values = dict(draft.values)
-    inner: dict[str, dict[str, Any]] = {"swarm": {}, "retry": {}, "": {}}
+    inner: dict[str, dict[str, Any]] = {name: {} for name in ("", *_SECTIONS)}
     for name, value in values.items():
         folder, _, leaf = name.rpartition(".")
         inner[folder][leaf] = value
-    top: dict[str, Any] = {**inner[""], **draft.sections}
+    sections = {name: kind(**inner[name]) for name, kind in _SECTIONS.items()}
+    top: dict[str, Any] = {**inner[""], **draft.sections, **sections}
     settings = Settings(
         **top,
-        swarm=SwarmSettings(**inner["swarm"]),
-        retry=RetrySettings(**inner["retry"]),
         sources=draft.sources,
     )
     return Config(settings=settings, notes=tuple(draft.notes))

@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any, Final
 
 from abathur.domain import times
+from abathur.domain.needs import Need
 from abathur.domain.settings import CommandSetting
 
 
@@ -96,6 +97,14 @@ def names(value: object) -> tuple[str, ...]:
     if not isinstance(parts, Sequence) or not all(isinstance(item, str) for item in parts):
         raise NotAccepted("a list of names is expected")
     return tuple(name for part in parts if (name := part.strip()))
+
+
+def needs(value: object) -> tuple[Need, ...]:
+    known = {need.value: need for need in Need}
+    given = names(value)
+    if not known.keys() >= set(given):
+        raise NotAccepted(f"a list of {', '.join(known)} is expected")
+    return tuple(known[name] for name in given)
 
 
 def command(value: object) -> CommandSetting:
@@ -260,11 +269,32 @@ KEYS: Final = (
         "1",
         "How often a conflict or a failed verification sends work back to an agent.",
     ),
+    Key(
+        "review.required_for",
+        names,
+        '[main, "release/*", "agent:junior"]',
+        "Targets, as patterns, and agent types whose work a person approves before it lands.",
+    ),
+    Key("notices.desktop", truth, "false", "Whether to show a notice on this machine's desktop."),
+    Key(
+        "notices.webhook",
+        text,
+        "ABATHUR_WEBHOOK",
+        "A URL to send notices to as JSON, or the environment variable that holds it.",
+    ),
+    Key(
+        "notices.about",
+        needs,
+        "[review, task_failed, swarm_error, hold]",
+        "What to send notices of.",
+    ),
 )
 
 SECTIONS: Final = {
     "swarm": "How many agents, and how they are watched over.",
     "retry": "What happens after a failed attempt.",
+    "review": "What waits for a person's approval.",
+    "notices": "How a person is called who isn't looking.",
     "runtimes": "How agents are run: a section by runtime.",
     "agents": "What is special about one agent type: `runtime`, `model`, and its runtime's keys.",
 }

@@ -11,7 +11,7 @@ import errno
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum, auto
 from pathlib import Path
@@ -80,6 +80,26 @@ class SystemProcesses:
 
     def me(self) -> ProcessId:
         return _identify(os.getpid())
+
+
+def run_briefly(argv: Sequence[str], pass_env: Sequence[str], timeout_seconds: float) -> int | None:
+    """Run a small program of this machine to its end; blocks, so not for the event loop.
+
+    Its exit code; None when it couldn't be started or was killed after the time.
+    """
+    try:
+        done = subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=clean_environment(pass_env),
+            timeout=timeout_seconds,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.returncode
 
 
 Helper = subprocess.Popen[bytes]

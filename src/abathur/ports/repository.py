@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -161,7 +161,55 @@ class Merging(Protocol):
         ...
 
 
-class Repository(Refs, Worktrees, Merging, Protocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedFile:
+    path: str
+    added: int | None
+    """Lines; None for a binary file."""
+    removed: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptCommit:
+    """What a ref of ours keeps."""
+
+    ref: str
+    commit: str
+    committed_at: datetime
+    subject: str
+    trailers: Mapping[str, str]
+    """Those that name the task and the attempt, where the commit has them."""
+
+
+class Inspecting(Protocol):
+    """Looking at commits, and taking what is kept back into daylight."""
+
+    async def tree(self, commit: str) -> str:
+        """The hash of the commit's tree: of its content, whoever made it and when."""
+        ...
+
+    async def changed_files(self, old: str, new: str) -> Sequence[ChangedFile]:
+        """What differs between two commits."""
+        ...
+
+    async def count_changed(self, pairs: Sequence[tuple[str, str]]) -> Sequence[int]:
+        """How many files differ, for each pair of commits (old, new), by one process."""
+        ...
+
+    async def kept_commits(self, *folders: str) -> Sequence[KeptCommit]:
+        """What the refs below `refs/abathur/FOLDER/` keep, oldest first."""
+        ...
+
+    async def restore_branch(self, branch: str, commit: str) -> None:
+        """Make a branch. Raises `BranchTakenError` when there is one of this name."""
+        ...
+
+    async def restore_worktree(self, path: Path, branch: str) -> None:
+        """Check the branch out in a new folder, for a person."""
+        ...
+
+
+class Repository(Refs, Worktrees, Merging, Inspecting, Protocol):
     """All commits are full hashes, all branches names without `refs/heads/`.
 
     Every method raises `GitError` when git fails.

@@ -16,6 +16,7 @@ from abathur.domain.agents import Agent, Worker
 from abathur.domain.audit import AuditEntry, AuditRow, Head
 from abathur.domain.landing import Landing
 from abathur.domain.legacy import LegacyCount, LegacyRow
+from abathur.domain.reviews import Review
 from abathur.domain.runs import Attempt, RunEvent
 from abathur.domain.tasks import Task, TaskSource, TaskStatus
 from abathur.ports.upkeep import UpkeepStore
@@ -119,7 +120,9 @@ class ClaimStore(Protocol):
 
     def any_ready(self) -> bool: ...
 
-    def any_running(self) -> bool: ...
+    def any_running(self) -> bool:
+        """Whether a task is running that doesn't wait for a person's approval."""
+        ...
 
     def any_backing_off(self) -> bool:
         """Whether a pending task was tried before, so that it isn't merely scheduled."""
@@ -191,8 +194,12 @@ class LandingStore(Protocol):
         """Those that aren't ended, in the order in which they will be taken."""
         ...
 
+    def wanted(self) -> Sequence[Landing]:
+        """Those of `open` that don't wait for a person's approval."""
+        ...
+
     def claim(self, worker_id: str, now: datetime, lease_until: datetime) -> Landing | None:
-        """Take the next landing whose target has no other landing under way.
+        """Take the next of `wanted` whose target has no other landing under way.
 
         One whose lease is over is taken again, with what it had reached. None when there is none.
         """
@@ -207,6 +214,32 @@ class LandingStore(Protocol):
         ...
 
     def recent(self, limit: int) -> Sequence[Landing]: ...
+
+
+class ReviewStore(Protocol):
+    """Questions to a person."""
+
+    def insert(self, review: Review) -> None: ...
+
+    def save(self, review: Review) -> None:
+        """Write the answer. Raises `IllegalTransitionError` for one that is rejected or void."""
+        ...
+
+    def get(self, review_id: str) -> Review | None: ...
+
+    def of_task(self, task_id: str) -> Sequence[Review]:
+        """Oldest first."""
+        ...
+
+    def open(self) -> Sequence[Review]:
+        """All that wait for an answer, oldest first."""
+        ...
+
+    def recent(self, limit: int) -> Sequence[Review]:
+        """The newest ones, oldest first."""
+        ...
+
+    def by_prefix(self, prefix: str, limit: int) -> Sequence[str]: ...
 
 
 class WorkerStore(Protocol):
@@ -314,6 +347,9 @@ class Stores(Protocol):
 
     @property
     def landings(self) -> LandingStore: ...
+
+    @property
+    def reviews(self) -> ReviewStore: ...
 
     @property
     def workers(self) -> WorkerStore: ...

@@ -24,6 +24,7 @@ class Surroundings:
     fence: int
     """The highest fence that an attempt was given; 0 without any."""
     open_landings: int
+    open_reviews: int
     is_held: bool
     """By a worker that hasn't stopped."""
 

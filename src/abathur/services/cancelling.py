@@ -13,7 +13,7 @@ from abathur.domain.records import changed
 from abathur.domain.runs import OutcomeKind
 from abathur.domain.tasks import Task, TaskStatus, moved
 from abathur.ports.stores import Stores
-from abathur.services import trail
+from abathur.services import asking, trail
 from abathur.services.finishing import cancel_dependents
 from abathur.services.submitting import waiting_status
 
@@ -34,6 +34,7 @@ def cancel(
     if task.status is TaskStatus.RUNNING:
         _end_run(stores, task, now)
     message = reason or "cancelled on request"
+    asking.void_open(stores, task.id, message, actor=actor, now=now)
     gone = moved(task, TaskStatus.CANCELLED, now, completed_at=now, error_message=message)
     trail.save(stores, Action.TASK_CANCELLED, task, gone, actor, now)
     why = f"cancelled because task {task_id} was cancelled"

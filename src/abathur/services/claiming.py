@@ -13,7 +13,7 @@ from abathur.domain.records import changed
 from abathur.domain.runs import Attempt, OutcomeKind
 from abathur.domain.tasks import JsonObject, Task, TaskStatus, moved
 from abathur.ports.stores import Stores
-from abathur.services import trail
+from abathur.services import asking, trail
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +101,13 @@ def _begin(stores: Stores, task: Task, worker_id: str, now: datetime) -> Claim:
 
 
 def _feedback(stores: Stores, task: Task) -> JsonObject | None:
-    """Why the attempt before was sent back by its landing, if it was."""
-    if task.rework_count == 0:
+    """Why the attempt before was sent back by its landing, if it was; and what was permitted."""
+    if task.attempt_count == 1:
         return None
-    landings = stores.landings.of_task(task.id)
-    return landings[-1].facts if landings else None
+    landings = stores.landings.of_task(task.id) if task.rework_count else ()
+    facts = landings[-1].facts if landings else None
+    answers = asking.answers(stores, task.id)
+    return {**(facts or {"kind": "permission"}), "permissions": answers} if answers else facts
 
 
 def renew(stores: Stores, *, worker_id: str, now: datetime, lease: timedelta) -> Held:

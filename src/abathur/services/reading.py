@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from abathur.domain.agents import Worker
 from abathur.domain.errors import AmbiguousIdError, InvalidInputError, NotFoundError
 from abathur.domain.landing import Landing
+from abathur.domain.reviews import Review, ReviewKind, ReviewState
 from abathur.domain.runs import Attempt, RunEvent
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.ports.stores import Edge, Stores, TaskFilter
@@ -125,19 +126,29 @@ class SwarmStatus:
     running: Sequence[Running]
     landings: Sequence[Landing]
     """Those under way or waiting."""
+    reviews: Sequence[Review]
+    """Those that wait for an answer."""
     next_due: datetime | None
     is_idle: bool
     """See `is_idle`."""
 
+    @property
+    def scheduled(self) -> int:
+        """How many tasks wait for a time."""
+        held = sum(one.kind is ReviewKind.PERMISSION for one in self.reviews)
+        return max(0, self.counts[TaskStatus.PENDING] - held)
+
 
 def is_idle(stores: Stores) -> bool:
-    """Nothing runs, lands, is ready or backs off. What is scheduled for later doesn't count.
+    """Nothing runs, lands, is ready or backs off.
+
+    What is scheduled for later doesn't count, nor does what waits for a person's answer.
 
     Costs the same however many tasks are finished.
     """
     claims = stores.claims
     is_busy = claims.any_ready() or claims.any_running() or claims.any_backing_off()
-    return not is_busy and not stores.landings.open()
+    return not is_busy and not stores.landings.wanted()
 
 
 def swarm_status(stores: Stores) -> SwarmStatus:
@@ -148,6 +159,7 @@ def swarm_status(stores: Stores) -> SwarmStatus:
         workers=stores.workers.live(),
         running=[_running(stores, task, landings.get(task.id)) for task in tasks],
         landings=list(landings.values()),
+        reviews=stores.reviews.open(),
         next_due=stores.claims.next_due(),
         is_idle=is_idle(stores),
     )
@@ -177,6 +189,7 @@ def explain_task(
     holder = stores.workers.get(task.worker_id) if task.worker_id else None
     alive = [worker for worker in stores.workers.live() if is_alive(worker) is not False]
     running = stores.tasks.counts()[TaskStatus.RUNNING]
+    reviews = stores.reviews.of_task(task.id) if not task.status.is_final else ()
     facts = Facts(
         task=task,
         now=now,
@@ -191,6 +204,7 @@ def explain_task(
         live_workers=len(alive),
         free_slots=max(0, sum(worker.max_agents for worker in alive) - running),
         cancelled_by=stores.tasks.get(task.cancelled_by) if task.cancelled_by else None,
+        review=next((one for one in reviews if one.state is ReviewState.OPEN), None),
     )
     return task, explain(facts)
 

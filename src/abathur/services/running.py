@@ -17,7 +17,8 @@ from abathur.domain.retry import Decision, RetryAction, RetryPolicy, decide
 from abathur.domain.runs import Attempt, Outcome, OutcomeKind, RunEvent
 from abathur.domain.tasks import Task, TaskStatus, moved
 from abathur.ports.stores import Stores
-from abathur.services import trail
+from abathur.services import asking, trail
+from abathur.services.asking import Asking
 from abathur.services.claiming import actor_of
 from abathur.services.finishing import fail
 
@@ -105,6 +106,8 @@ class Report:
     """For the landing that a success asks for."""
     chance: float = 0.0
     """Uniform in [0, 1), for the jitter of the back-off."""
+    asking: Asking | None = None
+    """For the question to a person that the end of the run may lead to."""
 
 
 def report(
@@ -130,6 +133,11 @@ def report(
     _tell_end(stores, holder, outcome, now)
     if outcome.kind is OutcomeKind.SUCCEEDED:
         return _ask_landing(stores, task, report, holder, now)
+    if outcome.denied and report.asking is not None:
+        actor = actor_of(holder.worker_id)
+        waiting = asking.permission(stores, task, outcome, report.asking, actor=actor, now=now)
+        if waiting is not None:
+            return waiting
     return after_failure(stores, task, outcome, policy, report.chance, now, holder.worker_id)
 
 
@@ -167,6 +175,9 @@ def _ask_landing(stores: Stores, task: Task, report: Report, holder: Holder, now
         facts=None,
     )
     stores.landings.insert(landing)
+    if report.asking is not None and report.asking.tree is not None:
+        actor = actor_of(holder.worker_id)
+        asking.approval(stores, landing, report.asking, actor=actor, now=now)
     waiting = changed(
         task,
         worker_id=None,

@@ -10,7 +10,7 @@ from abathur.domain.tasks import JsonObject, Task, TaskStatus
 from abathur.ports.repository import Conflict, Merge
 from abathur.services import landing as landings
 from abathur.services import running
-from abathur.swarm import bystanders
+from abathur.swarm import approvals, bystanders
 from abathur.swarm.checking import Failure, LandingStoppedError, check
 from abathur.swarm.events import SwarmEventKind
 from abathur.swarm.parts import Parts
@@ -36,14 +36,17 @@ class Approach:
     async def land(self) -> str:
         """Bring the landing to its end, whichever; the ref that keeps the work from now on.
 
-        Raises `StaleFenceError`, `LandingStoppedError`, `IllegalTransitionError` when the task no
-        longer wants to land, and what git, the database and processes raise.
+        Raises `StaleFenceError`, `LandingStoppedError` (also when a person has to approve first),
+        `IllegalTransitionError` when the task no longer wants to land, and what git, the database
+        and processes raise.
         """
         self._task = await self._parts.db.read(lambda s: s.tasks.get(self._landing.task_id))
         if self._task is None or self._task.status is not TaskStatus.RUNNING:
             raise IllegalTransitionError(f"task {self._landing.task_id} no longer wants to land")
         self._tell(SwarmEventKind.LANDING_STARTED, f"landing on {self._landing.target}")
         kept = await self._finish_interrupted() or await self._without_change()
+        if kept is None:
+            await approvals.require(self._parts, self._state, self._landing, self._task)
         for _ in range(MOVES_OF_TARGET):
             if kept is not None:
                 return kept

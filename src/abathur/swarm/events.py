@@ -32,6 +32,8 @@ class SwarmEventKind(StrEnum):
     TASK_COMPLETED = "task_completed"
     TASK_FAILED = "task_failed"
     TASK_CANCELLED = "task_cancelled"
+    NEEDS_PERSON = "needs_person"
+    """Something waits for a person; `data["need"]` is a `domain.needs.Need`."""
     WARNING = "warning"
 
 

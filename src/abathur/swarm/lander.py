@@ -48,7 +48,7 @@ class Lander:
         """Take what there is to land, as much as may be landed at once."""
         while len(self._state.landings) < MAX_PARALLEL and not self._state.stopping.is_set():
             now = self._parts.clock.now()
-            there = await self._parts.db.read(lambda stores: stores.landings.open())
+            there = await self._parts.db.read(lambda stores: stores.landings.wanted())
             if not there or self._are_held(there, now):
                 return
             landing = await self._parts.db.write(

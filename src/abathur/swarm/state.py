@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from abathur.domain.landing import Landing
+from abathur.domain.needs import Need
 from abathur.domain.runs import Attempt
 from abathur.domain.tasks import Task
 from abathur.services.running import Holder
@@ -143,6 +144,10 @@ class State:
                 data=data or {},
             )
         )
+
+    def needs_person(self, need: Need, text: str, task: Task | None = None) -> None:
+        """Say that somebody has to look, for the views and for notices."""
+        self.tell(SwarmEventKind.NEEDS_PERSON, text, task=task, data={"need": need.value})
 
     def warn(self, text: str, task: Task | None = None) -> None:
         self.tell(SwarmEventKind.WARNING, text, task=task)

@@ -18,7 +18,7 @@ from abathur.ports.processes import Launch, ProcessId
 from abathur.ports.runtimes import AgentRuntime
 from abathur.services import running
 from abathur.services.running import Report
-from abathur.swarm import workspace
+from abathur.swarm import approvals, workspace
 from abathur.swarm.events import SwarmEventKind
 from abathur.swarm.parts import RUN_TAG, WORKER_TAG, Parts
 from abathur.swarm.recorder import Recorder
@@ -134,6 +134,7 @@ class Worker:
             session_id=self._parts.new_id(),
             input_data=task.input_data,
             settings=spec.settings,
+            allowed=approvals.allowed(self._run.attempt),
         )
 
     async def _prompt(self, spec: AgentSpec, place: Workspace) -> str:
@@ -266,6 +267,7 @@ class Worker:
         if outcome.kind is OutcomeKind.SUCCEEDED:
             message = f"{self._run.task.summary}\n\nLeft by the agent uncommitted."
             self._head = await self._parts.repository.commit_leftovers(place.path, message)
+            return approvals.judged(outcome, is_changed=self._head != place.start)
         return outcome
 
     async def _record_process(self, process: ProcessId) -> None:
@@ -301,8 +303,13 @@ class Worker:
             target=self._workspace.target if self._workspace else None,
             landing_id=self._parts.new_id(),
             chance=self._parts.chance(),
+            asking=await approvals.asking(
+                self._parts, self._run.task, self._workspace, self._head, outcome
+            ),
         )
-        self._tell_end(outcome, await self._written(report))
+        task = await self._written(report)
+        self._tell_end(outcome, task)
+        await approvals.tell_asked(self._parts, self._state, report.asking, task)
 
     async def _written(self, report: Report) -> Task:
         """Write the report, as often as it takes: a disk that is full now may have room later.
@@ -332,7 +339,7 @@ class Worker:
         if task.status is TaskStatus.FAILED:
             self._state.tally.failed += 1
             self._state.tell(SwarmEventKind.TASK_FAILED, text, task=task, attempt=number)
-        elif task.status in {TaskStatus.PENDING, TaskStatus.READY}:
+        elif task.status in {TaskStatus.PENDING, TaskStatus.READY} and not _is_asked(task):
             when = f" at {task.not_before:%H:%M:%S}" if task.not_before else ""
             self._state.tell(
                 SwarmEventKind.TASK_WAITS, f"will be tried again{when}", task=task, attempt=number
@@ -352,6 +359,11 @@ class Worker:
             self._state.tell(
                 SwarmEventKind.WORK_SALVAGED, f"unfinished work kept at {ref}", task=self._run.task
             )
+
+
+def _is_asked(task: Task) -> bool:
+    """It waits for an answer and for no time."""
+    return task.status is TaskStatus.PENDING and task.not_before is None
 
 
 def _prerequisites(task: Task | None) -> tuple[str, ...]:

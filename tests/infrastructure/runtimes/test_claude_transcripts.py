@@ -55,6 +55,21 @@ def test_each_recorded_end_is_judged(name: str) -> None:
     assert words in outcome.message if words else outcome.message == ""
 
 
+@pytest.mark.parametrize("name", ["denied", "denied_2_1_197"])
+def test_what_was_denied_is_told_with_the_rule_that_would_allow_it(name: str) -> None:
+    write, bash = judged(name, Exit(code=0)).denied
+    assert (write.tool, write.rule) == ("Write", "Write")
+    assert write.input["file_path"] == "/repo/worktree/hello.txt"
+    # A redirection isn't one plain command, so no rule can be trusted to mean just this one.
+    assert (bash.tool, bash.rule) == ("Bash", "Bash")
+    assert bash.input["command"] == "echo x >> hello.txt; ls"
+
+
+@pytest.mark.parametrize("name", sorted(ENDS.keys() - {"denied", "denied_2_1_197"}))
+def test_nothing_else_was_denied(name: str) -> None:
+    assert judged(name, Exit(code=ENDS[name][0])).denied == ()
+
+
 def test_every_transcript_is_judged_here() -> None:
     assert {path.stem for path in FOLDER.glob("*.jsonl")} == set(ENDS)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from abathur.domain.errors import GitError, NotARepositoryError
 from abathur.infrastructure.git.checkouts import Checkouts
 from abathur.infrastructure.git.commands import Git
+from abathur.infrastructure.git.inspecting import Inspecting
 from abathur.infrastructure.git.leftovers import Leftovers
 from abathur.infrastructure.git.merging import Merging
 from abathur.infrastructure.git.objects import KeptObjects
@@ -24,7 +25,7 @@ OLDEST_GIT = (2, 38)
 """The first one that merges without a working tree."""
 
 
-class GitRepository(Refs, Worktrees, Scratch, Leftovers, Checkouts, Merging):
+class GitRepository(Refs, Worktrees, Scratch, Leftovers, Checkouts, Merging, Inspecting):
     """Made by `open_repository`."""
 
     @property

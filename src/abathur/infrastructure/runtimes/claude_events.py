@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from abathur.domain.masking import masked
 from abathur.domain.runs import EventKind, RunEvent
 from abathur.infrastructure.runtimes.output import decoded, objects, one_line
 
 Message = Mapping[str, Any]
 
 _LIMIT_MARK: Final = '{"type":"rate_limit_event"'
+MAX_DENIED: Final = 20
+"""Denials that are told with what was asked for; an agent may knock at the same door for hours."""
 _KEPT: Final = (
     "subtype",
     "is_error",
@@ -172,8 +175,12 @@ def _origin(message: Message) -> dict[str, str]:
 
 def _result(message: Message) -> Iterator[RunEvent]:
     data = {key: message[key] for key in _KEPT if key in message}
-    denials = [_text(_get(item, "tool_name")) for item in _list(message.get("permission_denials"))]
-    data["denials"] = [name for name in denials if name]
+    denials = [item for item in _list(message.get("permission_denials")) if _get(item, "tool_name")]
+    data["denials"] = [_text(_get(item, "tool_name")) for item in denials]
+    data["denied"] = [
+        {"tool": _text(_get(item, "tool_name")), "input": masked(_get(item, "tool_input") or {})}
+        for item in denials[:MAX_DENIED]
+    ]
     cost = _number(message.get("total_cost_usd"))
     yield RunEvent(EventKind.USAGE, "" if cost is None else f"${cost:.4f}", {"cost_usd": cost})
     text = _text(message.get("result")) or _text(message.get("subtype"))

@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from abathur.domain.runs import EventKind, Exit, Outcome, OutcomeKind, RunEvent, Usage
+from abathur.domain.runs import Denial, EventKind, Exit, Outcome, OutcomeKind, RunEvent, Usage
+from abathur.infrastructure.runtimes import claude_denials
 from abathur.infrastructure.runtimes.endings import described, interrupted
 from abathur.infrastructure.runtimes.output import last_line, one_line, structured
 
@@ -56,6 +57,7 @@ def outcome(end: Exit, events: Sequence[RunEvent], epoch: float) -> Outcome:
             result_data=_result_data(finals),
             usage=usage,
             exit_code=end.code,
+            denied=claude_denials.of_edits(finals[-1]),
         )
     if ended := interrupted(end, usage):
         return ended
@@ -105,6 +107,7 @@ def _failure(final: Word, end: Exit, events: Sequence[RunEvent], epoch: float) -
     if status is None:
         status = _warned(events).get("api_error_status")
     usage = _usage(final)
+    asked: tuple[Denial, ...] = ()
     if final.get("terminal_reason") == "prompt_too_long" or _TOO_LONG.search(said):
         message = f"the prompt is too long for the model: {said}"
     elif status in _BUSY or (status is None and _LIMITED.search(said)):
@@ -113,6 +116,8 @@ def _failure(final: Word, end: Exit, events: Sequence[RunEvent], epoch: float) -
         message = f"{said}; {_LOGIN}"
     else:
         message = _ended_early(final) or said
+        is_own = status is None and final.get("subtype") != "error_max_budget_usd"
+        asked = claude_denials.denied(final) if is_own else ()
     denied = _denied(final)
     return Outcome(
         kind=OutcomeKind.FAILED,
@@ -120,6 +125,7 @@ def _failure(final: Word, end: Exit, events: Sequence[RunEvent], epoch: float) -
         result_data=_result_data([final]) if _text(final.get("result")) else None,
         usage=usage,
         exit_code=end.code,
+        denied=asked,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeGuard
 
 from abathur.domain.runs import (
     Command,
+    Denial,
     EventKind,
     Exit,
     Outcome,
@@ -34,6 +35,7 @@ _KINDS: Final = {
     "tool": EventKind.TOOL_USE,
     "usage": EventKind.USAGE,
     "limit": EventKind.LIMIT,
+    "denied": EventKind.DENIED,
     "end": EventKind.END,
 }
 _COUNTS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
@@ -50,6 +52,7 @@ class FakeRuntime:
             "attempt": spec.attempt,
             "worktree": str(spec.worktree),
             "steps": _steps(spec),
+            "allowed": spec.allowed,
         }
         # Isolated and without `site`: starts in some milliseconds and sees no foreign package.
         return Command(
@@ -109,6 +112,10 @@ def _final(event: RunEvent, end: Exit, usage: Usage | None) -> Outcome:
         usage=usage,
         exit_code=end.code,
         retry_after_seconds=wait if _is_number(wait) else None,
+        denied=tuple(
+            Denial(tool=rule.partition("(")[0], input={}, rule=rule)
+            for rule in data.get("denied") or ()
+        ),
     )
 
 

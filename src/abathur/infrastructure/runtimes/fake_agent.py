@@ -20,6 +20,7 @@ event a line. A step is a mapping with one key:
     garbage: true                     bytes that aren't text, a line of a megabyte, unknown events
     flood: COUNT                      that many text events
     usage: {input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_usd}
+    need: RULE                        ends the run as denied, unless a person has allowed it
     limit: {retry_after_seconds}      ends the run as rate limited
     fail: MESSAGE                     ends the run as failed
     die: CODE or SIGNAL               ends the process without a final event
@@ -40,6 +41,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 result: dict[str, Any] = {}
+allowed: list[str] = []
 
 
 class StepError(Exception):
@@ -210,6 +212,13 @@ def usage(counts: Any) -> None:
     emit("usage", **counts)
 
 
+def need(rule: Any) -> None:
+    if str(rule) not in allowed:
+        emit("denied", f"{rule}: not allowed", tool=str(rule).partition("(")[0])
+        finish(1, f"denied: {rule}", ok=False, denied=[str(rule)])
+    emit("tool", f"use {rule}")
+
+
 def limit(step: Any) -> NoReturn:
     wait = step.get("retry_after_seconds") if isinstance(step, dict) else None
     emit("limit", "the provider's limit is reached", retry_after_seconds=wait)
@@ -252,6 +261,7 @@ STEPS: dict[str, Callable[[Any], None]] = {
     "garbage": garbage,
     "flood": flood,
     "usage": usage,
+    "need": need,
     "limit": limit,
     "fail": fail,
     "die": die,
@@ -282,6 +292,7 @@ def main() -> None:
     plan = json.load(sys.stdin.buffer)
     prompt, steps = plan["prompt"], plan["steps"]
     os.chdir(plan["worktree"])
+    allowed.extend(plan["allowed"])
     emit("started", prompt.split("\n", 1)[0][:200], attempt=plan["attempt"], prompt=len(prompt))
     try:
         if not isinstance(steps, list):

@@ -11,6 +11,7 @@ from abathur.infrastructure.database.stores.claims import SqlClaims
 from abathur.infrastructure.database.stores.graph import SqlGraph
 from abathur.infrastructure.database.stores.landings import SqlLandings
 from abathur.infrastructure.database.stores.legacy import SqlLegacy
+from abathur.infrastructure.database.stores.reviews import SqlReviews
 from abathur.infrastructure.database.stores.tasks import SqlTasks
 from abathur.infrastructure.database.stores.upkeep import SqlUpkeep
 from abathur.infrastructure.database.stores.workers import SqlWorkers
@@ -25,6 +26,7 @@ class SqlStores:
     graph: SqlGraph
     attempts: SqlAttempts
     landings: SqlLandings
+    reviews: SqlReviews
     workers: SqlWorkers
     audit: SqlAudit
     upkeep: SqlUpkeep
@@ -38,6 +40,7 @@ def open_stores(session: Session) -> SqlStores:
         graph=SqlGraph(session),
         attempts=SqlAttempts(session),
         landings=SqlLandings(session),
+        reviews=SqlReviews(session),
         workers=SqlWorkers(session),
         audit=SqlAudit(session),
         upkeep=SqlUpkeep(session),

@@ -20,6 +20,7 @@ CLEARING_UP: Final = timedelta(minutes=10)
 """After this a living worker has cleared away what a task left behind, or has given up."""
 PRUNED: Final = (
     "run_events",
+    "reviews",
     "landings",
     "agents",
     "checkpoints",
@@ -71,6 +72,7 @@ class SqlUpkeep:
             attempts=row["attempts"] or 0,
             fence=row["fence"] or 0,
             open_landings=row["open_landings"],
+            open_reviews=row["open_reviews"],
             is_held=row["live_holders"] > 0,
         )
 

@@ -26,13 +26,21 @@ SELECT * FROM landings WHERE task_id = :task_id ORDER BY attempt;
 -- name: landings_open
 SELECT * FROM landings WHERE state IN ('queued', 'running') ORDER BY state DESC, rank, id;
 
+-- name: landings_wanted
+SELECT l.* FROM landings AS l
+WHERE l.state IN ('queued', 'running') AND NOT EXISTS (
+  SELECT 1 FROM reviews AS r
+  WHERE r.task_id = l.task_id AND r.state = 'open' AND r.attempt = l.attempt
+    AND r.kind = 'landing' AND l.state = 'queued')
+ORDER BY l.state DESC, l.rank, l.id;
+
 -- For engines on which several claim at once; a statement of its own, as what comes after it has to
 -- see what others did.
 -- name: landings_claim_turn
 SELECT 1 AS turn;
 
 -- One landing a target at a time: a queued one waits while another of its target is under way and
--- its lander's lease lasts. Both states are named everywhere: SQLite uses the index of the open
+-- its lander's lease lasts. One that waits for a person's approval is passed over. Both states are named everywhere: SQLite uses the index of the open
 -- landings only where its own condition stands, word for word.
 -- name: landings_claim
 UPDATE landings SET
@@ -45,7 +53,11 @@ WHERE id = (
       OR (l.state = 'queued' AND NOT EXISTS (
             SELECT 1 FROM landings AS o
             WHERE o.target = l.target AND o.state IN ('queued', 'running')
-              AND o.state = 'running')))
+              AND o.state = 'running')
+        AND NOT EXISTS (
+            SELECT 1 FROM reviews AS r
+            WHERE r.task_id = l.task_id AND r.state = 'open' AND r.attempt = l.attempt
+              AND r.kind = 'landing')))
   ORDER BY l.state DESC, l.rank, l.id LIMIT 1
 )
 RETURNING *;

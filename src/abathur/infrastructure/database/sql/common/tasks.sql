@@ -110,10 +110,15 @@ SELECT * FROM tasks WHERE status = 'pending' AND not_before <= :now ORDER BY ran
 SELECT 1 AS yes FROM tasks WHERE status = 'ready' LIMIT 1;
 
 -- name: tasks_any_running
-SELECT 1 AS yes FROM tasks WHERE status = 'running' LIMIT 1;
+SELECT 1 AS yes FROM tasks AS t
+WHERE t.status = 'running' AND (t.worker_id IS NOT NULL OR NOT EXISTS (
+  SELECT 1 FROM reviews AS r
+  WHERE r.task_id = t.id AND r.state = 'open' AND r.kind = 'landing'))
+LIMIT 1;
 
 -- name: tasks_any_backing_off
-SELECT 1 AS yes FROM tasks WHERE status = 'pending' AND attempt_count > 0 LIMIT 1;
+SELECT 1 AS yes FROM tasks
+WHERE status = 'pending' AND not_before IS NOT NULL AND attempt_count > 0 LIMIT 1;
 
 -- name: tasks_next_due
 SELECT min(not_before) AS at FROM tasks WHERE status = 'pending';

@@ -24,7 +24,11 @@ WHERE id = (
   WHERE l.state IN ('queued', 'running')
     AND ((l.state = 'running' AND l.lease_until <= :now)
       OR (l.state = 'queued' AND NOT EXISTS (
-            SELECT 1 FROM landings AS o WHERE o.target = l.target AND o.state = 'running')))
+            SELECT 1 FROM landings AS o WHERE o.target = l.target AND o.state = 'running')
+        AND NOT EXISTS (
+            SELECT 1 FROM reviews AS r
+            WHERE r.task_id = l.task_id AND r.state = 'open' AND r.attempt = l.attempt
+              AND r.kind = 'landing')))
   ORDER BY l.state DESC, l.rank, l.id LIMIT 1
   FOR NO KEY UPDATE OF l SKIP LOCKED
 )
