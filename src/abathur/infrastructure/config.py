@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from abathur.domain.concurrency import Limits
 from abathur.domain.errors import ConfigError
 from abathur.domain.settings import RetrySettings, Settings, SwarmSettings
 from abathur.domain.specs import merged
@@ -247,7 +248,7 @@ def _unknown(dotted: str) -> str:
 
 def _config(draft: _Draft) -> Config:
     values = dict(draft.values)
-    inner: dict[str, dict[str, Any]] = {"swarm": {}, "retry": {}, "": {}}
+    inner: dict[str, dict[str, Any]] = {"swarm": {}, "retry": {}, "limits": {}, "": {}}
     for name, value in values.items():
         folder, _, leaf = name.rpartition(".")
         inner[folder][leaf] = value
@@ -256,6 +257,7 @@ def _config(draft: _Draft) -> Config:
         **top,
         swarm=SwarmSettings(**inner["swarm"]),
         retry=RetrySettings(**inner["retry"]),
+        limits=Limits(**inner["limits"]),
         sources=draft.sources,
     )
     return Config(settings=settings, notes=tuple(draft.notes))
