@@ -272,6 +272,13 @@ async def build_supervisor(project: Project, db: Database, sink: Sink) -> Superv
     return Supervisor(parts, sink)
 
 
+def agent_problem(project: Project, agent_type: str) -> str | None:
+    """Why agents of this type can't be run here; None when nothing is known to be in the way."""
+    from abathur.infrastructure.diagnosis import problem_of
+
+    return problem_of(project.root, project.settings, agent_type)
+
+
 def admission_rules(project: Project) -> AdmissionRules:
     """By which tasks would be claimed on this host."""
     from abathur.infrastructure.hosts import host_name

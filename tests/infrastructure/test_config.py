@@ -334,8 +334,11 @@ def test_the_written_file_loads_with_all_keys_uncommented(project: Path) -> None
 
 def test_the_written_file_names_every_setting(project: Path) -> None:
     ours(project, re.sub(r"(?m)^# ", "", default_config_text()))
-    known = set(Settings.__dataclass_fields__) - {"swarm", "retry", "runtimes", "agents", "sources"}
+    known = set(Settings.__dataclass_fields__) - {
+        *("swarm", "retry", "limits", "runtimes", "agents", "sources")
+    }
     known |= {f"swarm.{name}" for name in type(Settings().swarm).__dataclass_fields__}
+    known |= {f"limits.{name}" for name in type(Settings().limits).__dataclass_fields__}
     known |= {f"retry.{name}" for name in type(Settings().retry).__dataclass_fields__}
     assert known <= set(load(project).sources)
 

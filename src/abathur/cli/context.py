@@ -59,18 +59,22 @@ def queue() -> Project:
     return Project(root, Settings(), app().database or find_database(root))
 
 
-def rules() -> AdmissionRules:
-    """What the configuration restricts. One that can't be read must not hide the queue."""
+def configured() -> tuple[Project, AdmissionRules]:
+    """The project and what it restricts. A broken configuration must not hide the queue."""
     from abathur import bootstrap
     from abathur.cli import output
-    from abathur.domain.admission import UNLIMITED
     from abathur.domain.errors import ConfigError
 
     try:
-        return bootstrap.admission_rules(project())
+        found = project()
     except ConfigError as error:
         output.say(f"the limits of the configuration aren't known: {error}")
-        return UNLIMITED
+        found = queue()
+    return found, bootstrap.admission_rules(found)
+
+
+def rules() -> AdmissionRules:
+    return configured()[1]
 
 
 def run(work: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:

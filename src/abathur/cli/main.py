@@ -29,6 +29,10 @@ COMMANDS: Final[Commands] = {
     "swarm": ("abathur.cli.swarm:swarm", "Run agents until the tasks have landed."),
     "pause": ("abathur.cli.pause:pause", "Start no further agents, for everything or a part."),
     "resume": ("abathur.cli.pause:resume", "End a pause or another hold."),
+    "reconcile": (
+        "abathur.cli.reconcile:reconcile",
+        "Compare the queue with what is, and repair it.",
+    ),
     "why": ("abathur.cli.task.why:why", "Say why a task, or the queue, isn't moving."),
     "logs": ("abathur.cli.task.logs:logs", "Show what an agent said and did."),
     "diff": ("abathur.cli.task.diff:diff", "Show the changes that a task made."),

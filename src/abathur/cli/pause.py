@@ -14,7 +14,7 @@ from abathur.cli.context import json_option
 from abathur.cli.target import check_target
 from abathur.cli.task.ids import complete
 from abathur.cli.text import clean, local
-from abathur.domain.admission import Hold, HoldScope
+from abathur.domain.admission import Hold, HoldCause, HoldScope
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -140,16 +140,17 @@ def _pause_now(
 ) -> Paused:
     from abathur.services.pausing import pause as begin
 
-    hold = begin(
-        stores,
-        scope.kind,
-        scope.resolved(stores),
-        hold_id=bootstrap.new_id(),
-        now=now,
-        actor=actor,
+    wanted = Hold(
+        id=bootstrap.new_id(),
+        scope=scope.kind,
+        name=scope.resolved(stores),
+        cause=HoldCause.PERSON,
         reason=reason,
-        until=until,
+        hold_until=until,
+        created_by=actor,
+        created_at=now,
     )
+    hold = begin(stores, wanted)
     at_work = [task for task in stores.admission.running() if task.host and hold.covers(task)]
     return Paused(hold, len(at_work))
 

@@ -36,7 +36,7 @@ SWARM_EVENT: Final[Fields] = {
         "string",
         "swarm_started, swarm_stopping, swarm_stopped, task_claimed, agent_started, agent_event, "
         "attempt_ended, task_waits, task_taken_back, work_salvaged, landing_started, "
-        "landing_refused, task_completed, task_failed, task_cancelled or warning",
+        "landing_refused, overlap_found, task_completed, task_failed, task_cancelled or warning",
     ),
     "at": ("time", "when it happened"),
     "text": ("string", "one line for a person"),
@@ -119,6 +119,13 @@ QUEUE: Final[Fields] = {
     "admitted": ("integer", "ready tasks that wait for nothing but a free agent"),
     "is_partial": ("boolean", "true when there were too many ready tasks to look at each"),
     "held_landings": ("Landing[]", "those that wait for the end of a pause of their target"),
+}
+
+RECONCILED: Final[Fields] = {
+    "ok": ("boolean", "false when something is left; then the exit code is 1"),
+    "dry_run": ("boolean", "true when nothing was written"),
+    "fixes": ("Fix[]", "what was repaired, or would be"),
+    "left": ("Problem[]", "what a swarm that runs, or a person, has to put right"),
 }
 
 SWARM_STATUS: Final[Fields] = {
@@ -210,6 +217,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Hold": HOLD,
     "Refused": REFUSED,
     "Queue": QUEUE,
+    "Reconciled": RECONCILED,
     "Stopped": STOPPED,
     "Diagnosis": DIAGNOSIS,
     "Check": CHECK,
@@ -231,6 +239,7 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "swarm stop": "Stopped",
     "pause": "Hold",
     "resume": "Hold[]",
+    "reconcile": "Reconciled",
     "doctor": "Diagnosis",
     **database.COMMAND_SHAPES,
     "db info": "DatabaseInfo",

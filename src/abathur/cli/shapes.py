@@ -76,6 +76,7 @@ def detail(value: TaskDetail) -> Json:
         dependents=[task(other) for other in value.dependents],
         attempts=[attempt(one) for one in value.attempts],
         landings=[landing(one) for one in value.landings],
+        overlaps=[pick(fields.OVERLAP, one) for one in value.overlaps],
     )
 
 

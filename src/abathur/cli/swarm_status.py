@@ -23,9 +23,9 @@ from abathur.domain.tasks import TaskStatus
 from abathur.services.queue_facts import Seen, seen
 
 if TYPE_CHECKING:
+    from abathur.domain.admission import AdmissionRules
     from abathur.domain.agents import Worker
     from abathur.ports.stores import UnitOfWork
-    from abathur.domain.admission import AdmissionRules
     from abathur.services.reading import Running, SwarmStatus
 
 SECONDS_BETWEEN_LOOKS = 1.0

@@ -116,6 +116,18 @@ class Candidate:
     """Where its agent is at work; None when it has none, as while its work is landing."""
 
 
+@record
+class Overlap:
+    """What a task has changed although another one, still under way, declared or changed it too."""
+
+    task_id: str
+    attempt: int
+    other_task_id: str
+    paths: tuple[str, ...]
+    """The first of them."""
+    found_at: datetime
+
+
 class RefusalKind(StrEnum):
     HOLD = "hold"
     LIMIT = "limit"

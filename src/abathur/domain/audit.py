@@ -36,6 +36,7 @@ class Action(StrEnum):
     TASK_FIXED = "task_fixed"
     ROW_FIXED = "row_fixed"
     TASK_PRUNED = "task_pruned"
+    OVERLAP_FOUND = "overlap_found"
     HOLD_BEGUN = "hold_begun"
     """Of a task, or with an empty task id of a target, an agent type or everything."""
     HOLD_ENDED = "hold_ended"

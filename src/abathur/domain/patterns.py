@@ -103,7 +103,7 @@ def overlap(one: str, other: str) -> bool:
         b = theirs[j] if j < len(theirs) else ""
         if not a and not b:
             return True
-        if a == FOLDERS or b == FOLDERS:
+        if FOLDERS in {a, b}:
             reached += _stretched(place, a, b, FOLDERS)
         elif a and b and _part_overlap(a, b):
             reached.append((i + 1, j + 1))
@@ -113,8 +113,8 @@ def overlap(one: str, other: str) -> bool:
 def _stretched(place: tuple[int, int], a: str, b: str, many: str) -> list[tuple[int, int]]:
     """Where one gets when `many`, which a or b is, fits nothing or takes one step of the other."""
     i, j = place
-    after_a = [(i + 1, j)] if a == many or a and b == many else []
-    after_b = [(i, j + 1)] if b == many or b and a == many else []
+    after_a = [(i + 1, j)] if a == many or (a and b == many) else []
+    after_b = [(i, j + 1)] if b == many or (b and a == many) else []
     return after_a + after_b
 
 
@@ -134,7 +134,7 @@ def _part_overlap(one: str, other: str) -> bool:
         b = theirs[j] if j < len(theirs) else ""
         if not a and not b:
             return True
-        if a == _ANY or b == _ANY:
+        if _ANY in {a, b}:
             reached += _stretched(place, a, b, _ANY)
         elif a and b and (a == b or _ONE in {a, b}):
             reached.append((i + 1, j + 1))

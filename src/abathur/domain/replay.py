@@ -24,6 +24,7 @@ NOTES: Final = frozenset(
         Action.LANDING_ENDED.value,
         Action.WORK_SALVAGED.value,
         Action.ROW_FIXED.value,
+        Action.OVERLAP_FOUND.value,
         Action.HOLD_BEGUN.value,
         Action.HOLD_ENDED.value,
         "legacy_recorded",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from abathur.domain.admission import Candidate, Hold, HoldCause, HoldScope, Restrictions
+from abathur.domain.admission import Candidate, Hold, HoldCause, HoldScope, Overlap, Restrictions
 
 
 @dataclass(slots=True, kw_only=True)
@@ -20,6 +20,14 @@ class Closed:
     tasks: set[str] = field(default_factory=set)
     patterns: set[str] = field(default_factory=set)
     """Tasks that declare one of these are passed over, unless they may overlap."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredPaths:
+    """What a task says it will change."""
+
+    touches: tuple[str, ...] = ()
+    may_overlap: bool = False
 
 
 class AdmissionStore(Protocol):
@@ -57,4 +65,12 @@ class AdmissionStore(Protocol):
 
     def add_paths(self, task_id: str, patterns: Collection[str], *, may_overlap: bool) -> None: ...
 
-    def paths(self, task_id: str) -> Sequence[str]: ...
+    def add_overlap(self, overlap: Overlap) -> bool:
+        """False when that of the two tasks and this attempt is known already."""
+        ...
+
+    def overlaps(self, task_id: str) -> Sequence[Overlap]:
+        """Those that the task has part in, whichever of the two it is."""
+        ...
+
+    def paths(self, task_id: str) -> DeclaredPaths: ...

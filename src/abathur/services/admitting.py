@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -16,10 +16,12 @@ from abathur.domain.admission import (
     Restrictions,
 )
 from abathur.domain.landing import Landing, LandingState
+from abathur.domain.tasks import Task, TaskStatus
 from abathur.ports.admission import Closed
 from abathur.ports.stores import Stores
 
 PAGE: Final = 200
+WAITING: Final = frozenset({TaskStatus.READY, TaskStatus.PENDING, TaskStatus.BLOCKED})
 
 
 def admission(stores: Stores, rules: AdmissionRules, now: datetime) -> Admission:
@@ -95,6 +97,21 @@ def _close(closed: Closed, task: Candidate, refusal: Refusal) -> None:
         closed.targets.add(task.target or "")
     elif refusal.scope is None:
         closed.patterns.add(refusal.name)
+
+
+def held(stores: Stores, tasks: Iterable[Task], now: datetime) -> set[str]:
+    """Ids of those of the tasks that wait, for whatever else, under a hold."""
+    holds = stores.admission.restrictions(now).holds
+    return {
+        task.id
+        for task in tasks
+        if holds and task.status in WAITING and any(hold.covers(_plain(task)) for hold in holds)
+    }
+
+
+def _plain(task: Task) -> Candidate:
+    """Without its paths, which no hold looks at."""
+    return Candidate(id=task.id, agent_type=task.agent_type, target=task.feature_branch)
 
 
 def is_held_up(stores: Stores, rules: AdmissionRules, now: datetime) -> bool:

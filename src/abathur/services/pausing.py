@@ -8,42 +8,23 @@ from datetime import datetime
 from abathur.domain.admission import Hold, HoldCause, HoldScope
 from abathur.domain.audit import Action
 from abathur.domain.errors import IllegalTransitionError, InvalidInputError, NotFoundError
+from abathur.domain.records import changed
 from abathur.ports.stores import Stores
 from abathur.services import trail
 
 
-def pause(
-    stores: Stores,
-    scope: HoldScope,
-    name: str = "",
-    *,
-    hold_id: str,
-    now: datetime,
-    actor: str,
-    cause: HoldCause = HoldCause.PERSON,
-    reason: str = "",
-    until: datetime | None = None,
-) -> Hold:
-    """Hold what the scope and the name mean. Takes the place of a hold with the same cause.
+def pause(stores: Stores, hold: Hold) -> Hold:
+    """Begin the hold, which takes the place of one with the same scope, name and cause.
 
     Raises `NotFoundError`, `IllegalTransitionError`, `InvalidInputError`.
     """
-    if until is not None and until <= now:
+    if not hold.is_active(hold.created_at):
         raise InvalidInputError("until: that time is over; give one that is to come")
-    if scope is HoldScope.TASK:
-        _check_task(stores, name)
-    hold = Hold(
-        id=hold_id,
-        scope=scope,
-        name=name,
-        cause=cause,
-        reason=" ".join(reason.split()),
-        hold_until=until,
-        created_by=actor,
-        created_at=now,
-    )
+    if hold.scope is HoldScope.TASK:
+        _check_task(stores, hold.name)
+    hold = changed(hold, reason=" ".join(hold.reason.split()))
     stores.admission.put_hold(hold)
-    _tell(stores, Action.HOLD_BEGUN, hold, actor, now)
+    _tell(stores, Action.HOLD_BEGUN, hold, hold.created_by, hold.created_at)
     return hold
 
 

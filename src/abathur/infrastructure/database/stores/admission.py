@@ -7,11 +7,11 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
-from abathur.domain.admission import Candidate, Hold, HoldCause, HoldScope, Restrictions
+from abathur.domain.admission import Candidate, Hold, HoldCause, HoldScope, Overlap, Restrictions
 from abathur.infrastructure.database.codecs import time_of
 from abathur.infrastructure.database.engines.base import Row, Session
 from abathur.infrastructure.database.stores.rows import moment
-from abathur.ports.admission import Closed
+from abathur.ports.admission import Closed, DeclaredPaths
 
 BEFORE_ALL: Final = -(2**63)
 """A rank below that of any task."""
@@ -76,8 +76,19 @@ class SqlAdmission:
             ],
         )
 
-    def paths(self, task_id: str) -> Sequence[str]:
-        return [row["pattern"] for row in self._session.fetch("paths_of", task_id=task_id)]
+    def add_overlap(self, overlap: Overlap) -> bool:
+        return self._session.execute("overlaps_insert", **vars(overlap)) == 1
+
+    def overlaps(self, task_id: str) -> Sequence[Overlap]:
+        rows = self._session.fetch("overlaps_of", task_id=task_id)
+        return [_overlap_of(row) for row in rows]
+
+    def paths(self, task_id: str) -> DeclaredPaths:
+        rows = self._session.fetch("paths_of", task_id=task_id)
+        return DeclaredPaths(
+            touches=tuple(row["pattern"] for row in rows),
+            may_overlap=any(row["may_overlap"] for row in rows),
+        )
 
 
 def _hold_of(row: Row) -> Hold:
@@ -90,6 +101,16 @@ def _hold_of(row: Row) -> Hold:
         hold_until=time_of(row["hold_until"]),
         created_by=row["created_by"],
         created_at=moment(row["created_at"]),
+    )
+
+
+def _overlap_of(row: Row) -> Overlap:
+    return Overlap(
+        task_id=row["task_id"],
+        attempt=row["attempt"],
+        other_task_id=row["other_task_id"],
+        paths=tuple(json.loads(row["paths"])),
+        found_at=moment(row["found_at"]),
     )
 
 

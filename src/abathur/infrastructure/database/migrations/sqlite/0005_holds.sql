@@ -19,3 +19,18 @@ CREATE TABLE task_paths (
   may_overlap INTEGER NOT NULL DEFAULT 0 CHECK (may_overlap IN (0, 1)),
   PRIMARY KEY (task_id, pattern)
 ) WITHOUT ROWID;
+
+-- Paths that a task has changed while another one, still under way, declared or changed them too.
+CREATE TABLE path_overlaps (
+  task_id TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+  attempt INTEGER NOT NULL,
+  other_task_id TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+  paths TEXT NOT NULL,
+  found_at TEXT NOT NULL,
+  PRIMARY KEY (task_id, attempt, other_task_id)
+) WITHOUT ROWID;
+
+CREATE INDEX path_overlaps_by_other ON path_overlaps (other_task_id);
+
+-- Agents that are at work, or whose end nobody wrote down.
+CREATE INDEX agents_unended ON agents (task_id) WHERE terminated_at IS NULL;

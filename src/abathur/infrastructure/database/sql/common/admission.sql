@@ -61,5 +61,14 @@ SELECT min(at) AS at FROM (
 -- name: paths_insert
 INSERT INTO task_paths (task_id, pattern, may_overlap) VALUES (:task_id, :pattern, :may_overlap);
 
+-- name: overlaps_insert
+INSERT INTO path_overlaps (task_id, attempt, other_task_id, paths, found_at)
+VALUES (:task_id, :attempt, :other_task_id, :paths, :found_at)
+ON CONFLICT (task_id, attempt, other_task_id) DO NOTHING;
+
+-- name: overlaps_of
+SELECT * FROM path_overlaps WHERE task_id = :task_id OR other_task_id = :task_id
+ORDER BY found_at, task_id, other_task_id;
+
 -- name: paths_of
 SELECT pattern, may_overlap FROM task_paths WHERE task_id = :task_id ORDER BY pattern;
