@@ -347,6 +347,7 @@ TABLES: Final[Mapping[str, str]] = {
     "audit_heads": "The last entry of each task in `audit`, so that its removal is noticed.",
     "holds": "What keeps ready tasks from being claimed, beyond their own status.",
     "task_paths": "The paths that tasks say they will touch.",
+    "path_overlaps": "What two tasks turned out to change at the same time.",
     "gate_runs": "Each run of a gate on a tree that was to land.",
     "reviews": "Questions to a person, and the answers with the tree that they were given for.",
     "costs": "What attempts cost: reserved at their start, settled at their end.",

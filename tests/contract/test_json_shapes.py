@@ -177,9 +177,11 @@ def test_every_command_about_the_project_prints_its_documented_shape(cli: Cli) -
     cli("task", "submit", "Later", "--not-before", "+1d")
     *events, result = cli("swarm", "start", "--until-idle", "--json").splitlines()
     source = str(cli.root / ".abathur" / "abathur.db")
+    waiting = cli("task", "submit", "Waits", "--touches", "docs/").strip()
     printed = {
         "init": init,
         "plan apply": applied,
+        "pause": cli("pause", "--task", waiting, "--until", "+1h", "--json"),
         "swarm status": cli("swarm", "status", "--json"),
         "swarm stop": cli("swarm", "stop", "--json"),
         "doctor": cli("doctor", "--json"),
@@ -193,8 +195,11 @@ def test_every_command_about_the_project_prints_its_documented_shape(cli: Cli) -
         "task prune": cli("task", "prune", "--status", "completed", "--yes", "--json"),
         "db copy": cli("db", "copy", source, str(cli.root.parent / "moved.db"), "--json"),
         "db legacy": cli("db", "legacy", "--json"),
+        "reconcile": cli("reconcile", "--json"),
     }
-    found = problems_of(printed)
+    queue = cli("why", "--json")
+    printed["resume"] = cli("resume", "--all", "--json")
+    found = problems_of(printed) + list(problems(json.loads(queue), "Queue", "why"))
     found += problems([json.loads(line) for line in events], "SwarmEvent[]", "swarm start")
     found += problems(json.loads(result), "SwarmResult", "swarm start")
     assert found == []
@@ -208,6 +213,9 @@ def test_every_command_about_the_project_prints_its_documented_shape(cli: Cli) -
     assert (end["completed"], end["scheduled"], end["stopped_by"]) == (2, 1, "idle")
     assert end["next_due"]
     assert json.loads(printed["swarm status"])["next_due"] == end["next_due"]
+    assert json.loads(printed["swarm status"])["queue"] == json.loads(queue)
+    assert [one["tasks"] for one in json.loads(queue)["refused"]] == [[waiting]]
+    assert [hold["name"] for hold in json.loads(printed["resume"])] == [waiting]
 
 
 def test_a_swarm_at_work_is_told_in_its_documented_shape(cli: Cli) -> None:
@@ -239,7 +247,7 @@ def problems_of(printed: Mapping[str, str]) -> list[str]:
     """By the documented shape; that of a line holds for each of them."""
     found: list[str] = []
     for command, text in printed.items():
-        kind = COMMAND_SHAPES[command].replace(", one on each line", "[]")
+        kind = COMMAND_SHAPES[command].replace(", one on each line", "[]").partition(";")[0]
         found += problems(json.loads(text), kind, command)
     return found
 

@@ -126,6 +126,17 @@ DETAIL: Final[Fields] = {
     "dependents": ("Task[]", "the tasks that wait for it"),
     "attempts": ("Attempt[]", "oldest first"),
     "landings": ("Landing[]", "oldest first"),
+    "touches": ("string[]", "patterns of the paths that it will change, as it was declared"),
+    "may_overlap": ("boolean", "true when it runs beside others that touch the same"),
+    "overlaps": ("Overlap[]", "what it and another task turned out to change at the same time"),
+}
+
+OVERLAP: Final[Fields] = {
+    "task_id": ("string", "the task whose work was about to land"),
+    "attempt": ("integer", "the attempt that made it"),
+    "other_task_id": ("string", "the task that was under way and declared or changed the same"),
+    "paths": ("string[]", "the first of the paths"),
+    "found_at": ("time", "when that was seen"),
 }
 
 EXPLANATION: Final[Fields] = {
@@ -201,6 +212,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Task": TASK,
     "Submitted": SUBMITTED,
     "Detail": DETAIL,
+    "Overlap": OVERLAP,
     "Attempt": ATTEMPT,
     "Usage": USAGE,
     "Landing": LANDING,
@@ -227,7 +239,7 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "task cancel": "Task[]",
     "task retry": "Task[]",
     "task plan": "Schedule",
-    "why": "Explanation",
+    "why": "Explanation; a Queue without an ID",
     "logs": "Event, one on each line",
     "diff": "Diff",
     "audit show": "AuditEntry[]",

@@ -28,6 +28,9 @@ NOTES: Final = frozenset(
         Action.REVIEW_REJECTED.value,
         Action.REVIEW_VOIDED.value,
         Action.ROW_FIXED.value,
+        Action.OVERLAP_FOUND.value,
+        Action.HOLD_BEGUN.value,
+        Action.HOLD_ENDED.value,
         "legacy_recorded",
     }
 )

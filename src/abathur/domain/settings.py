@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from abathur.domain.concurrency import Limits
 from abathur.domain.needs import Need
 from abathur.domain.tasks import JsonObject
 
@@ -42,6 +43,8 @@ class SwarmSettings:
     """Between asking an agent to end and killing it, and for running agents after Ctrl-C."""
     poll_seconds: float = 5.0
     """How often to look at the queue when no wake-up came: the safety net."""
+    overlap: str = "wait"
+    """What becomes of a ready task that touches the paths of a running one: `wait` or `run`."""
     keep_finished_worktrees: bool = False
     pass_env: tuple[str, ...] = ()
     """Names of variables (`PREFIX*` is possible) that every agent is given from ours."""
@@ -80,6 +83,7 @@ class Settings:
     retry: RetrySettings = field(default_factory=RetrySettings)
     review: ReviewSettings = field(default_factory=ReviewSettings)
     notices: NoticeSettings = field(default_factory=NoticeSettings)
+    limits: Limits = field(default_factory=Limits)
     runtimes: Mapping[str, JsonObject] = field(default_factory=dict)
     """Section by runtime name: `argv`, `prompt`, `env`, ... as that runtime defines."""
     agents: Mapping[str, JsonObject] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from abathur.domain.concurrency import Limits
 from abathur.domain.errors import ConfigError
 from abathur.domain.settings import (
     NoticeSettings,
@@ -40,6 +41,7 @@ _SECTIONS: Final[Mapping[str, Callable[..., object]]] = {
     "retry": RetrySettings,
     "review": ReviewSettings,
     "notices": NoticeSettings,
+    "limits": Limits,
 }
 _VARIABLES: Final[Mapping[str, str]] = {
     **config_older.VARIABLES,

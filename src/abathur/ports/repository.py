@@ -156,6 +156,10 @@ class Merging(Protocol):
         """
         ...
 
+    async def changed_paths(self, old: str, new: str) -> Sequence[str]:
+        """Of all files that are there in one only, or differ; a renamed one counts twice."""
+        ...
+
     async def diff(self, old: str, new: str) -> bytes:
         """A patch for people and agents, from the merge base of the two."""
         ...

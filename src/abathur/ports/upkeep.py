@@ -65,6 +65,10 @@ class UpkeepStore(Protocol):
         """Where the rows contradict each other, at most `limit` of each kind."""
         ...
 
+    def open_problems(self, limit: int) -> Sequence[Problem]:
+        """The same of what isn't finished; costs the same however much is."""
+        ...
+
     def surroundings(self, task_id: str) -> Surroundings | None: ...
 
     def row(self, problem: Problem) -> Mapping[str, Any] | None:

@@ -17,6 +17,7 @@ from abathur.ports.stores import Edge, Stores, TaskFilter
 
 # What only one query needs is imported there, so that a mere list starts fast.
 if TYPE_CHECKING:
+    from abathur.domain.admission import AdmissionRules, Overlap
     from abathur.domain.explain import Explanation
 
 SHOWN_CANDIDATES = 5
@@ -82,10 +83,16 @@ class TaskDetail:
     dependents: Sequence[Task]
     attempts: Sequence[Attempt]
     landings: Sequence[Landing]
+    touches: Sequence[str]
+    """Patterns of the paths that it declares."""
+    may_overlap: bool
+    overlaps: Sequence[Overlap]
+    """What it and others have both changed, or declared and changed."""
 
 
 def task_detail(stores: Stores, text: str, now: datetime) -> TaskDetail:
     task = get_task(stores, text)
+    paths = stores.admission.paths(task.id)
     return TaskDetail(
         task=task,
         calculated_priority=priority_of(stores, task, now),
@@ -93,6 +100,9 @@ def task_detail(stores: Stores, text: str, now: datetime) -> TaskDetail:
         dependents=stores.graph.dependents(task.id),
         attempts=stores.attempts.of_task(task.id),
         landings=stores.landings.of_task(task.id),
+        touches=paths.touches,
+        may_overlap=paths.may_overlap,
+        overlaps=stores.admission.overlaps(task.id),
     )
 
 
@@ -177,12 +187,25 @@ def _running(stores: Stores, task: Task, landing: Landing | None) -> Running:
 
 
 def explain_task(
-    stores: Stores, text: str, now: datetime, is_alive: Callable[[Worker], bool | None]
+    stores: Stores,
+    text: str,
+    now: datetime,
+    is_alive: Callable[[Worker], bool | None],
+    rules: AdmissionRules | None = None,
+    agent_problem: Callable[[str], str | None] = lambda agent_type: None,
 ) -> tuple[Task, Explanation]:
-    """Why the task isn't moving. `is_alive` tells None for a worker on another host."""
+    """Why the task isn't moving. `is_alive` tells None for a worker on another host.
+
+    `rules` and `agent_problem` are what the configuration restricts and can't run.
+    """
     from abathur.domain.explain import Facts, explain
+    from abathur.services.waiting_facts import waiting_facts
 
     task = get_task(stores, text)
+
+    def explained(other: Task) -> str:
+        return explain_task(stores, other.id, now, is_alive, rules, agent_problem)[1].summary
+
     attempt = stores.attempts.get(task.id, task.attempt_count)
     last = stores.attempts.last_event(task.id, task.attempt_count)
     landings = stores.landings.of_task(task.id)
@@ -205,6 +228,8 @@ def explain_task(
         free_slots=max(0, sum(worker.max_agents for worker in alive) - running),
         cancelled_by=stores.tasks.get(task.cancelled_by) if task.cancelled_by else None,
         review=next((one for one in reviews if one.state is ReviewState.OPEN), None),
+        agent_problem=agent_problem(task.agent_type) if task.status is TaskStatus.READY else None,
+        **waiting_facts(stores, task, now, rules, explained),
     )
     return task, explain(facts)
 

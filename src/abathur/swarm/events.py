@@ -29,6 +29,8 @@ class SwarmEventKind(StrEnum):
     WORK_SALVAGED = "work_salvaged"
     LANDING_STARTED = "landing_started"
     LANDING_REFUSED = "landing_refused"
+    OVERLAP_FOUND = "overlap_found"
+    """Work that lands changes what another task, under way, declared or changed too."""
     TASK_COMPLETED = "task_completed"
     TASK_FAILED = "task_failed"
     TASK_CANCELLED = "task_cancelled"

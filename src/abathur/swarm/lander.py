@@ -16,7 +16,7 @@ from abathur.domain.errors import (
 from abathur.domain.landing import Landing, LandingState
 from abathur.domain.runs import Attempt
 from abathur.services import landing as landings
-from abathur.swarm import workspace
+from abathur.swarm import overlaps, workspace
 from abathur.swarm.approach import Approach
 from abathur.swarm.checking import LandingStoppedError
 from abathur.swarm.parts import Parts
@@ -88,6 +88,7 @@ class Lander:
         """
         self._state.clearing.add(run.landing.id)
         try:
+            await overlaps.tell(self._parts, self._state, run.landing)
             kept_by = await self._landed(run)
             self._free(run)
             if kept_by is not None:

@@ -17,6 +17,7 @@ from abathur.cli.task.ids import id_argument
 from abathur.cli.text import clean, clean_block, length, local, pad, short
 
 if TYPE_CHECKING:
+    from abathur.domain.admission import Overlap
     from abathur.domain.landing import Landing
     from abathur.domain.runs import Attempt
     from abathur.domain.tasks import Task
@@ -55,6 +56,7 @@ def _lines(found: TaskDetail, now: datetime) -> Iterator[str]:
     yield from _block("waited for by", [_line(other) for other in found.dependents])
     yield from _block("attempts", [_attempt(one, now) for one in found.attempts])
     yield from _block("landings", [_landing(one) for one in found.landings])
+    yield from _block("overlaps", [_overlap(one, task) for one in found.overlaps])
 
 
 def _block(title: str, lines: Sequence[str]) -> Iterator[str]:
@@ -80,6 +82,8 @@ def _facts(found: TaskDetail, now: datetime) -> Iterator[tuple[str, str]]:
     yield "ended", _when(task.completed_at, now)
     yield "estimate", length(task.estimated_duration_seconds).strip("-")
     yield "timeout", length(task.max_execution_timeout_seconds)
+    yield "touches", ", ".join(found.touches)
+    yield "may overlap", "yes" if found.may_overlap else ""
     yield "retries", f"{task.retry_count} of {task.max_retries} spent"
     yield "parent", task.parent_task_id or ""
     if task.worktree_path and Path(task.worktree_path).is_dir():  # both are removed together
@@ -127,3 +131,9 @@ def _landing(landing: Landing) -> str:
         f"attempt {landing.attempt}  {landing.state.value}, work {landing.work_commit[:12]} "
         f"on {landing.target}{merge}{detail}"
     )
+
+
+def _overlap(overlap: Overlap, task: Task) -> str:
+    mine = overlap.task_id == task.id
+    other = overlap.other_task_id if mine else overlap.task_id
+    return clean(f"with {short(other)}, in {', '.join(overlap.paths)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from abathur.domain.landing import Proof
@@ -60,6 +60,11 @@ class Merging(Placed):
             merge_commit=merge,
             checked_at=now,
         )
+
+    async def changed_paths(self, old: str, new: str) -> Sequence[str]:
+        options = ("-r", "-z", "--name-only", "--no-renames")
+        listed = await self._git.run("diff-tree", *options, require_hash(old), require_hash(new))
+        return [name.decode(errors="replace") for name in listed.fields]
 
     async def diff(self, old: str, new: str) -> bytes:
         old, new = await commit_of(self._git, old), await commit_of(self._git, new)
