@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from abathur.domain.failures import FailureClass
 from abathur.domain.records import record
 from abathur.domain.tasks import JsonObject
 
@@ -32,6 +33,8 @@ class RunSpec:
     input_data: JsonObject = field(default_factory=dict)
     settings: JsonObject = field(default_factory=dict)
     """The runtime's own section of the configuration, over that of the agent type."""
+    budget_usd: float | None = None
+    """What the run may spend; None is without end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +124,10 @@ class Outcome:
     usage: Usage | None = None
     exit_code: int | None = None
     retry_after_seconds: float | None = None
+    failure: FailureClass | None = None
+    """What kind of failure it was; None for a success, and where nothing is known."""
+    is_guess: bool = False
+    """Whether `failure` was read from words that may be about something else."""
 
 
 @record
@@ -154,3 +161,5 @@ class Attempt:
     usage: Usage | None
     feedback: JsonObject | None
     """Why the attempt before was sent back: kind, message, files, refs; None for a plain run."""
+    failure_class: FailureClass | None = None
+    """What kind of failure ended it, or refused its work afterwards."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from abathur.domain.errors import ConfigError
-from abathur.domain.settings import RetrySettings, Settings, SwarmSettings
+from abathur.domain.settings import BudgetSettings, RetrySettings, Settings, SwarmSettings
 from abathur.domain.specs import merged
 from abathur.infrastructure import config_keys, config_older, paths
 from abathur.infrastructure.config_keys import FREE_SECTIONS, KEYS, SECTIONS, Key, NotAccepted
@@ -247,7 +247,7 @@ def _unknown(dotted: str) -> str:
 
 def _config(draft: _Draft) -> Config:
     values = dict(draft.values)
-    inner: dict[str, dict[str, Any]] = {"swarm": {}, "retry": {}, "": {}}
+    inner: dict[str, dict[str, Any]] = {"swarm": {}, "retry": {}, "budget": {}, "": {}}
     for name, value in values.items():
         folder, _, leaf = name.rpartition(".")
         inner[folder][leaf] = value
@@ -256,6 +256,7 @@ def _config(draft: _Draft) -> Config:
         **top,
         swarm=SwarmSettings(**inner["swarm"]),
         retry=RetrySettings(**inner["retry"]),
+        budget=BudgetSettings(**inner["budget"]),
         sources=draft.sources,
     )
     return Config(settings=settings, notes=tuple(draft.notes))

@@ -18,6 +18,7 @@ from abathur.domain.landing import Landing
 from abathur.domain.legacy import LegacyCount, LegacyRow
 from abathur.domain.runs import Attempt, RunEvent
 from abathur.domain.tasks import Task, TaskSource, TaskStatus
+from abathur.ports.money import CostStore, PoolStore
 from abathur.ports.upkeep import UpkeepStore
 
 P = ParamSpec("P")
@@ -326,6 +327,12 @@ class Stores(Protocol):
 
     @property
     def legacy(self) -> LegacyStore: ...
+
+    @property
+    def costs(self) -> CostStore: ...
+
+    @property
+    def pools(self) -> PoolStore: ...
 
 
 class UnitOfWork(Protocol):

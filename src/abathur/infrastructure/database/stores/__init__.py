@@ -8,9 +8,11 @@ from abathur.infrastructure.database.engines.base import Session
 from abathur.infrastructure.database.stores.attempts import SqlAttempts
 from abathur.infrastructure.database.stores.audit import SqlAudit
 from abathur.infrastructure.database.stores.claims import SqlClaims
+from abathur.infrastructure.database.stores.costs import SqlCosts
 from abathur.infrastructure.database.stores.graph import SqlGraph
 from abathur.infrastructure.database.stores.landings import SqlLandings
 from abathur.infrastructure.database.stores.legacy import SqlLegacy
+from abathur.infrastructure.database.stores.pools import SqlPools
 from abathur.infrastructure.database.stores.tasks import SqlTasks
 from abathur.infrastructure.database.stores.upkeep import SqlUpkeep
 from abathur.infrastructure.database.stores.workers import SqlWorkers
@@ -29,6 +31,8 @@ class SqlStores:
     audit: SqlAudit
     upkeep: SqlUpkeep
     legacy: SqlLegacy
+    costs: SqlCosts
+    pools: SqlPools
 
 
 def open_stores(session: Session) -> SqlStores:
@@ -42,4 +46,6 @@ def open_stores(session: Session) -> SqlStores:
         audit=SqlAudit(session),
         upkeep=SqlUpkeep(session),
         legacy=SqlLegacy(session),
+        costs=SqlCosts(session),
+        pools=SqlPools(session),
     )
