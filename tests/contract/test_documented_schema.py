@@ -65,7 +65,7 @@ COLUMNS = {
         "stop_requested_at stopped_at"
     ),
     "holds": "id scope name cause reason hold_until created_by created_at",
-    "task_paths": "task_id pattern",
+    "task_paths": "task_id pattern may_overlap",
     "gate_runs": "id landing_id gate tree started_at ended_at exit_code verdict log_path",
     "reviews": (
         "id task_id attempt kind tree question data state comment asked_at decided_at decided_by"

@@ -18,6 +18,7 @@ from abathur.domain.landing import Landing
 from abathur.domain.legacy import LegacyCount, LegacyRow
 from abathur.domain.runs import Attempt, RunEvent
 from abathur.domain.tasks import Task, TaskSource, TaskStatus
+from abathur.ports.admission import AdmissionStore
 from abathur.ports.money import CostStore, PoolStore
 from abathur.ports.upkeep import UpkeepStore
 
@@ -97,7 +98,16 @@ class ClaimStore(Protocol):
     def claim(
         self, worker_id: str, limit: int, now: datetime, lease_until: datetime
     ) -> Sequence[Task]:
-        """Make up to `limit` ready tasks running, smallest rank first, and return them so."""
+        """Make up to `limit` ready tasks running, smallest rank first, and return them so.
+
+        None while the database holds anything against claiming: see `AdmissionStore.restrictions`.
+        """
+        ...
+
+    def claim_these(
+        self, worker_id: str, ids: Sequence[str], now: datetime, lease_until: datetime
+    ) -> Sequence[Task]:
+        """The same for those with these ids, whatever restricts; who isn't ready is left out."""
         ...
 
     def renew(self, worker_id: str, lease_until: datetime) -> Mapping[str, int]:
@@ -306,6 +316,9 @@ class Stores(Protocol):
 
     @property
     def claims(self) -> ClaimStore: ...
+
+    @property
+    def admission(self) -> AdmissionStore: ...
 
     @property
     def graph(self) -> GraphStore: ...

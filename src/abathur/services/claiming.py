@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from abathur.domain.admission import UNLIMITED, AdmissionRules
 from abathur.domain.agents import Worker
 from abathur.domain.audit import Action
 from abathur.domain.leases import check_fence
@@ -13,7 +14,7 @@ from abathur.domain.records import changed
 from abathur.domain.runs import Attempt, OutcomeKind
 from abathur.domain.tasks import JsonObject, Task, TaskStatus, moved
 from abathur.ports.stores import Stores
-from abathur.services import trail
+from abathur.services import admitting, trail
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +49,39 @@ def _promote(stores: Stores, task: Task, actor: str, now: datetime) -> Task:
 
 
 def claim(
-    stores: Stores, *, worker_id: str, limit: int, now: datetime, lease: timedelta
+    stores: Stores,
+    *,
+    worker_id: str,
+    limit: int,
+    now: datetime,
+    lease: timedelta,
+    rules: AdmissionRules = UNLIMITED,
 ) -> Sequence[Claim]:
-    """Take up to `limit` ready tasks, the most urgent first. Each is handed out exactly once."""
+    """Take up to `limit` ready tasks, the most urgent first. Each is handed out exactly once.
+
+    Tasks that admission refuses are passed by: see `domain.admission`.
+    """
     actor = actor_of(worker_id)
     promote_due(stores, now, actor)
-    tasks = stores.claims.claim(worker_id, limit, now, now + lease)
+    tasks = _taken(stores, worker_id, limit, now, now + lease, rules)
     return [_begin(stores, task, worker_id, now) for task in tasks]
+
+
+def _taken(
+    stores: Stores,
+    worker_id: str,
+    limit: int,
+    now: datetime,
+    lease_until: datetime,
+    rules: AdmissionRules,
+) -> Sequence[Task]:
+    """By one statement where nothing restricts, else by choosing first."""
+    if not rules.limits:
+        tasks = stores.claims.claim(worker_id, limit, now, lease_until)
+        if tasks or not stores.admission.restrictions(now):
+            return tasks
+    ids = admitting.choose(stores, rules, limit, now)
+    return stores.claims.claim_these(worker_id, ids, now, lease_until) if ids else ()
 
 
 def _begin(stores: Stores, task: Task, worker_id: str, now: datetime) -> Claim:

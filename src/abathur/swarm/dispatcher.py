@@ -7,12 +7,14 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
+from abathur.domain.admission import UNLIMITED, AdmissionRules
 from abathur.domain.errors import DatabaseError
 from abathur.domain.tasks import TaskStatus
 from abathur.ports.stores import Stores
-from abathur.services import claiming, reading
+from abathur.services import admitting, claiming, reading
 from abathur.services.claiming import Claim
 from abathur.services.running import Holder
+from abathur.swarm.admission import admission_rules
 from abathur.swarm.events import SwarmEventKind
 from abathur.swarm.parts import Parts
 from abathur.swarm.state import Run, State, StopReason
@@ -45,8 +47,8 @@ class Dispatcher:
 
     async def _claim(self, start: Callable[[Run], asyncio.Task[None]]) -> None:
         free = await self._free_slots()
-        now = self._parts.clock.now()
-        if free <= 0 or not await self._parts.db.read(has_work, now):
+        now, rules = self._parts.clock.now(), admission_rules(self._parts)
+        if free <= 0 or not await self._parts.db.read(has_work, now, rules):
             return
         claims = await self._parts.db.write(
             claiming.claim,
@@ -54,6 +56,7 @@ class Dispatcher:
             limit=free,
             now=now,
             lease=self._state.lease,
+            rules=rules,
         )
         for claim in claims:
             self._begin(claim, start)
@@ -122,7 +125,7 @@ class Dispatcher:
             self._state.ring_all()
 
 
-def has_work(stores: Stores, now: datetime) -> bool:
+def has_work(stores: Stores, now: datetime, rules: AdmissionRules = UNLIMITED) -> bool:
     """Whether claiming is worth a write transaction."""
     due = stores.claims.next_due()
-    return (due is not None and due <= now) or stores.claims.any_ready()
+    return (due is not None and due <= now) or admitting.has_admitted(stores, rules, now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from abathur.infrastructure.database.engines.base import Session
+from abathur.infrastructure.database.stores.admission import SqlAdmission
 from abathur.infrastructure.database.stores.attempts import SqlAttempts
 from abathur.infrastructure.database.stores.audit import SqlAudit
 from abathur.infrastructure.database.stores.claims import SqlClaims
@@ -24,6 +25,7 @@ class SqlStores:
 
     tasks: SqlTasks
     claims: SqlClaims
+    admission: SqlAdmission
     graph: SqlGraph
     attempts: SqlAttempts
     landings: SqlLandings
@@ -39,6 +41,7 @@ def open_stores(session: Session) -> SqlStores:
     return SqlStores(
         tasks=SqlTasks(session),
         claims=SqlClaims(session),
+        admission=SqlAdmission(session),
         graph=SqlGraph(session),
         attempts=SqlAttempts(session),
         landings=SqlLandings(session),

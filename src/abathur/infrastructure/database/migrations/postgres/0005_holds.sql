@@ -12,8 +12,10 @@ CREATE TABLE holds (
 );
 
 -- The paths that a task says it will touch, as patterns relative to the root of the repository.
+-- With `may_overlap` it doesn't wait for others that touch the same.
 CREATE TABLE task_paths (
   task_id TEXT COLLATE "C" NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
   pattern TEXT COLLATE "C" NOT NULL,
+  may_overlap INTEGER NOT NULL DEFAULT 0 CHECK (may_overlap IN (0, 1)),
   PRIMARY KEY (task_id, pattern)
 );

@@ -1,0 +1,95 @@
+"""Which of the ready tasks may be claimed now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from abathur.domain.admission import (
+    Admission,
+    AdmissionRules,
+    Candidate,
+    HoldScope,
+    Refusal,
+    Restrictions,
+)
+from abathur.ports.admission import Closed
+from abathur.ports.stores import Stores
+
+PAGE: Final = 200
+
+
+def admission(stores: Stores, rules: AdmissionRules, now: datetime) -> Admission:
+    """The state of everything that admission goes by."""
+    return _admission(stores, rules, stores.admission.restrictions(now))
+
+
+def _admission(stores: Stores, rules: AdmissionRules, restrictions: Restrictions) -> Admission:
+    needs_running = rules.limits or (restrictions.has_reservations and not rules.may_overlap)
+    return Admission(rules, restrictions, stores.admission.running() if needs_running else ())
+
+
+def has_admitted(stores: Stores, rules: AdmissionRules, now: datetime) -> bool:
+    """Whether there is a ready task that may be claimed; quick when nothing restricts."""
+    if not stores.claims.any_ready():
+        return False
+    restrictions = stores.admission.restrictions(now)
+    if not restrictions and not rules.limits:
+        return True
+    return next(admitted(stores, _admission(stores, rules, restrictions)), None) is not None
+
+
+def choose(stores: Stores, rules: AdmissionRules, limit: int, now: datetime) -> list[str]:
+    """Ids of up to `limit` ready tasks that may all be claimed, the most urgent first.
+
+    Nobody else who chooses can claim before this transaction has ended.
+    """
+    stores.admission.take_turn()
+    found = admitted(stores, admission(stores, rules, now))
+    return [task.id for task, _ in zip(found, range(limit), strict=False)]
+
+
+def admitted(stores: Stores, decides: Admission) -> Iterator[Candidate]:
+    """Ready tasks in the order of claiming, each counted in as running when the next is asked for.
+
+    What is found to be refused as a whole is left to the database to pass over, so that any number
+    of held tasks costs one walk along the index and no row of theirs is fetched.
+    """
+    closed = _closed(decides)
+    after: Candidate | None = None
+    while decides.refuses_all() is None:
+        page = stores.admission.candidates(after, PAGE, closed)
+        for task in page:
+            refusal = decides.refuses(task)
+            if refusal is None:
+                yield task
+                decides.take(task)
+            else:
+                _close(closed, task, refusal)
+        if len(page) < PAGE:
+            return
+        after = page[-1]
+
+
+def _closed(decides: Admission) -> Closed:
+    """What is held, which is known before any task is looked at."""
+    names: dict[HoldScope, set[str]] = {scope: set() for scope in HoldScope}
+    for hold in decides.restrictions.holds:
+        names[hold.scope].add(hold.name)
+    targets = names[HoldScope.TARGET]
+    if decides.rules.default_target in targets:
+        targets.add("")
+    return Closed(
+        agent_types=names[HoldScope.AGENT_TYPE], targets=targets, tasks=names[HoldScope.TASK]
+    )
+
+
+def _close(closed: Closed, task: Candidate, refusal: Refusal) -> None:
+    """Nothing that is refused is admitted later in the same walk: it only gets fuller."""
+    if refusal.scope is HoldScope.AGENT_TYPE:
+        closed.agent_types.add(task.agent_type)
+    elif refusal.scope is HoldScope.TARGET:
+        closed.targets.add(task.target or "")
+    elif refusal.scope is None:
+        closed.patterns.add(refusal.name)
