@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
+
+from abathur.domain.money import Pricing
 
 EPSILON: Final = 1e-9
 """Sums of floating-point dollars are off by less than this."""
@@ -49,6 +51,10 @@ class Allowance:
 
     limit_usd: float | None = None
     granted_usd: float = 0.0
+    asked_usd: float = 0.0
+    """What somebody is being asked to grant."""
+    needed_usd: float = 0.0
+    """What the attempt counts that had no room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +80,11 @@ class Account:
         """
         return self.left_usd > EPSILON and usd <= self.left_usd + EPSILON
 
+    def is_used_up(self, usd: float) -> bool:
+        """Whether it wouldn't fit either when all that runs turned out to be free."""
+        left = self.limit_usd - self.spent_usd
+        return left <= EPSILON or usd > left + EPSILON
+
     def told(self, usd: float) -> str:
         """The figures, for a person."""
         reserved = f" and ${self.reserved_usd:.2f} reserved" if self.reserved_usd else ""
@@ -87,3 +98,20 @@ def effective_limit(configured: float | None, allowance: Allowance | None) -> fl
     """The limit that holds, None when there is none."""
     own = allowance.limit_usd if allowance and allowance.limit_usd is not None else configured
     return None if own is None else own + (allowance.granted_usd if allowance else 0.0)
+
+
+def _unknown_kind(agent_type: str) -> tuple[str | None, str | None]:
+    return None, None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpendingRules:
+    """What the swarm knows about money and the database doesn't."""
+
+    budgets: Budgets = field(default_factory=Budgets)
+    pricing: Pricing = field(default_factory=Pricing)
+    kind_of: Callable[[str], tuple[str | None, str | None]] = _unknown_kind
+    """Agent type -> runtime and model."""
+
+
+UNBUDGETED: Final = SpendingRules()

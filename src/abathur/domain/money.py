@@ -63,6 +63,9 @@ class Pricing:
         return runtime not in FREE_RUNTIMES or self.assumed_usd is not None
 
 
+UNPRICED: Final = Pricing()
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     usd: float

@@ -94,21 +94,28 @@ class Observation:
     source: PoolSource = PoolSource.EVENT
 
 
-def pool_of(spec: AgentSpec) -> PoolKey:
-    """The pool that an agent type draws on; its settings `provider` and `account` decide first."""
+def pools_of(spec: AgentSpec) -> tuple[PoolKey, ...]:
+    """The pools that an agent type draws on; its settings `provider` and `account` decide first.
+
+    Some windows count one model alone: these are accounts of their own, beside the one for all.
+    When it isn't known which model runs, it may be any.
+    """
     own = spec.agent_type if spec.runtime in _SHARES_NOTHING else spec.runtime
     provider = _name(spec.settings.get("provider")) or _PROVIDERS.get(spec.runtime, own)
-    return PoolKey(provider, _name(spec.settings.get("account")) or DEFAULT_ACCOUNT)
+    account = _name(spec.settings.get("account")) or DEFAULT_ACCOUNT
+    models = [name for name in _MODELS if spec.model is None or name in spec.model.lower()]
+    own_windows = [PoolKey(provider, f"{account}:{name}") for name in models]
+    return (PoolKey(provider, account), *own_windows)
 
 
 def _name(value: object) -> str:
     return "".join(str(value).split()).replace("/", "-") if isinstance(value, str | int) else ""
 
 
-def concerns(window: str, model: str | None) -> bool:
-    """Whether a window counts runs of the model: `seven_day_opus` is about Opus alone."""
+def key_for(window: str, general: PoolKey) -> PoolKey:
+    """The pool that a window belongs to: `seven_day_opus` is about Opus alone."""
     about = next((name for name in _MODELS if name in window.lower()), None)
-    return about is None or model is None or about in model.lower()
+    return PoolKey(general.provider, f"{general.account}:{about}") if about else general
 
 
 def observation(event: RunEvent, now: datetime) -> Observation | None:
@@ -145,18 +152,15 @@ def bounded(until: datetime, now: datetime) -> datetime:
     return min(max(until, now + MIN_EXHAUSTED), now + MAX_EXHAUSTED)
 
 
-def exhausted(old: Pool | None, seen: Observation, now: datetime, wait: timedelta) -> datetime:
+def exhausted(refusals: int, seen: Observation, now: datetime, wait: timedelta) -> datetime:
     """Until when a window is to be left alone after a refusal; `wait` when no time was named.
 
-    A refusal after the time that the provider had named itself backs off further each time. One
-    of a run that began before the pool was exhausted adds nothing to that.
+    Without a named time it backs off further with each refusal in a row, as counted before.
     """
     if seen.resets_at is not None and seen.resets_at > now + MIN_EXHAUSTED:
         return bounded(seen.resets_at, now)
-    grown = wait * 2 ** min(old.refusals if old else 0, 10)
-    until = bounded(now + min(grown, max(wait, LONGEST_REFUSAL)), now)
-    before = old.exhausted_until if old and old.is_exhausted(now) else None
-    return max(until, before) if before else until
+    grown = wait * 2 ** min(refusals, 20)
+    return bounded(now + min(grown, max(wait, LONGEST_REFUSAL)), now)
 
 
 def _is_number(value: object) -> bool:

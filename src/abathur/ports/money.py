@@ -13,10 +13,6 @@ from abathur.domain.runs import Usage
 
 
 class CostStore(Protocol):
-    def lock(self) -> None:
-        """Wait for others who reserve, so that no two take the same last dollar."""
-        ...
-
     def reserve(
         self,
         task_id: str,
@@ -59,11 +55,19 @@ class CostStore(Protocol):
     def allowance(self, scope: BudgetScope, name: str) -> Allowance | None: ...
 
     def set_limit(self, scope: BudgetScope, name: str, usd: float | None) -> None:
-        """Give it a limit of its own, in place of what was granted; None takes it back."""
+        """Give it a limit of its own; what was granted or asked is void. None takes it back."""
         ...
 
-    def grant(self, scope: BudgetScope, name: str, usd: float) -> None:
-        """Allow so much more."""
+    def ask(self, scope: BudgetScope, name: str, *, asked_usd: float, needed_usd: float) -> None:
+        """Note that a person is asked to grant so much more, for an attempt that needs so much."""
+        ...
+
+    def questions(self) -> Sequence[tuple[BudgetScope, str, float]]:
+        """What persons are being asked to grant."""
+        ...
+
+    def answer(self, scope: BudgetScope, name: str, usd: float) -> None:
+        """Grant so much more, in answer to what was asked for; 0 takes the question back."""
         ...
 
 

@@ -115,7 +115,8 @@ def refuse(
     current, task = _current(stores, landing)
     ended = _end(stores, current, state, now, detail=detail, facts=facts, verify_log=verify_log)
     actor = actor_of(landing.worker_id or "")
-    if task.rework_count >= max_rework:
+    failure = _note_failure(stores, current, state)
+    if not may_rework(failure, task.rework_count, max_rework):
         taken_along = fail(stores, task, detail, actor, now)
         return Concluded(ended, stores.tasks.get(task.id) or task, taken_along)
     again = moved(
@@ -123,6 +124,16 @@ def refuse(
     )
     trail.save(stores, Action.TASK_HANDED_BACK, task, again, actor, now)
     return Concluded(ended, again)
+
+
+def _note_failure(stores: Stores, landing: Landing, state: LandingState) -> FailureClass:
+    """Write down with the attempt why its work was refused."""
+    is_conflict = state is LandingState.CONFLICTED
+    failure = FailureClass.CONFLICT if is_conflict else FailureClass.VERIFICATION
+    attempt = stores.attempts.get(landing.task_id, landing.attempt)
+    if attempt is not None:
+        stores.attempts.save(changed(attempt, failure_class=failure))
+    return failure
 
 
 def _end(

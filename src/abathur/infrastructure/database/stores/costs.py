@@ -26,9 +26,6 @@ class SqlCosts:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def lock(self) -> None:
-        self._session.fetch_one("costs_lock")
-
     def reserve(
         self,
         task_id: str,
@@ -96,7 +93,7 @@ class SqlCosts:
         row = self._session.fetch_one("budgets_get", scope=scope, name=name)
         if row is None:
             return None
-        return Allowance(limit_usd=row["limit_usd"], granted_usd=row["granted_usd"])
+        return Allowance(**row)
 
     def set_limit(self, scope: BudgetScope, name: str, usd: float | None) -> None:
         if usd is None:
@@ -104,8 +101,17 @@ class SqlCosts:
         else:
             self._session.execute("budgets_limit", scope=scope, name=name, limit_usd=usd)
 
-    def grant(self, scope: BudgetScope, name: str, usd: float) -> None:
-        self._session.execute("budgets_grant", scope=scope, name=name, granted_usd=usd)
+    def ask(self, scope: BudgetScope, name: str, *, asked_usd: float, needed_usd: float) -> None:
+        self._session.execute(
+            "budgets_ask", scope=scope, name=name, asked_usd=asked_usd, needed_usd=needed_usd
+        )
+
+    def questions(self) -> Sequence[tuple[BudgetScope, str, float]]:
+        rows = self._session.fetch("budgets_questions")
+        return [(BudgetScope(row["scope"]), row["name"], row["asked_usd"]) for row in rows]
+
+    def answer(self, scope: BudgetScope, name: str, usd: float) -> None:
+        self._session.execute("budgets_answer", scope=scope, name=name, usd=usd)
 
 
 def _cost_of(row: Row) -> Cost:

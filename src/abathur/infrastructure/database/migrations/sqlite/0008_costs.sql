@@ -23,12 +23,15 @@ CREATE TABLE costs (
 CREATE INDEX costs_by_day ON costs (day);
 CREATE INDEX costs_by_target ON costs (target);
 
--- How much may be spent: on a task, on a target, or on a day, whose date is its name then.
+-- How much may be spent: on a task, on a target, or on a day, whose date is its name then. What
+-- a person was asked for is granted when the hold that asks is taken away.
 CREATE TABLE budgets (
   scope TEXT NOT NULL CHECK (scope IN ('task', 'target', 'day')),
   name TEXT NOT NULL,
   limit_usd REAL CHECK (limit_usd >= 0),
   granted_usd REAL NOT NULL DEFAULT 0 CHECK (granted_usd >= 0),
+  asked_usd REAL NOT NULL DEFAULT 0 CHECK (asked_usd >= 0),
+  needed_usd REAL NOT NULL DEFAULT 0 CHECK (needed_usd >= 0),
   PRIMARY KEY (scope, name)
 ) WITHOUT ROWID;
 

@@ -1,7 +1,3 @@
--- Whoever reserves waits for whoever is just reserving. On SQLite there is one writer at a time.
--- name: costs_lock
-SELECT 1 AS locked;
-
 -- name: costs_reserve
 INSERT INTO costs (task_id, attempt, target, agent_type, day, reserved_usd)
 VALUES (:task_id, :attempt, :target, :agent_type, :day, :reserved_usd)
@@ -87,16 +83,25 @@ GROUP BY estimate_rule ORDER BY 2 DESC, 1;
 SELECT 1 AS yes FROM budgets LIMIT 1;
 
 -- name: budgets_get
-SELECT limit_usd, granted_usd FROM budgets WHERE scope = :scope AND name = :name;
+SELECT limit_usd, granted_usd, asked_usd, needed_usd FROM budgets WHERE scope = :scope AND name = :name;
 
 -- name: budgets_limit
 INSERT INTO budgets (scope, name, limit_usd) VALUES (:scope, :name, :limit_usd)
-ON CONFLICT (scope, name) DO UPDATE SET limit_usd = excluded.limit_usd, granted_usd = 0;
+ON CONFLICT (scope, name) DO UPDATE SET limit_usd = excluded.limit_usd, granted_usd = 0,
+  asked_usd = 0;
 
--- name: budgets_grant
-INSERT INTO budgets (scope, name, granted_usd) VALUES (:scope, :name, :granted_usd)
+-- name: budgets_ask
+INSERT INTO budgets (scope, name, asked_usd, needed_usd)
+VALUES (:scope, :name, :asked_usd, :needed_usd)
 ON CONFLICT (scope, name) DO UPDATE SET
-  granted_usd = budgets.granted_usd + excluded.granted_usd;
+  asked_usd = excluded.asked_usd, needed_usd = excluded.needed_usd;
+
+-- name: budgets_questions
+SELECT scope, name, asked_usd FROM budgets WHERE asked_usd > 0 ORDER BY scope, name;
+
+-- name: budgets_answer
+UPDATE budgets SET granted_usd = granted_usd + :usd, asked_usd = 0
+WHERE scope = :scope AND name = :name;
 
 -- name: budgets_remove
 DELETE FROM budgets WHERE scope = :scope AND name = :name;
