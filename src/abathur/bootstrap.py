@@ -18,6 +18,7 @@ from abathur.domain.errors import NotFoundError
 from abathur.domain.settings import Settings
 
 if TYPE_CHECKING:
+    from abathur.domain.admission import AdmissionRules
     from abathur.domain.agents import Worker
     from abathur.domain.plans import Plan
     from abathur.domain.problems import Problem
@@ -269,6 +270,14 @@ async def build_supervisor(project: Project, db: Database, sink: Sink) -> Superv
         guard=guard,
     )
     return Supervisor(parts, sink)
+
+
+def admission_rules(project: Project) -> AdmissionRules:
+    """By which tasks would be claimed on this host."""
+    from abathur.infrastructure.hosts import host_name
+    from abathur.swarm.admission import rules_of
+
+    return rules_of(project.settings, host_name())
 
 
 def server_is_ahead(database: Path | str) -> timedelta:

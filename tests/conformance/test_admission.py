@@ -12,8 +12,8 @@ from abathur.domain.admission import (
     Hold,
     HoldCause,
     HoldScope,
-    Limits,
 )
+from abathur.domain.concurrency import Limits
 from abathur.services import admitting, claiming
 
 if TYPE_CHECKING:

@@ -52,10 +52,11 @@ SWARM_RESULT: Final[Fields] = {
     "completed": ("integer", "how many tasks this swarm completed"),
     "failed": ("integer", "how many failed here"),
     "cancelled": ("integer", "how many were cancelled here"),
-    "stopped_by": ("string", "idle, limit, signal or request"),
+    "stopped_by": ("string", "idle, held, limit, signal or request"),
     "seconds": ("number", "how long the swarm ran"),
     "scheduled": ("integer", "how many tasks wait for their time"),
     "next_due": ("time?", "when the first of them can start"),
+    "held": ("integer", "how many ready tasks may not be started, for whatever reason"),
     "lost_events": ("integer", "events that weren't printed because nobody read fast enough"),
 }
 
@@ -93,6 +94,33 @@ COUNTS: Final[Fields] = {
     "cancelled": ("integer", "tasks that nobody wants any more"),
 }
 
+HOLD: Final[Fields] = {
+    "id": ("string", "its id, a UUID"),
+    "scope": ("string", "everything, target, task or agent_type"),
+    "name": ("string", "of the target, task or agent type; empty for everything"),
+    "cause": ("string", "person, budget, disk or authentication"),
+    "reason": ("string", "what was told about it"),
+    "hold_until": ("time?", "when it ends by itself; null: somebody has to end it"),
+    "created_by": ("string", "who began it"),
+    "created_at": ("time", "when it began"),
+}
+
+REFUSED: Final[Fields] = {
+    "kind": ("string", "hold, limit, pool or reservation"),
+    "text": ("string", "why they aren't started, without a full stop"),
+    "until": ("time?", "when that ends by itself, if it does"),
+    "since": ("time?", "when the hold began"),
+    "tasks": ("string[]", "ids of ready tasks, the most urgent first"),
+}
+
+QUEUE: Final[Fields] = {
+    "holds": ("Hold[]", "what is held, the oldest first"),
+    "refused": ("Refused[]", "ready tasks that aren't started, by reason"),
+    "admitted": ("integer", "ready tasks that wait for nothing but a free agent"),
+    "is_partial": ("boolean", "true when there were too many ready tasks to look at each"),
+    "held_landings": ("Landing[]", "those that wait for the end of a pause of their target"),
+}
+
 SWARM_STATUS: Final[Fields] = {
     "idle": ("boolean", "nothing runs, lands, could start or waits for another try"),
     "counts": ("Counts", "how many tasks there are, by status"),
@@ -100,6 +128,7 @@ SWARM_STATUS: Final[Fields] = {
     "workers": ("Worker[]", "the swarms that haven't signed off"),
     "running": ("Running[]", "tasks under way"),
     "landings": ("Landing[]", "those under way or waiting"),
+    "queue": ("Queue", "what keeps ready tasks from being started"),
 }
 
 STOPPED: Final[Fields] = {
@@ -178,6 +207,9 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Worker": WORKER,
     "Running": RUNNING,
     "LastEvent": LAST_EVENT,
+    "Hold": HOLD,
+    "Refused": REFUSED,
+    "Queue": QUEUE,
     "Stopped": STOPPED,
     "Diagnosis": DIAGNOSIS,
     "Check": CHECK,
@@ -197,6 +229,8 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "swarm start": "SwarmEvent, one on each line, and a SwarmResult on the last",
     "swarm status": "SwarmStatus",
     "swarm stop": "Stopped",
+    "pause": "Hold",
+    "resume": "Hold[]",
     "doctor": "Diagnosis",
     **database.COMMAND_SHAPES,
     "db info": "DatabaseInfo",

@@ -12,12 +12,14 @@ from abathur.cli.shape_fields_database import Fields
 from abathur.cli.text import iso
 
 if TYPE_CHECKING:
+    from abathur.domain.admission import Hold
     from abathur.domain.audit import AuditEntry
     from abathur.domain.explain import Explanation
     from abathur.domain.landing import Landing, Proof
     from abathur.domain.legacy import LegacyRow
     from abathur.domain.runs import Attempt, RunEvent, Usage
     from abathur.domain.tasks import Task
+    from abathur.services.queue_facts import QueueFacts
     from abathur.services.reading import ExecutionPlan, TaskDetail
     from abathur.services.submitting import Submitted
     from abathur.services.verifying import Verification
@@ -110,6 +112,20 @@ def verification(value: Verification) -> Json:
 
 def legacy_row(value: LegacyRow) -> Json:
     return pick(swarm_fields.LEGACY_ROW, value)
+
+
+def hold(value: Hold) -> Json:
+    return pick(swarm_fields.HOLD, value)
+
+
+def queue(value: QueueFacts) -> Json:
+    return pick(
+        swarm_fields.QUEUE,
+        value,
+        holds=[hold(one) for one in value.holds],
+        refused=[pick(swarm_fields.REFUSED, one) for one in value.refused],
+        held_landings=[landing(one) for one in value.held_landings],
+    )
 
 
 def swarm_event(value: SwarmEvent) -> Json:

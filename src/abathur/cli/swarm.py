@@ -19,21 +19,24 @@ from abathur.cli.context import app, json_option, now, run
 from abathur.cli.exit_codes import BAD_ANSWER, INTERRUPTED, OK
 from abathur.cli.live_board import elapsed
 from abathur.cli.live_view import View, make_view
+from abathur.cli.queue_view import queue_lines
 from abathur.cli.swarm_status import status
 from abathur.cli.swarm_stop import stop
 from abathur.cli.text import iso, waiting
 from abathur.domain.errors import DatabaseError
 from abathur.domain.tasks import TaskStatus
+from abathur.services.queue_facts import Seen, seen
 from abathur.services.reading import swarm_status
 
 if TYPE_CHECKING:
     from abathur.ports.stores import UnitOfWork
-    from abathur.services.reading import SwarmStatus
+    from abathur.services.queue_facts import QueueFacts
     from abathur.swarm.supervisor import Supervisor, SwarmResult
 
 SECONDS_BETWEEN_COUNTS = 1.0
 REASONS = {
     "idle": "nothing is left to do",
+    "held": "everything that is left is held, until somebody lets it go or its time comes",
     "limit": "the task limit is reached",
     "signal": "stopped by a signal",
     "request": "stopped by `abathur swarm stop`",
@@ -68,6 +71,8 @@ class Ending:
     next_due: datetime | None
     lost: int
     """Events that weren't shown."""
+    queue: QueueFacts | None
+    """What keeps ready tasks from being started; None when it can't be told."""
 
 
 @swarm.command()
@@ -101,6 +106,8 @@ def start(max_agents: int | None, **options: Any) -> int:
 
 def _tell(ending: Ending) -> None:
     output.write(_summary(ending))
+    if ending.queue is not None:
+        output.write_lines(list(queue_lines(ending.queue, ending.ended)))
     if ending.lost:
         output.say(f"{ending.lost} of the events were not shown; `abathur audit` has them all")
     if ending.result.failed:
@@ -134,6 +141,7 @@ def _plain(ending: Ending) -> dict[str, Any]:
         "seconds": round((ending.ended - ending.began).total_seconds(), 3),
         "scheduled": ending.scheduled,
         "next_due": iso(ending.next_due) if ending.next_due else None,
+        "held": ending.queue.waiting if ending.queue else 0,
         "lost_events": ending.lost,
     }
 
@@ -147,21 +155,22 @@ async def _start(project: Project, options: Options) -> Ending:
             await supervisor.preflight(allow_dirty=options.allow_dirty)
             with view, _signals(supervisor, view, project.settings.swarm.grace_seconds):
                 result = await _watched(supervisor, options, view, db)
-        left = await _left(db)
+        left = await _left(db, project)
     return Ending(
         result=result,
         began=began,
         ended=now(),
-        scheduled=left.counts[TaskStatus.PENDING] if left else 0,
-        next_due=left.next_due if left else None,
+        scheduled=left.status.counts[TaskStatus.PENDING] if left else 0,
+        next_due=left.status.next_due if left else None,
+        queue=left.queue if left else None,
         lost=view.lost,
     )
 
 
-async def _left(db: UnitOfWork) -> SwarmStatus | None:
+async def _left(db: UnitOfWork, project: Project) -> Seen | None:
     """What it did is worth telling also when the database has just failed."""
     try:
-        return await db.read(swarm_status)
+        return await db.read(seen, bootstrap.admission_rules(project), now())
     except DatabaseError:
         return None
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from abathur.domain.budgets import UNBUDGETED, SpendingRules
+from abathur.domain.concurrency import Limits
 from abathur.domain.patterns import overlap
 from abathur.domain.records import record
 
@@ -50,23 +51,19 @@ class Hold:
     def is_active(self, now: datetime) -> bool:
         return self.hold_until is None or self.hold_until > now
 
+    def covers(self, task: Candidate) -> bool:
+        """Whether the task is in its scope; one that names no target isn't in that of a target."""
+        names = {
+            HoldScope.TARGET: task.target,
+            HoldScope.TASK: task.id,
+            HoldScope.AGENT_TYPE: task.agent_type,
+        }
+        return self.scope is HoldScope.EVERYTHING or names[self.scope] == self.name
+
     @property
     def stops_landing(self) -> bool:
         """A person who pauses a target wants it left alone; the other causes are about agents."""
         return self.scope is HoldScope.TARGET and self.cause is HoldCause.PERSON
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How many agents may be at work at once, over all processes that share the queue."""
-
-    agent_types: Mapping[str, int] = field(default_factory=dict)
-    targets: Mapping[str, int] = field(default_factory=dict)
-    host: int | None = None
-    """On one machine, whatever the number of swarms there."""
-
-    def __bool__(self) -> bool:
-        return bool(self.agent_types or self.targets or self.host is not None)
 
 
 def _in_no_pool(agent_type: str) -> Sequence[str]:

@@ -24,6 +24,8 @@ NOTES: Final = frozenset(
         Action.LANDING_ENDED.value,
         Action.WORK_SALVAGED.value,
         Action.ROW_FIXED.value,
+        Action.HOLD_BEGUN.value,
+        Action.HOLD_ENDED.value,
         "legacy_recorded",
     }
 )

@@ -8,6 +8,7 @@ from typing import Final
 
 from abathur.domain.budgets import Budgets
 from abathur.domain.money import Price, Pricing
+from abathur.domain.concurrency import Limits
 from abathur.domain.tasks import JsonObject
 
 DEFAULT_RUNTIME: Final = "claude"
@@ -43,6 +44,8 @@ class SwarmSettings:
     """Between asking an agent to end and killing it, and for running agents after Ctrl-C."""
     poll_seconds: float = 5.0
     """How often to look at the queue when no wake-up came: the safety net."""
+    overlap: str = "wait"
+    """What becomes of a ready task that touches the paths of a running one: `wait` or `run`."""
     keep_finished_worktrees: bool = False
     pass_env: tuple[str, ...] = ()
     """Names of variables (`PREFIX*` is possible) that every agent is given from ours."""
@@ -90,6 +93,7 @@ class Settings:
     swarm: SwarmSettings = field(default_factory=SwarmSettings)
     retry: RetrySettings = field(default_factory=RetrySettings)
     budget: BudgetSettings = field(default_factory=BudgetSettings)
+    limits: Limits = field(default_factory=Limits)
     runtimes: Mapping[str, JsonObject] = field(default_factory=dict)
     """Section by runtime name: `argv`, `prompt`, `env`, ... as that runtime defines."""
     agents: Mapping[str, JsonObject] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from abathur.domain.concurrency import Limits
 from abathur.domain.errors import ConfigError
 from abathur.domain.settings import BudgetSettings, RetrySettings, Settings, SwarmSettings
 from abathur.domain.specs import merged
@@ -247,7 +248,8 @@ def _unknown(dotted: str) -> str:
 
 def _config(draft: _Draft) -> Config:
     values = dict(draft.values)
-    inner: dict[str, dict[str, Any]] = {"swarm": {}, "retry": {}, "budget": {}, "": {}}
+    sections = ("swarm", "retry", "limits", "budget", "")
+    inner: dict[str, dict[str, Any]] = {name: {} for name in sections}
     for name, value in values.items():
         folder, _, leaf = name.rpartition(".")
         inner[folder][leaf] = value
@@ -257,6 +259,7 @@ def _config(draft: _Draft) -> Config:
         swarm=SwarmSettings(**inner["swarm"]),
         retry=RetrySettings(**inner["retry"]),
         budget=BudgetSettings(**inner["budget"]),
+        limits=Limits(**inner["limits"]),
         sources=draft.sources,
     )
     return Config(settings=settings, notes=tuple(draft.notes))

@@ -166,6 +166,20 @@ def log_level(value: object) -> str:
     return level
 
 
+def overlap(value: object) -> str:
+    if value not in ("wait", "run"):
+        raise NotAccepted("`wait` or `run` is expected")
+    return str(value)
+
+
+def counts(value: object) -> dict[str, int]:
+    """Whole numbers by name."""
+    if not isinstance(value, Mapping):
+        raise NotAccepted("names with a whole number each are expected, like {reviewer: 2}")
+    read = whole(1, 1000)
+    return {str(name): read(item) for name, item in value.items() if item is not None}
+
+
 def section(value: object) -> dict[str, Any]:
     """A mapping of values that JSON can hold; dates become text."""
     if not isinstance(value, Mapping):
@@ -259,6 +273,12 @@ KEYS: Final = (
         "swarm.poll_seconds",
     ),
     Key(
+        "swarm.overlap",
+        overlap,
+        "wait",
+        "Whether a task waits while another one works on paths that both declare: wait or run.",
+    ),
+    Key(
         "swarm.keep_finished_worktrees",
         truth,
         "false",
@@ -311,12 +331,16 @@ KEYS: Final = (
         "{claude-opus: {input: 4, output: 20}}",
         "Dollars for a million tokens, for agents that tell tokens but no cost.",
     ),
+    Key("limits.host", whole(1, 1000), "8", "On one machine, in all swarms there together."),
+    Key("limits.agent_types", counts, "{reviewer: 2}", "Of one agent type, wherever they run."),
+    Key("limits.targets", counts, "{main: 4}", "For one target branch, wherever they run."),
 )
 
 SECTIONS: Final = {
     "swarm": "How many agents, and how they are watched over.",
     "retry": "What happens after a failed attempt.",
     "budget": "How much may be spent, in US dollars; without a limit there is none.",
+    "limits": "How many agents may be at work at once, over all swarms that share the queue.",
     "runtimes": "How agents are run: a section by runtime.",
     "agents": "What is special about one agent type: `runtime`, `model`, and its runtime's keys.",
 }

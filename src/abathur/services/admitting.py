@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -10,10 +10,12 @@ from abathur.domain.admission import (
     Admission,
     AdmissionRules,
     Candidate,
+    Hold,
     HoldScope,
     Refusal,
     Restrictions,
 )
+from abathur.domain.landing import Landing, LandingState
 from abathur.ports.admission import Closed
 from abathur.ports.stores import Stores
 from abathur.services.budgeting import (
@@ -121,3 +123,26 @@ def _close(closed: Closed, task: Candidate, refusal: Refusal) -> None:
         closed.targets.add(task.target or "")
     elif refusal.scope is None:
         closed.patterns.add(refusal.name)
+
+
+def is_held_up(stores: Stores, rules: AdmissionRules, now: datetime) -> bool:
+    """Whether holds keep everything from moving that isn't finished or scheduled for later.
+
+    A used-up pool comes back by itself, and so does a back-off: those are waited for.
+    """
+    holds = stores.admission.restrictions(now).holds
+    if not holds or stores.claims.any_backing_off():
+        return False
+    waiting = {one.task_id for one in stores.landings.open() if is_held_landing(one, holds)}
+    if any(task.id not in waiting for task in stores.admission.running()):
+        return False
+    only_holds = AdmissionRules(default_target=rules.default_target)
+    decides = Admission(only_holds, Restrictions(holds=holds))
+    return next(admitted(stores, decides), None) is None
+
+
+def is_held_landing(landing: Landing, holds: Sequence[Hold]) -> bool:
+    """Whether it waits for the end of a pause of its target."""
+    return landing.state is LandingState.QUEUED and any(
+        hold.stops_landing and hold.name == landing.target for hold in holds
+    )

@@ -99,18 +99,23 @@ class Dispatcher:
             self._state.begin_stop("limit")
             return True
         is_at_rest = self._until_idle and not self._state.runs and not self._state.landings
-        if is_at_rest and await self._parts.db.read(reading.is_idle):
-            self._state.begin_stop("idle")
-            return True
-        return False
+        if not is_at_rest:
+            return False
+        why = await self._parts.db.read(
+            _rest, self._parts.clock.now(), admission_rules(self._parts)
+        )
+        if why is not None:
+            self._state.begin_stop(why)
+        return why is not None
 
     async def _pause(self) -> float:
-        """Until the next pending task is due, and never longer than the polling interval."""
+        """Until a task is due or a hold ends, and never longer than the polling interval."""
         poll = self._parts.settings.swarm.poll_seconds
-        due = await self._parts.db.read(lambda stores: stores.claims.next_due())
+        now = self._parts.clock.now()
+        due = await self._parts.db.read(_next_change, now)
         if due is None:
             return poll
-        seconds = (due - self._parts.clock.now()).total_seconds()
+        seconds = (due - now).total_seconds()
         return min(poll, max(MIN_WAIT_SECONDS, seconds))
 
     async def run_worker(self, run: Run) -> None:
@@ -123,6 +128,18 @@ class Dispatcher:
         finally:
             self._state.runs.pop(run.key, None)
             self._state.ring_all()
+
+
+def _rest(stores: Stores, now: datetime, rules: AdmissionRules) -> str | None:
+    """Why nothing can move: `idle` or `held`; None while something can."""
+    if reading.is_idle(stores):
+        return "idle"
+    return "held" if admitting.is_held_up(stores, rules, now) else None
+
+
+def _next_change(stores: Stores, now: datetime) -> datetime | None:
+    times = (stores.claims.next_due(), stores.admission.next_end(now))
+    return min((time for time in times if time is not None), default=None)
 
 
 def has_work(stores: Stores, now: datetime, rules: AdmissionRules = UNLIMITED) -> bool:

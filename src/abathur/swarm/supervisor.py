@@ -35,7 +35,7 @@ class SwarmResult:
     failed: int
     cancelled: int
     stopped_by: str
-    """`idle`, `limit`, `signal` or `request`."""
+    """`idle`, `held`, `limit`, `signal` or `request`."""
 
 
 class Supervisor:

@@ -55,6 +55,8 @@ class Options:
     input_file: Path | None
     target: str | None
     idempotency_key: str | None
+    touches: tuple[str, ...]
+    allow_overlap: bool
 
 
 @click.command()
@@ -105,6 +107,14 @@ class Options:
     metavar="BRANCH",
     help="Where its work lands.  [default: the configured branch, else the current one]",
 )
+@click.option(
+    "--touches",
+    multiple=True,
+    metavar="PATTERN",
+    help="Paths that it will change, like `docs/` or `src/**/*.py`; may be given several times. "
+    "Tasks that touch the same aren't run at once.",
+)
+@click.option("--allow-overlap", is_flag=True, help="Run it beside others that touch the same.")
 @click.option("--idempotency-key", metavar="TEXT", help="Submit at most once under this key.")
 @json_option
 def submit(as_json: bool, **typed: Any) -> None:
@@ -178,6 +188,8 @@ def _new_task(options: Options) -> NewTask:
         input_data=_input_data(options),
         idempotency_key=_key(options.idempotency_key),
         created_by=bootstrap.actor(),
+        touches=options.touches,
+        may_overlap=options.allow_overlap,
     )
 
 

@@ -23,7 +23,12 @@ WHERE id = (
   SELECT l.id FROM landings AS l
   WHERE l.state IN ('queued', 'running')
     AND ((l.state = 'running' AND l.lease_until <= :now)
-      OR (l.state = 'queued' AND NOT EXISTS (
+      OR (l.state = 'queued'
+        AND l.target NOT IN (
+          SELECT name FROM holds
+          WHERE scope = 'target' AND cause = 'person'
+            AND (hold_until IS NULL OR hold_until > :now))
+        AND NOT EXISTS (
             SELECT 1 FROM landings AS o WHERE o.target = l.target AND o.state = 'running')))
   ORDER BY l.state DESC, l.rank, l.id LIMIT 1
   FOR NO KEY UPDATE OF l SKIP LOCKED
