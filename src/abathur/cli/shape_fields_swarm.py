@@ -35,8 +35,8 @@ SWARM_EVENT: Final[Fields] = {
     "kind": (
         "string",
         "swarm_started, swarm_stopping, swarm_stopped, task_claimed, agent_started, agent_event, "
-        "attempt_ended, task_waits, task_taken_back, work_salvaged, landing_started, "
-        "landing_refused, task_completed, task_failed, task_cancelled or warning",
+        "attempt_ended, task_waits, task_taken_back, work_salvaged, limit_reached, limit_over, "
+        "landing_started, landing_refused, task_completed, task_failed, task_cancelled or warning",
     ),
     "at": ("time", "when it happened"),
     "text": ("string", "one line for a person"),
@@ -106,7 +106,7 @@ HOLD: Final[Fields] = {
 }
 
 REFUSED: Final[Fields] = {
-    "kind": ("string", "hold, limit, pool or reservation"),
+    "kind": ("string", "hold, limit, pool, reservation or budget"),
     "text": ("string", "why they aren't started, without a full stop"),
     "until": ("time?", "when that ends by itself, if it does"),
     "since": ("time?", "when the hold began"),
@@ -121,6 +121,18 @@ QUEUE: Final[Fields] = {
     "held_landings": ("Landing[]", "those that wait for the end of a pause of their target"),
 }
 
+POOL: Final[Fields] = {
+    "provider": ("string", "whose limit it is"),
+    "account": ("string", "the account there; `NAME:MODEL` where one model is counted alone"),
+    "limit_window": ("string", "the provider's name for it, or the class of the refusal"),
+    "exhausted_until": ("time?", "nothing is started before; afterwards one task tries first"),
+    "used_share": ("number?", "how much of it is used, 0 to 1, as far as the provider told"),
+    "refusals": ("integer", "how often in a row it was used up"),
+    "probe": ("string?", "TASK/ATTEMPT of the run that tries whether it is open again"),
+    "source": ("string", "what that rests on: event, error or text"),
+    "observed_at": ("time", "when it was seen"),
+}
+
 SWARM_STATUS: Final[Fields] = {
     "idle": ("boolean", "nothing runs, lands, could start or waits for another try"),
     "counts": ("Counts", "how many tasks there are, by status"),
@@ -129,6 +141,7 @@ SWARM_STATUS: Final[Fields] = {
     "running": ("Running[]", "tasks under way"),
     "landings": ("Landing[]", "those under way or waiting"),
     "queue": ("Queue", "what keeps ready tasks from being started"),
+    "pools": ("Pool[]", "providers' limits, as their programs told of them"),
 }
 
 STOPPED: Final[Fields] = {
@@ -203,6 +216,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "SwarmEvent": SWARM_EVENT,
     "SwarmResult": SWARM_RESULT,
     "SwarmStatus": SWARM_STATUS,
+    "Pool": POOL,
     "Counts": COUNTS,
     "Worker": WORKER,
     "Running": RUNNING,

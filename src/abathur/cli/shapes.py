@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from abathur.domain.explain import Explanation
     from abathur.domain.landing import Landing, Proof
     from abathur.domain.legacy import LegacyRow
+    from abathur.domain.pools import Pool
     from abathur.domain.runs import Attempt, RunEvent, Usage
     from abathur.domain.tasks import Task
     from abathur.services.queue_facts import QueueFacts
@@ -116,6 +117,10 @@ def legacy_row(value: LegacyRow) -> Json:
 
 def hold(value: Hold) -> Json:
     return pick(swarm_fields.HOLD, value)
+
+
+def pool(value: Pool) -> Json:
+    return pick(swarm_fields.POOL, value)
 
 
 def queue(value: QueueFacts) -> Json:

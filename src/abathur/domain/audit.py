@@ -28,6 +28,7 @@ class Action(StrEnum):
     LANDING_STARTED = "landing_started"
     LANDING_ENDED = "landing_ended"
     WORK_SALVAGED = "work_salvaged"
+    BUDGET_SET = "budget_set"
     TASK_COMPLETED = "task_completed"
     TASK_FAILED = "task_failed"
     TASK_CANCELLED = "task_cancelled"

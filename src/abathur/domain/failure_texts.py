@@ -39,7 +39,7 @@ _TEXTS: Final = tuple(
         ),
         (
             FailureClass.MODEL_NOT_FOUND,
-            r"model[_ ]not[_ ]found|model\b.{0,80}\b(?:does(?: not|n['’]t) exist|is not (?:found"
+            r"model[_ ]not[_ ]found|model\b.{0,80}\b(?:does(?: not|n't) exist|is not (?:found"
             r"|available|supported))|unknown model|no such model",
         ),
         (
@@ -59,5 +59,5 @@ _TEXTS: Final = tuple(
 
 def by_text(text: str) -> FailureClass | None:
     """A guess from words, for programs that tell no status. None when nothing is recognised."""
-    plain = text.replace("’", "'")
+    plain = text.replace("\u2019", "'")
     return next((kind for kind, pattern in _TEXTS if pattern.search(plain)), None)

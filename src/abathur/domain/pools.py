@@ -122,14 +122,14 @@ def observation(event: RunEvent, now: datetime) -> Observation | None:
     """What a `limit` event says of a window; None when it says nothing that lasts."""
     if event.kind is not EventKind.LIMIT:
         return None
-    status, share = event.data.get("status"), event.data.get("utilization")
+    status = event.data.get("status")
     if status not in {"rejected", "allowed_warning"}:
         return None
     return Observation(
         window=str(event.data.get("type") or "unknown")[:60],
         is_rejected=status == "rejected",
         resets_at=reset_time(event.data.get("resets_at"), now),
-        used_share=min(1.0, max(0.0, float(share))) if _is_number(share) else None,
+        used_share=_share(event.data.get("utilization")),
     )
 
 
@@ -163,5 +163,7 @@ def exhausted(refusals: int, seen: Observation, now: datetime, wait: timedelta) 
     return bounded(now + min(grown, max(wait, LONGEST_REFUSAL)), now)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _share(value: object) -> float | None:
+    if not isinstance(value, int | float) or isinstance(value, bool) or math.isnan(value):
+        return None
+    return min(1.0, max(0.0, float(value)))

@@ -23,6 +23,7 @@ NOTES: Final = frozenset(
         Action.LANDING_STARTED.value,
         Action.LANDING_ENDED.value,
         Action.WORK_SALVAGED.value,
+        Action.BUDGET_SET.value,
         Action.ROW_FIXED.value,
         Action.HOLD_BEGUN.value,
         Action.HOLD_ENDED.value,

@@ -14,7 +14,7 @@ from typing import Final
 
 from abathur.domain.errors import InvalidInputError
 from abathur.domain.failures import MAX_GUESSED_WAITS, RULES, FailureClass, Reaction
-from abathur.domain.runs import OutcomeKind
+from abathur.domain.runs import Outcome, OutcomeKind
 
 MAX_BACK_OFF_SECONDS: Final = 30 * 86_400
 FREE_LOSSES: Final = 2
@@ -85,15 +85,12 @@ def _check(name: str, value: float, low: float, high: float) -> None:
 
 
 def decide(
-    outcome: OutcomeKind,
-    failure: FailureClass | None = None,
+    outcome: Outcome,
     *,
     retry_count: int,
     max_retries: int,
     lost_count: int,
     wait_count: int = 0,
-    is_guess: bool = False,
-    retry_after_seconds: float | None,
     policy: RetryPolicy,
     chance: float,
 ) -> Decision:
@@ -102,21 +99,22 @@ def decide(
     `retry_count` is what was charged before this attempt ended; `lost_count` are the losses in a
     row with this one included, `wait_count` the attempts in a row before it that the provider
     refused. The last failure gives up and is not charged, so `retry_count` never exceeds
-    `max_retries`. A failure of no known class is the agent's own.
+    `max_retries`.
     """
-    match outcome:
+    match outcome.kind:
         case OutcomeKind.TIMED_OUT:
             return _charged(retry_count, max_retries, policy, chance)
         case OutcomeKind.FAILED | OutcomeKind.RATE_LIMITED:
-            if failure is None and outcome is OutcomeKind.RATE_LIMITED:
-                failure = FailureClass.QUOTA
-            rule = RULES[failure or FailureClass.AGENT]
-            allowed = max_retries if rule.most is None else min(rule.most, max_retries)
-            if rule.reaction is Reaction.ASK and not is_guess:
+            failure = failure_of(outcome)
+            rule = RULES[failure]
+            if rule.reaction is Reaction.ASK and not outcome.is_guess:
                 return Decision(RetryAction.ASK)
-            if rule.reaction is Reaction.WAIT and not (is_guess and wait_count > MAX_GUESSED_WAITS):
-                wait = wait_seconds(failure, retry_after_seconds, wait_count, policy, chance)
+            is_doubtful = outcome.is_guess and wait_count >= MAX_GUESSED_WAITS
+            if rule.reaction is Reaction.WAIT and not is_doubtful:
+                named = outcome.retry_after_seconds
+                wait = wait_time(failure, named, wait_count, policy, chance)
                 return Decision(RetryAction.RETRY, wait)
+            allowed = max_retries if rule.most is None else min(rule.most, max_retries)
             return _charged(retry_count, allowed, policy, chance)
         case OutcomeKind.LOST if lost_count > FREE_LOSSES:
             # It may be the task that kills its workers, so it mustn't take them down in a row.
@@ -125,6 +123,14 @@ def decide(
             return Decision(RetryAction.RETRY)
         case OutcomeKind.SUCCEEDED | OutcomeKind.CANCELLED:
             return Decision(RetryAction.LEAVE)
+
+
+def failure_of(outcome: Outcome) -> FailureClass:
+    """The class of a failure. One of no known class is the agent's own."""
+    if outcome.failure is not None:
+        return outcome.failure
+    is_limit = outcome.kind is OutcomeKind.RATE_LIMITED
+    return FailureClass.QUOTA if is_limit else FailureClass.AGENT
 
 
 def _charged(retry_count: int, allowed: int, policy: RetryPolicy, chance: float) -> Decision:
@@ -138,8 +144,8 @@ def may_rework(failure: FailureClass, rework_count: int, max_rework: int) -> boo
     return RULES[failure].reaction is Reaction.REWORK and rework_count < max_rework
 
 
-def wait_seconds(
-    failure: FailureClass | None,
+def wait_time(
+    failure: FailureClass,
     retry_after: float | None,
     wait_count: int,
     policy: RetryPolicy,
@@ -151,7 +157,7 @@ def wait_seconds(
     minute, and what may be over at any moment backs off step by step.
     """
     named = retry_after is not None and math.isfinite(retry_after) and retry_after > 0
-    if named or failure in {None, FailureClass.QUOTA}:
+    if named or failure is FailureClass.QUOTA:
         return _limit_delay(retry_after, policy, chance)
     steady = policy.delay(wait_count + 1, chance)
     return max(steady, timedelta(seconds=MIN_WAIT_SECONDS))

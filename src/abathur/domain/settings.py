@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from abathur.domain.budgets import Budgets
-from abathur.domain.money import Price, Pricing
 from abathur.domain.concurrency import Limits
+from abathur.domain.money import Price, Pricing
 from abathur.domain.tasks import JsonObject
 
 DEFAULT_RUNTIME: Final = "claude"

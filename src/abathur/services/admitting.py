@@ -71,7 +71,7 @@ def choose(stores: Stores, rules: AdmissionRules, limit: int, now: datetime) -> 
     if restrictions.has_allowances:
         take_answers(stores, restrictions.holds)
     if done := liftable(stores, rules.spending, restrictions.holds):
-        lift(stores, done)
+        lift(stores, done, now)
         restrictions = stores.admission.restrictions(now)
     budget = BudgetGate(stores, rules, now)
     found = admitted(stores, _admission(stores, rules, restrictions, budget))

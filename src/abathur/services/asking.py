@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from abathur.domain.admission import Hold, HoldCause, HoldScope
+from abathur.domain.admission import HoldCause, HoldScope
 from abathur.domain.budgets import SpendingRules
 from abathur.domain.failures import RULES, FailureClass
 from abathur.domain.runs import Outcome
 from abathur.domain.tasks import Task
 from abathur.ports.stores import Stores
 from abathur.services import budgeting
+from abathur.services.pausing import pause
 
 
 def ask(
@@ -27,15 +28,13 @@ def ask(
         return
     advice = RULES[outcome.failure].advice if outcome.failure else ""
     reason = "; ".join(part for part in (outcome.message, advice) if part)
-    stores.admission.put_hold(
-        Hold(
-            id=f"{HoldCause.AUTHENTICATION}:{task.agent_type}",
-            scope=HoldScope.AGENT_TYPE,
-            name=task.agent_type,
-            cause=HoldCause.AUTHENTICATION,
-            reason=reason,
-            hold_until=None,
-            created_by=actor,
-            created_at=now,
-        )
+    pause(
+        stores,
+        HoldScope.AGENT_TYPE,
+        task.agent_type,
+        hold_id=f"{HoldCause.AUTHENTICATION}:{task.agent_type}",
+        now=now,
+        actor=actor,
+        cause=HoldCause.AUTHENTICATION,
+        reason=reason,
     )

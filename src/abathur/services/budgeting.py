@@ -15,6 +15,7 @@ from abathur.domain.admission import (
     Refusal,
     RefusalKind,
 )
+from abathur.domain.audit import Action
 from abathur.domain.budgets import (
     Account,
     BudgetScope,
@@ -24,7 +25,9 @@ from abathur.domain.budgets import (
 from abathur.domain.money import day_of, estimate
 from abathur.domain.tasks import Task
 from abathur.ports.stores import Stores
+from abathur.services import trail
 from abathur.services.accounting import known_costs
+from abathur.services.pausing import pause, resume
 
 ACTOR: Final = "budget"
 SCOPES: Final[Mapping[BudgetScope, HoldScope]] = {
@@ -127,9 +130,7 @@ def account(
     if limit is None:
         return None
     spent, reserved = stores.costs.sums(scope, name)
-    return Account(
-        scope=scope, name=name, limit_usd=limit, spent_usd=spent, reserved_usd=reserved
-    )
+    return Account(scope=scope, name=name, limit_usd=limit, spent_usd=spent, reserved_usd=reserved)
 
 
 def _asks(hold: Hold) -> tuple[BudgetScope, str] | None:
@@ -212,23 +213,20 @@ def _hold(stores: Stores, scope: BudgetScope, name: str, reason: str, now: datet
     """A day's hold ends with the day."""
     is_day = scope is BudgetScope.DAY
     midnight = datetime.combine(now.astimezone(UTC).date(), datetime.min.time(), UTC)
-    stores.admission.put_hold(
-        Hold(
-            id=f"budget:{scope}:{name}",
-            scope=SCOPES[scope],
-            name="" if is_day else name,
-            cause=HoldCause.BUDGET,
-            reason=reason,
-            hold_until=midnight + timedelta(days=1) if is_day else None,
-            created_by=ACTOR,
-            created_at=now,
-        )
+    pause(
+        stores,
+        SCOPES[scope],
+        "" if is_day else name,
+        hold_id=f"budget:{scope}:{name}",
+        now=now,
+        actor=ACTOR,
+        cause=HoldCause.BUDGET,
+        reason=reason,
+        until=midnight + timedelta(days=1) if is_day else None,
     )
 
 
-def liftable(
-    stores: Stores, spending: SpendingRules, holds: Iterable[Hold]
-) -> Sequence[Hold]:
+def liftable(stores: Stores, spending: SpendingRules, holds: Iterable[Hold]) -> Sequence[Hold]:
     """Holds for budgets that have been raised or taken back since."""
     return [hold for hold in holds if _is_raised(stores, spending, hold)]
 
@@ -242,9 +240,9 @@ def _is_raised(stores: Stores, spending: SpendingRules, hold: Hold) -> bool:
     return account_ is None or not account_.is_used_up(allowance.needed_usd)
 
 
-def lift(stores: Stores, holds: Iterable[Hold]) -> None:
+def lift(stores: Stores, holds: Iterable[Hold], now: datetime) -> None:
     for hold in holds:
-        stores.admission.end_holds(hold.scope, hold.name, HoldCause.BUDGET)
+        resume(stores, hold.scope, hold.name, cause=HoldCause.BUDGET, now=now, actor=ACTOR)
         if asked := _asks(hold):
             stores.costs.answer(*asked, 0.0)
 
@@ -255,10 +253,13 @@ def left_for_task(stores: Stores, spending: SpendingRules, task_id: str) -> floa
     return None if found is None else max(0.0, found.limit_usd - found.spent_usd)
 
 
-def set_task_budget(stores: Stores, task_id: str, usd: float | None) -> None:
+def set_task_budget(
+    stores: Stores, task_id: str, usd: float | None, *, now: datetime, actor: str
+) -> None:
     """Give a task a budget of its own; None leaves it to the settings.
 
     A hold for the budget that it had is taken away: the next claim looks at the one that it has.
     """
     stores.costs.set_limit(BudgetScope.TASK, task_id, usd)
-    stores.admission.end_holds(HoldScope.TASK, task_id, HoldCause.BUDGET)
+    trail.record(stores, Action.BUDGET_SET, task_id, actor, now, budget_usd=usd)
+    resume(stores, HoldScope.TASK, task_id, cause=HoldCause.BUDGET, now=now, actor=actor)

@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 
 from abathur.domain.audit import Action
 from abathur.domain.errors import IllegalTransitionError, NotFoundError
+from abathur.domain.failures import FailureClass
 from abathur.domain.landing import Landing, LandingState, Proof
 from abathur.domain.leases import check_fence
 from abathur.domain.records import changed
+from abathur.domain.retry import may_rework
 from abathur.domain.tasks import JsonObject, Task, TaskStatus, moved
 from abathur.ports.stores import Stores
 from abathur.services import trail

@@ -20,7 +20,7 @@ from abathur.domain.pools import (
     key_for,
 )
 from abathur.domain.records import changed
-from abathur.domain.retry import RetryPolicy, wait_seconds
+from abathur.domain.retry import RetryPolicy, failure_of, wait_time
 from abathur.domain.runs import Outcome, OutcomeKind
 from abathur.domain.tasks import Task
 from abathur.ports.stores import Stores
@@ -68,13 +68,13 @@ def refused(
     stores: Stores, draws: Draws, outcome: Outcome, policy: RetryPolicy, now: datetime
 ) -> datetime | None:
     """Close the pool of a run that its provider refused; until when it is to be left alone."""
-    failure = outcome.failure or FailureClass.QUOTA
+    failure = failure_of(outcome)
     closed = [pool for pool in stores.pools.closed() if pool.key in draws.pools]
     shut = [p.exhausted_until for p in closed if p.is_exhausted(now) and p.probe != draws.run]
     times = [until for until in shut if until is not None]
     if times:
         return max(times)
-    wait = wait_seconds(failure, outcome.retry_after_seconds, 0, policy, 0.0)
+    wait = wait_time(failure, outcome.retry_after_seconds, 0, policy, 0.0)
     named = outcome.retry_after_seconds
     seen = Observation(
         window=failure.value,
@@ -109,7 +109,8 @@ def _shut(key: PoolKey, seen: Observation, until: datetime, refusals: int, now: 
 
 def answered(stores: Stores, draws: Draws, now: datetime) -> bool:
     """The provider answered a trying run: open its pools; whether any was closed."""
-    return any([stores.pools.open(key, draws.run, now) for key in draws.pools])
+    opened = [stores.pools.open(key, draws.run, now) for key in draws.pools]
+    return any(opened)
 
 
 def shows_answer(outcome: Outcome) -> bool:
@@ -121,9 +122,8 @@ def shows_answer(outcome: Outcome) -> bool:
 
 
 def is_refusal(outcome: Outcome) -> bool:
-    return outcome.kind is OutcomeKind.RATE_LIMITED or (
-        outcome.kind is OutcomeKind.FAILED and outcome.failure in WAITING
-    )
+    is_failure = outcome.kind in {OutcomeKind.FAILED, OutcomeKind.RATE_LIMITED}
+    return is_failure and failure_of(outcome) in WAITING
 
 
 def begin_probes(
@@ -143,4 +143,3 @@ def begin_probes(
 
 def is_probe(stores: Stores, draws: Draws) -> bool:
     return any(pool.probe == draws.run for pool in stores.pools.closed())
-

@@ -16,6 +16,7 @@ from abathur.domain.admission import (
     RefusalKind,
 )
 from abathur.domain.landing import Landing
+from abathur.domain.pools import Pool
 from abathur.ports.admission import Closed
 from abathur.ports.stores import Stores
 from abathur.services import admitting
@@ -61,17 +62,23 @@ class Seen:
 
     status: SwarmStatus
     queue: QueueFacts
+    pools: Sequence[Pool]
+    """Providers' limits, as far as their programs told."""
 
 
 def seen(stores: Stores, rules: AdmissionRules, now: datetime) -> Seen:
-    return Seen(status=swarm_status(stores), queue=queue_facts(stores, rules, now))
+    return Seen(
+        status=swarm_status(stores),
+        queue=queue_facts(stores, rules, now),
+        pools=stores.pools.all(),
+    )
 
 
 def queue_facts(stores: Stores, rules: AdmissionRules, now: datetime) -> QueueFacts:
     """Costs next to nothing while nothing restricts claiming."""
     decides = admitting.admission(stores, rules, now)
     holds = decides.restrictions.holds
-    restricted = bool(decides.restrictions or rules.limits)
+    restricted = bool(decides.restrictions) or rules.restricts
     tasks = stores.admission.candidates(None, LOOKED_AT + 1, Closed()) if restricted else ()
     found = _refused(decides, tasks[:LOOKED_AT])
     landings = stores.landings.open() if holds else ()

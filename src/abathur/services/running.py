@@ -208,14 +208,11 @@ def after_failure(
     """Hand the running task back for another try, now or later, or let it fail."""
     outcome, actor = report.outcome, actor_of(worker_id)
     decision = decide(
-        outcome.kind,
-        outcome.failure,
+        outcome,
         wait_count=_waits(stores, task, outcome),
-        is_guess=outcome.is_guess,
         retry_count=task.retry_count,
         max_retries=task.max_retries,
         lost_count=task.lost_count + (outcome.kind is OutcomeKind.LOST),
-        retry_after_seconds=outcome.retry_after_seconds,
         policy=policy,
         chance=report.chance,
     )

@@ -121,21 +121,18 @@ class Meter:
     def stopped(self, usage: Usage | None) -> Outcome:
         """The outcome of a run that was stopped: for its budget, or with the swarm."""
         if self._run.reason is not StopReason.OVER_BUDGET:
-            return Outcome(
-                kind=OutcomeKind.RELEASED, message="the swarm was stopped", usage=usage
-            )
+            return Outcome(kind=OutcomeKind.RELEASED, message="the swarm was stopped", usage=usage)
+        left = self.budget_usd or 0.0
         return Outcome(
             kind=OutcomeKind.FAILED,
-            message=f"stopped at ${self._spent:.2f}: ${self.budget_usd or 0:.2f} were left to spend",
+            message=f"stopped at ${self._spent:.2f}, as ${left:.2f} of its budget were left",
             usage=usage,
             failure=FailureClass.BUDGET,
         )
 
     def completed(self, report: Report) -> Report:
         """The report with what money and limits need."""
-        return replace(
-            report, spending=self._spending, draws=self._draws, is_probe=self._is_probe
-        )
+        return replace(report, spending=self._spending, draws=self._draws, is_probe=self._is_probe)
 
     async def correct(self, outcome: Outcome) -> None:
         """Book what a run cost whose report isn't taken. Never raises."""
