@@ -30,6 +30,7 @@ COMMANDS: Final[Commands] = {
     "pause": ("abathur.cli.pause:pause", "Start no further agents, for everything or a part."),
     "resume": ("abathur.cli.pause:resume", "End a pause or another hold."),
     "why": ("abathur.cli.task.why:why", "Say why a task, or the queue, isn't moving."),
+    "cost": ("abathur.cli.cost:cost", "Show what agents cost, by task, day, agent type."),
     "logs": ("abathur.cli.task.logs:logs", "Show what an agent said and did."),
     "diff": ("abathur.cli.task.diff:diff", "Show the changes that a task made."),
     "audit": ("abathur.cli.audit.group:audit", "Show and prove the trail of all changes."),

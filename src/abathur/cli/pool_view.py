@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from abathur.cli.live_board import elapsed
-from abathur.cli.text import clean, local, short
+from abathur.cli.text import clean, elapsed, local, short
 
 if TYPE_CHECKING:
     from abathur.domain.pools import Pool

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from abathur.cli import shape_fields_database as database
+from abathur.cli import shape_fields_money as money
 from abathur.cli.shape_fields_database import Fields
 
 INITIALIZED: Final[Fields] = {
@@ -228,6 +229,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Diagnosis": DIAGNOSIS,
     "Check": CHECK,
     **database.SHAPES,
+    **money.SHAPES,
     "DatabaseInfo": DATABASE_INFO,
     "LegacyRow": LEGACY_ROW,
     "Demo": DEMO,
@@ -247,6 +249,7 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "resume": "Hold[]",
     "doctor": "Diagnosis",
     **database.COMMAND_SHAPES,
+    **money.COMMAND_SHAPES,
     "db info": "DatabaseInfo",
     "db legacy": "LegacyRow[]",
     "demo": "Demo",

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from abathur.cli import shape_fields as fields
+from abathur.cli import shape_fields_money as money_fields
 from abathur.cli import shape_fields_swarm as swarm_fields
 from abathur.cli.shape_fields_database import Fields
 from abathur.cli.text import iso
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from abathur.domain.pools import Pool
     from abathur.domain.runs import Attempt, RunEvent, Usage
     from abathur.domain.tasks import Task
+    from abathur.services.accounting import CostReport
     from abathur.services.queue_facts import QueueFacts
     from abathur.services.reading import ExecutionPlan, TaskDetail
     from abathur.services.submitting import Submitted
@@ -121,6 +123,18 @@ def hold(value: Hold) -> Json:
 
 def pool(value: Pool) -> Json:
     return pick(swarm_fields.POOL, value)
+
+
+def cost_report(value: CostReport) -> Json:
+    totals = money_fields.COST_TOTAL
+    return pick(
+        money_fields.COSTS,
+        value,
+        by=value.by.value,
+        groups=[pick(totals, one) for one in value.groups],
+        total=pick(totals, value.total),
+        rules=[{"rule": rule, "attempts": number} for rule, number in value.rules],
+    )
 
 
 def queue(value: QueueFacts) -> Json:

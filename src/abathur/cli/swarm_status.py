@@ -14,12 +14,12 @@ from abathur.bootstrap import Project
 from abathur.cli import output
 from abathur.cli.context import json_option, now, queue, read, rules, run
 from abathur.cli.exit_codes import OK
-from abathur.cli.live_board import elapsed, row_of
+from abathur.cli.live_board import row_of
 from abathur.cli.live_view import SHOWN_FIRST, LiveView, counts_line, terminal
 from abathur.cli.output import Column, status_colour
 from abathur.cli.pool_view import pool_lines
 from abathur.cli.queue_view import queue_lines
-from abathur.cli.text import age, clean, iso, local, short, waiting
+from abathur.cli.text import age, clean, elapsed, iso, local, short, waiting
 from abathur.domain.tasks import TaskStatus
 from abathur.services.queue_facts import Seen, seen
 
@@ -116,7 +116,7 @@ def _lines(everything: Seen) -> Iterator[str]:
     if found.next_due is not None:
         yield waiting(found.counts[TaskStatus.PENDING], found.next_due)
     yield from queue_lines(everything.queue, now())
-    yield from pool_lines(everything.pools, now())
+    yield from pool_lines(found.pools, now())
 
 
 def _worker(worker: Worker, found: SwarmStatus) -> list[str]:
@@ -154,7 +154,7 @@ def _plain(everything: Seen) -> dict[str, Any]:
         "running": [_plain_running(one) for one in found.running],
         "landings": [shapes.landing(one) for one in found.landings],
         "queue": shapes.queue(everything.queue),
-        "pools": [shapes.pool(one) for one in everything.pools],
+        "pools": [shapes.pool(one) for one in found.pools],
     }
 
 

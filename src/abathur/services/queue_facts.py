@@ -16,7 +16,6 @@ from abathur.domain.admission import (
     RefusalKind,
 )
 from abathur.domain.landing import Landing
-from abathur.domain.pools import Pool
 from abathur.ports.admission import Closed
 from abathur.ports.stores import Stores
 from abathur.services import admitting
@@ -62,16 +61,10 @@ class Seen:
 
     status: SwarmStatus
     queue: QueueFacts
-    pools: Sequence[Pool]
-    """Providers' limits, as far as their programs told."""
 
 
 def seen(stores: Stores, rules: AdmissionRules, now: datetime) -> Seen:
-    return Seen(
-        status=swarm_status(stores),
-        queue=queue_facts(stores, rules, now),
-        pools=stores.pools.all(),
-    )
+    return Seen(status=swarm_status(stores), queue=queue_facts(stores, rules, now))
 
 
 def queue_facts(stores: Stores, rules: AdmissionRules, now: datetime) -> QueueFacts:

@@ -17,6 +17,7 @@ from abathur.ports.stores import Edge, Stores, TaskFilter
 # What only one query needs is imported there, so that a mere list starts fast.
 if TYPE_CHECKING:
     from abathur.domain.explain import Explanation
+    from abathur.domain.pools import Pool
 
 SHOWN_CANDIDATES = 5
 
@@ -128,6 +129,8 @@ class SwarmStatus:
     next_due: datetime | None
     is_idle: bool
     """See `is_idle`."""
+    pools: Sequence[Pool]
+    """Providers' limits, as far as their programs told."""
 
 
 def is_idle(stores: Stores) -> bool:
@@ -150,6 +153,7 @@ def swarm_status(stores: Stores) -> SwarmStatus:
         landings=list(landings.values()),
         next_due=stores.claims.next_due(),
         is_idle=is_idle(stores),
+        pools=stores.pools.all(),
     )
 
 
