@@ -129,7 +129,7 @@ class SwarmStatus:
     next_due: datetime | None
     is_idle: bool
     """See `is_idle`."""
-    pools: Sequence[Pool]
+    pools: Sequence[Pool] = ()
     """Providers' limits, as far as their programs told."""
 
 
