@@ -18,9 +18,9 @@ COST_TOTAL: Final[Fields] = {
     "running_attempts": ("integer", "how many run that something is set aside for"),
     "counted_usd": ("number", "the sum of the three, which budgets go by"),
     "input_tokens": ("integer", "as far as it was told"),
-    "output_tokens": ("integer", ""),
-    "cache_read_tokens": ("integer", ""),
-    "cache_write_tokens": ("integer", ""),
+    "output_tokens": ("integer", "as far as it was told"),
+    "cache_read_tokens": ("integer", "as far as it was told"),
+    "cache_write_tokens": ("integer", "as far as it was told"),
 }
 
 COST_RULE: Final[Fields] = {
