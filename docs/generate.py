@@ -351,6 +351,7 @@ TABLES: Final[Mapping[str, str]] = {
     "gate_runs": "Each run of a gate on a tree that was to land.",
     "reviews": "Questions to a person, and the answers with the tree that they were given for.",
     "costs": "What attempts cost: reserved at their start, settled at their end.",
+    "budgets": "How much a task, target or day may cost, where a person said so.",
     "pools": "The windows in which providers count, and until when one is used up.",
     "late_reports": "Reports of workers that had lost their lease: kept, not applied.",
     "schedules": "Tasks that come again.",

@@ -19,9 +19,10 @@ from abathur.domain.settings import Settings
 
 if TYPE_CHECKING:
     from abathur.domain.admission import AdmissionRules
-    from abathur.domain.agents import Worker
+    from abathur.domain.agents import AgentSpec, Worker
     from abathur.domain.plans import Plan
     from abathur.domain.problems import Problem
+    from abathur.domain.specs import AgentDefinition
     from abathur.infrastructure.database import Database
     from abathur.ports.diagnosis import Machine, Program, Target
     from abathur.ports.moving import Copied, Upgrade
@@ -282,10 +283,20 @@ def agent_problem(project: Project, agent_type: str) -> str | None:
 
 def admission_rules(project: Project) -> AdmissionRules:
     """By which tasks would be claimed on this host."""
+    from abathur.domain.specs import resolve_agent
+    from abathur.infrastructure.definitions import read_definitions
     from abathur.infrastructure.hosts import host_name
     from abathur.swarm.admission import rules_of
 
-    return rules_of(project.settings, host_name())
+    settings = project.settings
+    found: list[Mapping[str, AgentDefinition]] = []
+
+    def resolve(agent_type: str) -> AgentSpec:
+        if not found:  # only when a limit or a budget asks for it
+            found.append(read_definitions(project.root).by_name)
+        return resolve_agent(settings, found[0], agent_type)
+
+    return rules_of(settings, host_name(), resolve)
 
 
 def server_is_ahead(database: Path | str) -> timedelta:

@@ -69,6 +69,7 @@ ATTEMPT: Final[Fields] = {
         "string?",
         "succeeded, failed, timed_out, rate_limited, cancelled, released or lost; null: it runs",
     ),
+    "failure_class": ("string?", "what kind of failure ended it, or refused its work"),
     "error_message": ("string?", "what went wrong, in one line"),
     "exit_code": ("integer?", "of the agent's program; negative for a signal"),
     "runtime": ("string?", "how the agent was run"),

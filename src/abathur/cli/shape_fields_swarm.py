@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from abathur.cli import shape_fields_database as database
+from abathur.cli import shape_fields_money as money
 from abathur.cli.shape_fields_database import Fields
 
 INITIALIZED: Final[Fields] = {
@@ -35,9 +36,9 @@ SWARM_EVENT: Final[Fields] = {
     "kind": (
         "string",
         "swarm_started, swarm_stopping, swarm_stopped, task_claimed, agent_started, agent_event, "
-        "attempt_ended, task_waits, task_taken_back, work_salvaged, landing_started, "
-        "landing_refused, overlap_found, task_completed, task_failed, task_cancelled, "
-        "needs_person or warning",
+        "attempt_ended, task_waits, task_taken_back, work_salvaged, limit_reached, limit_over, "
+        "landing_started, landing_refused, overlap_found, task_completed, task_failed, "
+        "task_cancelled, needs_person or warning",
     ),
     "at": ("time", "when it happened"),
     "text": ("string", "one line for a person"),
@@ -108,7 +109,7 @@ HOLD: Final[Fields] = {
 }
 
 REFUSED: Final[Fields] = {
-    "kind": ("string", "hold, limit, pool or reservation"),
+    "kind": ("string", "hold, limit, pool, reservation or budget"),
     "text": ("string", "why they aren't started, without a full stop"),
     "until": ("time?", "when that ends by itself, if it does"),
     "since": ("time?", "when the hold began"),
@@ -129,6 +130,17 @@ RECONCILED: Final[Fields] = {
     "fixes": ("Fix[]", "what was repaired, or would be"),
     "left": ("Problem[]", "what a swarm that runs, or a person, has to put right"),
 }
+POOL: Final[Fields] = {
+    "provider": ("string", "whose limit it is"),
+    "account": ("string", "the account there; `NAME:MODEL` where one model is counted alone"),
+    "limit_window": ("string", "the provider's name for it, or the class of the refusal"),
+    "exhausted_until": ("time?", "nothing is started before; afterwards one task tries first"),
+    "used_share": ("number?", "how much of it is used, 0 to 1, as far as the provider told"),
+    "refusals": ("integer", "how often in a row it was used up"),
+    "probe": ("string?", "TASK/ATTEMPT of the run that tries whether it is open again"),
+    "source": ("string", "what that rests on: event, error or text"),
+    "observed_at": ("time", "when it was seen"),
+}
 
 SWARM_STATUS: Final[Fields] = {
     "idle": ("boolean", "nothing runs, lands, could start or waits for another try"),
@@ -139,6 +151,7 @@ SWARM_STATUS: Final[Fields] = {
     "landings": ("Landing[]", "those under way or waiting"),
     "reviews": ("Review[]", "those that wait for an answer"),
     "queue": ("Queue", "what keeps ready tasks from being started"),
+    "pools": ("Pool[]", "providers' limits, as their programs told of them"),
 }
 
 STOPPED: Final[Fields] = {
@@ -213,6 +226,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "SwarmEvent": SWARM_EVENT,
     "SwarmResult": SWARM_RESULT,
     "SwarmStatus": SWARM_STATUS,
+    "Pool": POOL,
     "Counts": COUNTS,
     "Worker": WORKER,
     "Running": RUNNING,
@@ -225,6 +239,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Diagnosis": DIAGNOSIS,
     "Check": CHECK,
     **database.SHAPES,
+    **money.SHAPES,
     "DatabaseInfo": DATABASE_INFO,
     "LegacyRow": LEGACY_ROW,
     "Demo": DEMO,
@@ -245,6 +260,7 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "reconcile": "Reconciled",
     "doctor": "Diagnosis",
     **database.COMMAND_SHAPES,
+    **money.COMMAND_SHAPES,
     "db info": "DatabaseInfo",
     "db legacy": "LegacyRow[]",
     "demo": "Demo",

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from abathur.cli import shape_fields as fields
+from abathur.cli import shape_fields_money as money_fields
 from abathur.cli import shape_fields_person as person_fields
 from abathur.cli import shape_fields_swarm as swarm_fields
 from abathur.cli.shape_fields_database import Fields
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
     from abathur.domain.explain import Explanation
     from abathur.domain.landing import Landing, Proof
     from abathur.domain.legacy import LegacyRow
+    from abathur.domain.pools import Pool
     from abathur.domain.reviews import Review
     from abathur.domain.runs import Attempt, RunEvent, Usage
     from abathur.domain.tasks import Task
     from abathur.ports.repository import ChangedFile
+    from abathur.services.accounting import CostReport
     from abathur.services.queue_facts import QueueFacts
     from abathur.services.reading import ExecutionPlan, TaskDetail
     from abathur.services.submitting import Submitted
@@ -149,6 +152,22 @@ def legacy_row(value: LegacyRow) -> Json:
 
 def hold(value: Hold) -> Json:
     return pick(swarm_fields.HOLD, value)
+
+
+def pool(value: Pool) -> Json:
+    return pick(swarm_fields.POOL, value)
+
+
+def cost_report(value: CostReport) -> Json:
+    totals = money_fields.COST_TOTAL
+    return pick(
+        money_fields.COSTS,
+        value,
+        by=value.by.value,
+        groups=[pick(totals, one) for one in value.groups],
+        total=pick(totals, value.total),
+        rules=[{"rule": rule, "attempts": number} for rule, number in value.rules],
+    )
 
 
 def queue(value: QueueFacts) -> Json:

@@ -17,12 +17,11 @@ from abathur.bootstrap import Project
 from abathur.cli import output
 from abathur.cli.context import app, json_option, now, run
 from abathur.cli.exit_codes import BAD_ANSWER, INTERRUPTED, OK
-from abathur.cli.live_board import elapsed
 from abathur.cli.live_view import View, make_view
 from abathur.cli.queue_view import queue_lines
 from abathur.cli.swarm_status import status
 from abathur.cli.swarm_stop import stop
-from abathur.cli.text import iso, waiting, waiting_for_review
+from abathur.cli.text import elapsed, iso, waiting, waiting_for_review
 from abathur.domain.errors import DatabaseError
 from abathur.services.queue_facts import Seen, seen
 from abathur.services.reading import swarm_status

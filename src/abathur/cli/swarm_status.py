@@ -14,11 +14,21 @@ from abathur.bootstrap import Project
 from abathur.cli import output
 from abathur.cli.context import json_option, now, queue, read, rules, run
 from abathur.cli.exit_codes import OK
-from abathur.cli.live_board import elapsed, row_of
+from abathur.cli.live_board import row_of
 from abathur.cli.live_view import SHOWN_FIRST, LiveView, counts_line, terminal
 from abathur.cli.output import Column, status_colour
+from abathur.cli.pool_view import pool_lines
 from abathur.cli.queue_view import queue_lines
-from abathur.cli.text import age, clean, iso, local, short, waiting, waiting_for_review
+from abathur.cli.text import (
+    age,
+    clean,
+    elapsed,
+    iso,
+    local,
+    short,
+    waiting,
+    waiting_for_review,
+)
 from abathur.services.queue_facts import Seen, seen
 
 if TYPE_CHECKING:
@@ -124,6 +134,7 @@ def _lines(everything: Seen) -> Iterator[str]:
     if found.next_due is not None:
         yield waiting(found.scheduled, found.next_due)
     yield from queue_lines(everything.queue, now())
+    yield from pool_lines(found.pools, now())
 
 
 def _worker(worker: Worker, found: SwarmStatus) -> list[str]:
@@ -172,6 +183,7 @@ def _plain(everything: Seen) -> dict[str, Any]:
         "landings": [shapes.landing(one) for one in found.landings],
         "reviews": [shapes.review(one) for one in found.reviews],
         "queue": shapes.queue(everything.queue),
+        "pools": [shapes.pool(one) for one in found.pools],
     }
 
 

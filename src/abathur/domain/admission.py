@@ -11,8 +11,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
+from abathur.domain.budgets import UNBUDGETED, SpendingRules
 from abathur.domain.concurrency import Limits
 from abathur.domain.patterns import overlap
 from abathur.domain.records import record
@@ -81,6 +82,12 @@ class AdmissionRules:
     """Whether tasks run at once although they declare the same paths."""
     pools_of: Callable[[str], Collection[str]] = _in_no_pool
     """Agent type -> the pools that its runs draw on, as `PROVIDER/ACCOUNT`."""
+    spending: SpendingRules = UNBUDGETED
+
+    @property
+    def restricts(self) -> bool:
+        """Whether any task may be refused although the database holds nothing against it."""
+        return bool(self.limits or self.spending.budgets)
 
 
 UNLIMITED: Final = AdmissionRules()
@@ -94,11 +101,21 @@ class Restrictions:
     """The active ones."""
     exhausted: Mapping[str, datetime] = field(default_factory=dict)
     """Pools that are used up, as `PROVIDER/ACCOUNT` -> until when."""
+    half_open: frozenset[str] = frozenset()
+    """Pools of which one run tries whether they are open again."""
+    has_allowances: bool = False
+    """Whether any task, target or day has a budget of its own."""
     has_reservations: bool = False
     """Whether any task at all declares paths."""
 
     def __bool__(self) -> bool:
-        return bool(self.holds or self.exhausted or self.has_reservations)
+        return bool(
+            self.holds
+            or self.exhausted
+            or self.half_open
+            or self.has_allowances
+            or self.has_reservations
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +150,7 @@ class RefusalKind(StrEnum):
     LIMIT = "limit"
     POOL = "pool"
     RESERVATION = "reservation"
+    BUDGET = "budget"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,13 +171,51 @@ class Refusal:
     """Of the target, task or agent type; or the pattern that overlaps."""
 
 
+class Gate(Protocol):
+    """A further reason against claiming. What it refuses once, it goes on refusing."""
+
+    def refuses(self, task: Candidate) -> Refusal | None: ...
+
+    def take(self, task: Candidate) -> None: ...
+
+
+class ProbeGate:
+    """Lets one task through to a pool of which it isn't known whether it is open again."""
+
+    def __init__(self, rules: AdmissionRules, half_open: Collection[str]) -> None:
+        self._rules, self._half_open = rules, half_open
+        self._taken: set[str] = set()
+
+    def refuses(self, task: Candidate) -> Refusal | None:
+        tried = [pool for pool in self._pools(task) if pool in self._taken]
+        if not tried:
+            return None
+        return Refusal(
+            kind=RefusalKind.POOL,
+            text=f"another task tries first whether `{tried[0]}` answers again",
+            scope=HoldScope.AGENT_TYPE,
+            name=task.agent_type,
+        )
+
+    def take(self, task: Candidate) -> None:
+        self._taken.update(self._pools(task))
+
+    def _pools(self, task: Candidate) -> Collection[str]:
+        return [pool for pool in self._rules.pools_of(task.agent_type) if pool in self._half_open]
+
+
 class Admission:
     """Decides about one task after another; `take` counts in those that are claimed."""
 
     def __init__(
-        self, rules: AdmissionRules, restrictions: Restrictions, running: Iterable[Candidate] = ()
+        self,
+        rules: AdmissionRules,
+        restrictions: Restrictions,
+        running: Iterable[Candidate] = (),
+        gates: Iterable[Gate] = (),
     ) -> None:
         self.rules, self.restrictions = rules, restrictions
+        self._gates = (ProbeGate(rules, restrictions.half_open), *gates)
         self._holds = {(hold.scope, hold.name): hold for hold in _lasting_first(restrictions.holds)}
         self._agent_types: Counter[str] = Counter()
         self._targets: Counter[str | None] = Counter()
@@ -174,6 +230,8 @@ class Admission:
     def take(self, task: Candidate) -> None:
         """Count a task as running here from now on."""
         self._count(task, self.rules.host)
+        for gate in self._gates:
+            gate.take(task)
 
     def _count(self, task: Candidate, host: str | None) -> None:
         if host is not None:
@@ -194,6 +252,7 @@ class Admission:
             or self._agent_type_full(task.agent_type)
             or self._target_full(self.target_of(task))
             or self._reserved_by_another(task)
+            or next((no for gate in self._gates if (no := gate.refuses(task))), None)
         )
 
     def refuses_all(self) -> Refusal | None:

@@ -12,6 +12,7 @@ from abathur.domain.explain_review import waits_for_review
 from abathur.domain.explain_running import running, wait_or_start
 from abathur.domain.explain_waiting import refused, told_beforehand, unserved
 from abathur.domain.facts import Explanation, Facts
+from abathur.domain.failures import WAITING
 from abathur.domain.runs import OutcomeKind
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.domain.wording import count, quote, span
@@ -140,6 +141,8 @@ def _why_later(facts: Facts) -> str:
     match attempt.outcome:
         case OutcomeKind.RATE_LIMITED:
             return f"because {number} ran into the provider's limit: {reason}"
+        case OutcomeKind.FAILED if attempt.failure_class in WAITING:
+            return f"because {number} got no answer from the provider: {reason}"
         case OutcomeKind.LOST:
             return f"because {number} lost its worker, and others did before it"
         case OutcomeKind.TIMED_OUT:

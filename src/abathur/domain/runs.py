@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from abathur.domain.failures import FailureClass
 from abathur.domain.records import record
 from abathur.domain.tasks import JsonObject
 
@@ -34,6 +35,8 @@ class RunSpec:
     """The runtime's own section of the configuration, over that of the agent type."""
     allowed: tuple[str, ...] = ()
     """What a person has approved for this task after it was denied: rules of the runtime's."""
+    budget_usd: float | None = None
+    """What the run may spend; None is without end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +138,10 @@ class Outcome:
     retry_after_seconds: float | None = None
     denied: tuple[Denial, ...] = ()
     """What may be why it failed or has changed nothing; a person can be asked to allow it."""
+    failure: FailureClass | None = None
+    """What kind of failure it was; None for a success, and where nothing is known."""
+    is_guess: bool = False
+    """Whether `failure` was read from words that may be about something else."""
 
 
 @record
@@ -168,3 +175,5 @@ class Attempt:
     usage: Usage | None
     feedback: JsonObject | None
     """Why the attempt before was sent back: kind, message, files, refs; None for a plain run."""
+    failure_class: FailureClass | None = None
+    """What kind of failure ended it, or refused its work afterwards."""

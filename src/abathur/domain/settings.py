@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from abathur.domain.budgets import Budgets
 from abathur.domain.concurrency import Limits
+from abathur.domain.money import Price, Pricing
 from abathur.domain.needs import Need
 from abathur.domain.tasks import JsonObject
 
@@ -66,6 +68,31 @@ class NoticeSettings:
     about: tuple[Need, ...] = tuple(Need)
 
 
+class BudgetSettings:
+    """US dollars. None is without end."""
+
+    task_usd: float | None = None
+    target_usd: float | Mapping[str, float] | None = None
+    """For each target, or by name."""
+    day_usd: float | None = None
+    assumed_usd_per_attempt: float | None = None
+    prices: Mapping[str, Price] = field(default_factory=dict)
+
+    @property
+    def budgets(self) -> Budgets:
+        by_name = self.target_usd if isinstance(self.target_usd, Mapping) else {}
+        return Budgets(
+            task_usd=self.task_usd,
+            target_usd=None if isinstance(self.target_usd, Mapping) else self.target_usd,
+            targets=by_name,
+            day_usd=self.day_usd,
+        )
+
+    @property
+    def pricing(self) -> Pricing:
+        return Pricing(prices=self.prices, assumed_usd=self.assumed_usd_per_attempt)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     default_runtime: str = DEFAULT_RUNTIME
@@ -83,6 +110,7 @@ class Settings:
     retry: RetrySettings = field(default_factory=RetrySettings)
     review: ReviewSettings = field(default_factory=ReviewSettings)
     notices: NoticeSettings = field(default_factory=NoticeSettings)
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
     limits: Limits = field(default_factory=Limits)
     runtimes: Mapping[str, JsonObject] = field(default_factory=dict)
     """Section by runtime name: `argv`, `prompt`, `env`, ... as that runtime defines."""

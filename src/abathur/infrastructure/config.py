@@ -20,6 +20,7 @@ from typing import Any, Final, TypeVar
 from abathur.domain.concurrency import Limits
 from abathur.domain.errors import ConfigError
 from abathur.domain.settings import (
+    BudgetSettings,
     NoticeSettings,
     RetrySettings,
     ReviewSettings,
@@ -42,6 +43,7 @@ _SECTIONS: Final[Mapping[str, Callable[..., object]]] = {
     "review": ReviewSettings,
     "notices": NoticeSettings,
     "limits": Limits,
+    "budget": BudgetSettings,
 }
 _VARIABLES: Final[Mapping[str, str]] = {
     **config_older.VARIABLES,

@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any, Final
 
 from abathur.domain import times
+from abathur.domain.money import Price
 from abathur.domain.needs import Need
 from abathur.domain.settings import CommandSetting
 
@@ -83,6 +84,31 @@ def duration(low: float = 0.0) -> Callable[[object], float]:
         return seconds
 
     return read
+
+
+def dollars(value: object) -> float:
+    return number(0, 1e9)(value)
+
+
+def dollars_by_name(value: object) -> float | dict[str, float]:
+    """One amount, or one for each name."""
+    if isinstance(value, Mapping):
+        return {str(name): dollars(amount) for name, amount in value.items()}
+    return dollars(value)
+
+
+def prices(value: object) -> dict[str, Price]:
+    """`{MODEL: {input, output, cache_read, cache_write}}`, in dollars for a million tokens."""
+    if not isinstance(value, Mapping):
+        raise NotAccepted("models with prices are expected, like {claude-opus: {input: 4}}")
+    return {str(model): _price(row) for model, row in value.items()}
+
+
+def _price(row: object) -> Price:
+    known = ("input", "output", "cache_read", "cache_write")
+    if not isinstance(row, Mapping) or not row or not set(map(str, row)) <= set(known):
+        raise NotAccepted(f"each model needs prices named {', '.join(known)}")
+    return Price(**{str(kind): dollars(amount) for kind, amount in row.items()})
 
 
 def truth(value: object) -> bool:
@@ -308,6 +334,31 @@ KEYS: Final = (
         "[review, task_failed, swarm_error, hold]",
         "What to send notices of.",
     ),
+    Key(
+        "budget.task_usd",
+        dollars,
+        "5",
+        "The most that one task may cost, all its attempts together; then it is held, and asks.",
+    ),
+    Key(
+        "budget.target_usd",
+        dollars_by_name,
+        "{main: 200}",
+        "The same for each target, as one amount or by name.",
+    ),
+    Key("budget.day_usd", dollars, "50", "The same for each day, which begins at midnight UTC."),
+    Key(
+        "budget.assumed_usd_per_attempt",
+        dollars,
+        "1",
+        "What an attempt counts for when its cost isn't known and there is nothing to go by.",
+    ),
+    Key(
+        "budget.prices",
+        prices,
+        "{claude-opus: {input: 4, output: 20}}",
+        "Dollars for a million tokens, for agents that tell tokens but no cost.",
+    ),
     Key("limits.host", whole(1, 1000), "8", "On one machine, in all swarms there together."),
     Key("limits.agent_types", counts, "{reviewer: 2}", "Of one agent type, wherever they run."),
     Key("limits.targets", counts, "{main: 4}", "For one target branch, wherever they run."),
@@ -318,6 +369,7 @@ SECTIONS: Final = {
     "retry": "What happens after a failed attempt.",
     "review": "What waits for a person's approval.",
     "notices": "How a person is called who isn't looking.",
+    "budget": "How much may be spent, in US dollars; without a limit there is none.",
     "limits": "How many agents may be at work at once, over all swarms that share the queue.",
     "runtimes": "How agents are run: a section by runtime.",
     "agents": "What is special about one agent type: `runtime`, `model`, and its runtime's keys.",

@@ -20,6 +20,7 @@ from abathur.domain.reviews import Review
 from abathur.domain.runs import Attempt, RunEvent
 from abathur.domain.tasks import Task, TaskSource, TaskStatus
 from abathur.ports.admission import AdmissionStore
+from abathur.ports.money import CostStore, PoolStore
 from abathur.ports.upkeep import UpkeepStore
 
 P = ParamSpec("P")
@@ -375,6 +376,12 @@ class Stores(Protocol):
 
     @property
     def legacy(self) -> LegacyStore: ...
+
+    @property
+    def costs(self) -> CostStore: ...
+
+    @property
+    def pools(self) -> PoolStore: ...
 
 
 class UnitOfWork(Protocol):

@@ -19,6 +19,13 @@ from abathur.domain.landing import Landing, LandingState
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.ports.admission import Closed
 from abathur.ports.stores import Stores
+from abathur.services.budgeting import (
+    BudgetGate,
+    ask_for_more,
+    lift,
+    liftable,
+    take_answers,
+)
 
 PAGE: Final = 200
 WAITING: Final = frozenset({TaskStatus.READY, TaskStatus.PENDING, TaskStatus.BLOCKED})
@@ -26,22 +33,34 @@ WAITING: Final = frozenset({TaskStatus.READY, TaskStatus.PENDING, TaskStatus.BLO
 
 def admission(stores: Stores, rules: AdmissionRules, now: datetime) -> Admission:
     """The state of everything that admission goes by."""
-    return _admission(stores, rules, stores.admission.restrictions(now))
+    restrictions = stores.admission.restrictions(now)
+    return _admission(stores, rules, restrictions, BudgetGate(stores, rules, now))
 
 
-def _admission(stores: Stores, rules: AdmissionRules, restrictions: Restrictions) -> Admission:
+def _admission(
+    stores: Stores, rules: AdmissionRules, restrictions: Restrictions, budget: BudgetGate
+) -> Admission:
     needs_running = rules.limits or (restrictions.has_reservations and not rules.may_overlap)
-    return Admission(rules, restrictions, stores.admission.running() if needs_running else ())
+    running = stores.admission.running() if needs_running else ()
+    is_limited = rules.spending.budgets or restrictions.has_allowances
+    return Admission(rules, restrictions, running, (budget,) if is_limited else ())
 
 
 def has_admitted(stores: Stores, rules: AdmissionRules, now: datetime) -> bool:
-    """Whether there is a ready task that may be claimed; quick when nothing restricts."""
+    """Whether there is a ready task that may be claimed, or a budget's hold to begin or to end.
+
+    Quick when nothing restricts.
+    """
     if not stores.claims.any_ready():
         return False
     restrictions = stores.admission.restrictions(now)
-    if not restrictions and not rules.limits:
+    if not restrictions and not rules.restricts:
         return True
-    return next(admitted(stores, _admission(stores, rules, restrictions)), None) is not None
+    if liftable(stores, rules.spending, restrictions.holds):
+        return True
+    budget = BudgetGate(stores, rules, now)
+    decides = _admission(stores, rules, restrictions, budget)
+    return next(admitted(stores, decides), None) is not None or bool(budget.used_up)
 
 
 def choose(stores: Stores, rules: AdmissionRules, limit: int, now: datetime) -> list[str]:
@@ -50,8 +69,17 @@ def choose(stores: Stores, rules: AdmissionRules, limit: int, now: datetime) -> 
     Nobody else who chooses can claim before this transaction has ended.
     """
     stores.admission.take_turn()
-    found = admitted(stores, admission(stores, rules, now))
-    return [task.id for task, _ in zip(found, range(limit), strict=False)]
+    restrictions = stores.admission.restrictions(now)
+    if restrictions.has_allowances:
+        take_answers(stores, restrictions.holds)
+    if done := liftable(stores, rules.spending, restrictions.holds):
+        lift(stores, done, now)
+        restrictions = stores.admission.restrictions(now)
+    budget = BudgetGate(stores, rules, now)
+    found = admitted(stores, _admission(stores, rules, restrictions, budget))
+    ids = [task.id for task, _ in zip(found, range(limit), strict=False)]
+    ask_for_more(stores, rules.spending, budget.used_up, now)
+    return ids
 
 
 def admitted(stores: Stores, decides: Admission) -> Iterator[Candidate]:

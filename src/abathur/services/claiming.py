@@ -10,11 +10,12 @@ from abathur.domain.admission import UNLIMITED, AdmissionRules
 from abathur.domain.agents import Worker
 from abathur.domain.audit import Action
 from abathur.domain.leases import check_fence
+from abathur.domain.money import UNPRICED, Pricing
 from abathur.domain.records import changed
 from abathur.domain.runs import Attempt, OutcomeKind
 from abathur.domain.tasks import JsonObject, Task, TaskStatus, moved
 from abathur.ports.stores import Stores
-from abathur.services import admitting, asking, trail
+from abathur.services import accounting, admitting, asking, budgeting, pooling, trail
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +77,17 @@ def _taken(
     rules: AdmissionRules,
 ) -> Sequence[Task]:
     """By one statement where nothing restricts, else by choosing first."""
-    if not rules.limits:
+    if not rules.restricts:
         tasks = stores.claims.claim(worker_id, limit, now, lease_until)
         if tasks or not stores.admission.restrictions(now):
             return tasks
     ids = admitting.choose(stores, rules, limit, now)
-    return stores.claims.claim_these(worker_id, ids, now, lease_until) if ids else ()
+    if not ids:
+        return ()
+    tasks = stores.claims.claim_these(worker_id, ids, now, lease_until)
+    budgeting.reserve(stores, rules, tasks, now)
+    pooling.begin_probes(stores, rules, tasks, now)
+    return tasks
 
 
 def _begin(stores: Stores, task: Task, worker_id: str, now: datetime) -> Claim:
@@ -109,6 +115,7 @@ def _begin(stores: Stores, task: Task, worker_id: str, now: datetime) -> Claim:
         error_message=None,
         usage=None,
         feedback=_feedback(stores, task),
+        failure_class=None,
     )
     stores.attempts.insert(attempt)
     trail.record(
@@ -148,7 +155,14 @@ def renew(stores: Stores, *, worker_id: str, now: datetime, lease: timedelta) ->
 
 
 def adopt(
-    stores: Stores, task_id: str, *, fence: int, worker_id: str, now: datetime, lease: timedelta
+    stores: Stores,
+    task_id: str,
+    *,
+    fence: int,
+    worker_id: str,
+    now: datetime,
+    lease: timedelta,
+    pricing: Pricing = UNPRICED,
 ) -> tuple[Task, Attempt | None]:
     """Take over a running task whose worker is gone, to clean up after it.
 
@@ -171,5 +185,6 @@ def adopt(
             error_message=f"worker {attempt.worker_id} was gone",
         )
         stores.attempts.save(lost)
+        accounting.settle(stores, task, lost, None, pricing, now)
     stores.workers.end_agents(task_id, now)
     return task, attempt

@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 
 from abathur.domain.audit import Action
 from abathur.domain.errors import IllegalTransitionError, NotFoundError
+from abathur.domain.failures import FailureClass
 from abathur.domain.landing import Landing, LandingState, Proof
 from abathur.domain.leases import check_fence
 from abathur.domain.records import changed
+from abathur.domain.retry import may_rework
 from abathur.domain.reviews import REJECTION
 from abathur.domain.tasks import JsonObject, Task, TaskStatus, moved
 from abathur.ports.stores import Stores
@@ -117,7 +119,8 @@ def refuse(
     spent = spent_rework(stores, task)
     ended = _end(stores, current, state, now, detail=detail, facts=facts, verify_log=verify_log)
     actor = actor_of(landing.worker_id or "")
-    if spent >= max_rework:
+    failure = _note_failure(stores, current, state)
+    if not may_rework(failure, spent, max_rework):
         taken_along = fail(stores, task, detail, actor, now)
         return Concluded(ended, stores.tasks.get(task.id) or task, taken_along)
     again = moved(
@@ -134,6 +137,16 @@ def spent_rework(stores: Stores, task: Task) -> int:
     ended = [one for one in stores.landings.of_task(task.id) if one.facts and one.state.is_final]
     sent_back = [one for one in ended if not one.state.is_success][-task.rework_count :]
     return sum((one.facts or {}).get("kind") != REJECTION for one in sent_back)
+
+
+def _note_failure(stores: Stores, landing: Landing, state: LandingState) -> FailureClass:
+    """Write down with the attempt why its work was refused."""
+    is_conflict = state is LandingState.CONFLICTED
+    failure = FailureClass.CONFLICT if is_conflict else FailureClass.VERIFICATION
+    attempt = stores.attempts.get(landing.task_id, landing.attempt)
+    if attempt is not None:
+        stores.attempts.save(changed(attempt, failure_class=failure))
+    return failure
 
 
 def _end(

@@ -71,7 +71,7 @@ def queue_facts(stores: Stores, rules: AdmissionRules, now: datetime) -> QueueFa
     """Costs next to nothing while nothing restricts claiming."""
     decides = admitting.admission(stores, rules, now)
     holds = decides.restrictions.holds
-    restricted = bool(decides.restrictions or rules.limits)
+    restricted = bool(decides.restrictions) or rules.restricts
     tasks = stores.admission.candidates(None, LOOKED_AT + 1, Closed()) if restricted else ()
     found = _refused(decides, tasks[:LOOKED_AT])
     landings = stores.landings.open() if holds else ()

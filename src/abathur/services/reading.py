@@ -19,6 +19,7 @@ from abathur.ports.stores import Edge, Stores, TaskFilter
 if TYPE_CHECKING:
     from abathur.domain.admission import AdmissionRules, Overlap
     from abathur.domain.explain import Explanation
+    from abathur.domain.pools import Pool
 
 SHOWN_CANDIDATES = 5
 
@@ -141,6 +142,8 @@ class SwarmStatus:
     next_due: datetime | None
     is_idle: bool
     """See `is_idle`."""
+    pools: Sequence[Pool] = ()
+    """Providers' limits, as far as their programs told."""
 
     @property
     def scheduled(self) -> int:
@@ -172,6 +175,7 @@ def swarm_status(stores: Stores) -> SwarmStatus:
         reviews=stores.reviews.open(),
         next_due=stores.claims.next_due(),
         is_idle=is_idle(stores),
+        pools=stores.pools.all(),
     )
 
 

@@ -116,6 +116,7 @@ class Lifeline:
                 worker_id=self._state.worker_id,
                 now=self._parts.clock.now(),
                 lease=self._state.lease,
+                pricing=self._parts.settings.budget.pricing,
             )
             await self._end_agents(task)
             if attempt is not None:

@@ -12,6 +12,7 @@ from abathur.domain.runs import EventKind, RunEvent
 from abathur.ports.runtimes import AgentRuntime
 from abathur.services import running
 from abathur.swarm.events import SwarmEventKind
+from abathur.swarm.meter import Meter
 from abathur.swarm.parts import Parts
 from abathur.swarm.state import Run, State
 
@@ -33,8 +34,11 @@ DECISIVE: Final = frozenset(
 
 
 class Recorder:
-    def __init__(self, parts: Parts, state: State, run: Run, runtime: AgentRuntime) -> None:
+    def __init__(
+        self, parts: Parts, state: State, run: Run, runtime: AgentRuntime, meter: Meter
+    ) -> None:
         self._parts, self._state, self._run, self._runtime = parts, state, run, runtime
+        self._meter = meter
         self._sequence = 0
         self._buffer: list[tuple[int, datetime, RunEvent]] = []
         self._decisive: deque[RunEvent] = deque(maxlen=1000)
@@ -52,6 +56,7 @@ class Recorder:
             self._texts.append(event)
         if self._sequence <= MAX_STORED_EVENTS or event.kind is EventKind.END:
             self._buffer.append((self._sequence, self._parts.clock.now(), event))
+        self._meter.take(event)
         self._tell(event)
 
     def _tell(self, event: RunEvent) -> None:

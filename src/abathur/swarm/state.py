@@ -21,6 +21,8 @@ from abathur.swarm.silence import Silence
 class StopReason(StrEnum):
     RELEASED = "released"
     """The swarm stops; the task goes back to the queue."""
+    OVER_BUDGET = "over_budget"
+    """It has spent what it may; the task is held."""
     LOST = "lost"
     """Cancelled, or the lease is gone: nothing may be written any more."""
 

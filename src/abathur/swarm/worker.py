@@ -10,7 +10,15 @@ from typing import Final
 
 from abathur.domain.agents import Agent, AgentSpec, AgentState
 from abathur.domain.briefing import briefing
-from abathur.domain.errors import AbathurError, BranchTakenError, DatabaseError, StaleFenceError
+from abathur.domain.errors import (
+    AbathurError,
+    AgentUnavailableError,
+    BranchTakenError,
+    ConfigError,
+    DatabaseError,
+    StaleFenceError,
+)
+from abathur.domain.failures import FailureClass
 from abathur.domain.runs import Attempt, Command, Exit, Outcome, OutcomeKind, RunSpec
 from abathur.domain.settings import CommandSetting
 from abathur.domain.tasks import Task, TaskStatus
@@ -20,6 +28,7 @@ from abathur.services import running
 from abathur.services.running import Report
 from abathur.swarm import approvals, workspace
 from abathur.swarm.events import SwarmEventKind
+from abathur.swarm.meter import Meter
 from abathur.swarm.parts import RUN_TAG, WORKER_TAG, Parts
 from abathur.swarm.recorder import Recorder
 from abathur.swarm.state import Run, State, StopReason
@@ -38,6 +47,7 @@ class Worker:
         self._attempt: Attempt = run.attempt
         self._workspace: Workspace | None = None
         self._head: str | None = None
+        self._meter = Meter(parts, state, run)
 
     async def run(self) -> None:
         try:
@@ -46,15 +56,16 @@ class Worker:
             await asyncio.shield(self._salvage("interrupted"))
             raise
         if self._run.reason is StopReason.LOST:
-            await self._end_lost()
+            await self._end_lost(outcome)
             return
         try:
             await self._report(outcome)
         except StaleFenceError:
-            await self._end_lost()
+            await self._end_lost(outcome)
 
-    async def _end_lost(self) -> None:
+    async def _end_lost(self, outcome: Outcome) -> None:
         """Cancelled, or somebody else has the task: nothing is reported, the work is kept."""
+        await self._meter.correct(outcome)
         await self._salvage("it was cancelled or its lease was lost")
         number = self._run.attempt.number
         task_id = self._run.task.id
@@ -79,8 +90,16 @@ class Worker:
         except DatabaseError as error:
             self._state.warn(f"the run is given up: {error}", self._run.task)
             return Outcome(kind=OutcomeKind.RELEASED, message=str(error))
+        except (AgentUnavailableError, ConfigError) as error:
+            return Outcome(
+                kind=OutcomeKind.FAILED,
+                message=_one_line(error),
+                failure=FailureClass.CONFIGURATION,
+            )
         except (AbathurError, OSError) as error:
-            return Outcome(kind=OutcomeKind.FAILED, message=_one_line(error))
+            return Outcome(
+                kind=OutcomeKind.FAILED, message=_one_line(error), failure=FailureClass.PROCESS
+            )
         except Exception as error:
             # A bug in one runtime, perhaps a third party's, must not take the swarm down.
             message = f"internal error: {type(error).__name__}: {_one_line(error)}"
@@ -92,6 +111,7 @@ class Worker:
             return self._stopped()
         spec = self._parts.resolve_agent(self._run.task.agent_type)
         runtime = self._parts.load_runtime(spec.runtime)
+        await self._meter.begin(spec)
         place, command = await self._prepare(spec, runtime)
         self._workspace = place
         await self._parts.repository.add_worktree(place.path, place.branch, place.start)
@@ -135,6 +155,7 @@ class Worker:
             input_data=task.input_data,
             settings=spec.settings,
             allowed=approvals.allowed(self._run.attempt),
+            budget_usd=self._meter.budget_usd,
         )
 
     async def _prompt(self, spec: AgentSpec, place: Workspace) -> str:
@@ -245,7 +266,7 @@ class Worker:
     async def _run_agent(
         self, runtime: AgentRuntime, command: Command, place: Workspace
     ) -> Outcome:
-        recorder = Recorder(self._parts, self._state, self._run, runtime)
+        recorder = Recorder(self._parts, self._state, self._run, runtime, self._meter)
         passed = (*command.pass_env, *self._parts.settings.swarm.pass_env)
         timeout = self._run.task.max_execution_timeout_seconds
         flushing = asyncio.create_task(recorder.keep_flushing())
@@ -263,6 +284,7 @@ class Worker:
             flushing.cancel()
             await asyncio.gather(flushing, *started, return_exceptions=True)
         await recorder.flush_if_possible()
+        await self._meter.settle()
         outcome = self._verdict(runtime, recorder, end)
         if outcome.kind is OutcomeKind.SUCCEEDED:
             message = f"{self._run.task.summary}\n\nLeft by the agent uncommitted."
@@ -277,12 +299,12 @@ class Worker:
             )
 
     def _verdict(self, runtime: AgentRuntime, recorder: Recorder, end: Exit) -> Outcome:
-        if end.stopped:
-            return self._stopped()
         outcome = runtime.outcome(end, recorder.events())
+        if end.stopped:
+            return self._meter.stopped(outcome.usage)
         if outcome.kind is OutcomeKind.CANCELLED:
             # Nobody here asked for it, so it is the agent's own doing.
-            return replace(outcome, kind=OutcomeKind.FAILED)
+            return replace(outcome, kind=OutcomeKind.FAILED, failure=FailureClass.PROCESS)
         if end.timed_out and outcome.kind is not OutcomeKind.SUCCEEDED:
             seconds = self._run.task.max_execution_timeout_seconds
             return replace(
@@ -291,7 +313,7 @@ class Worker:
         return outcome
 
     def _stopped(self) -> Outcome:
-        return Outcome(kind=OutcomeKind.RELEASED, message="the swarm was stopped")
+        return self._meter.stopped(None)
 
     async def _report(self, outcome: Outcome) -> None:
         if outcome.kind is not OutcomeKind.SUCCEEDED:
@@ -307,6 +329,7 @@ class Worker:
                 self._parts, self._run.task, self._workspace, self._head, outcome
             ),
         )
+        report = self._meter.completed(report)
         task = await self._written(report)
         self._tell_end(outcome, task)
         await approvals.tell_asked(self._parts, self._state, report.asking, task)

@@ -115,6 +115,8 @@ def _attempt(attempt: Attempt, now: datetime) -> str:
     ended = attempt.ended_at or now
     took = length((ended - attempt.started_at).total_seconds())
     outcome = attempt.outcome.value if attempt.outcome else "running"
+    if attempt.failure_class is not None:
+        outcome += f" ({attempt.failure_class.value.replace('_', ' ')})"
     parts = [f"{attempt.number}  {outcome}", f"after {took}" if attempt.ended_at else f"for {took}"]
     runtime = f"runtime {attempt.runtime}" if attempt.runtime else ""
     cost = attempt.usage.cost_usd if attempt.usage else None

@@ -54,6 +54,7 @@ class Options:
     input_data: str | None
     input_file: Path | None
     target: str | None
+    budget: float | None
     idempotency_key: str | None
     touches: tuple[str, ...]
     allow_overlap: bool
@@ -115,6 +116,9 @@ class Options:
     "Tasks that touch the same aren't run at once.",
 )
 @click.option("--allow-overlap", is_flag=True, help="Run it beside others that touch the same.")
+@click.option(
+    "--budget", type=click.FloatRange(min=0), metavar="USD", help="The most that it may cost."
+)
 @click.option("--idempotency-key", metavar="TEXT", help="Submit at most once under this key.")
 @json_option
 def submit(as_json: bool, **typed: Any) -> None:
@@ -162,7 +166,12 @@ def _submit_resolved(
         prerequisites=tuple(resolve_id(stores, text) for text in options.prerequisite),
         parent_task_id=resolve_id(stores, options.parent) if options.parent else None,
     )
-    return submit_task(stores, whole, task_id=task_id, now=now, actor=actor)
+    done = submit_task(stores, whole, task_id=task_id, now=now, actor=actor)
+    if options.budget is not None and done.created:
+        from abathur.services.budgeting import set_task_budget
+
+        set_task_budget(stores, done.task.id, options.budget, now=now, actor=actor)
+    return done
 
 
 # --- from text to values ------------------------------------------------------------------

@@ -170,7 +170,7 @@ def _flags(
     options = {
         "--model": _model(spec, section),
         "--max-turns": section.number("max_turns"),
-        "--max-budget-usd": section.number("max_budget_usd"),
+        "--max-budget-usd": _budget(spec, section),
         "--mcp-config": section.text("mcp_config"),
         "--append-system-prompt": spec.system_prompt if system_prompt else None,
     }
@@ -199,6 +199,12 @@ def _tool_flags(spec: RunSpec, section: Section) -> list[str]:
 def _model(spec: RunSpec, section: Section) -> str | None:
     model = spec.model or section.text("model")
     return _MODELS.get(model, model) if model else None
+
+
+def _budget(spec: RunSpec, section: Section) -> float | None:
+    """The lower of what the settings and the task's budget allow."""
+    limits = [one for one in (section.number("max_budget_usd"), spec.budget_usd) if one is not None]
+    return round(min(limits), 6) if limits else None
 
 
 def _extra(section: Section) -> tuple[str, ...]:

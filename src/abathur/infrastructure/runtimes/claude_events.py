@@ -182,7 +182,9 @@ def _result(message: Message) -> Iterator[RunEvent]:
         for item in denials[:MAX_DENIED]
     ]
     cost = _number(message.get("total_cost_usd"))
-    yield RunEvent(EventKind.USAGE, "" if cost is None else f"${cost:.4f}", {"cost_usd": cost})
+    told = "" if cost is None else f"${cost:.4f}"
+    # Of the whole session so far, not of this round alone.
+    yield RunEvent(EventKind.USAGE, told, {"cost_usd": cost, "is_total": True})
     text = _text(message.get("result")) or _text(message.get("subtype"))
     yield RunEvent(EventKind.END, one_line(text), data)
 

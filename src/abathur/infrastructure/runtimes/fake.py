@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeGuard
 
+from abathur.domain.failures import FailureClass, by_status
 from abathur.domain.runs import (
     Command,
     Denial,
@@ -85,6 +86,7 @@ class FakeRuntime:
             message=f"{reason} ({described(end.code)})",
             usage=usage,
             exit_code=end.code,
+            failure=FailureClass.PROCESS,
         )
 
 
@@ -104,10 +106,11 @@ def _final(event: RunEvent, end: Exit, usage: Usage | None) -> Outcome:
     kind = OutcomeKind.SUCCEEDED if data.get("ok") is True else OutcomeKind.FAILED
     if data.get("limited"):
         kind = OutcomeKind.RATE_LIMITED
+    succeeded = kind is OutcomeKind.SUCCEEDED
     result, wait = data.get("result"), data.get("retry_after_seconds")
     return Outcome(
         kind=kind,
-        message="" if kind is OutcomeKind.SUCCEEDED else event.text or "failed without a reason",
+        message="" if succeeded else event.text or "failed without a reason",
         result_data=result if isinstance(result, Mapping) else None,
         usage=usage,
         exit_code=end.code,
@@ -116,7 +119,18 @@ def _final(event: RunEvent, end: Exit, usage: Usage | None) -> Outcome:
             Denial(tool=rule.partition("(")[0], input={}, rule=rule)
             for rule in data.get("denied") or ()
         ),
+        failure=None if succeeded else _failure(data),
     )
+
+
+def _failure(data: Mapping[str, Any]) -> FailureClass:
+    if data.get("limited"):
+        return FailureClass.QUOTA
+    named, status = data.get("class"), data.get("status")
+    if named in set(FailureClass):
+        return FailureClass(named)
+    known = by_status(status) if isinstance(status, int) else None
+    return known or FailureClass.AGENT
 
 
 def _usage(parts: Sequence[Mapping[str, Any]]) -> Usage | None:

@@ -22,7 +22,10 @@ event a line. A step is a mapping with one key:
     usage: {input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_usd}
     need: RULE                        ends the run as denied, unless a person has allowed it
     limit: {retry_after_seconds}      ends the run as rate limited
-    fail: MESSAGE                     ends the run as failed
+    warn_limit: {type, utilization}   tells of a limit that comes near; `status: rejected` and
+                                      `resets_in_seconds` of one that is reached
+    fail: MESSAGE                     ends the run as failed; or {message, class} with a class of
+                                      failure, or {message, status} with a status of HTTP
     die: CODE or SIGNAL               ends the process without a final event
     result: {...}                     handed back with the final event
 """
@@ -225,8 +228,18 @@ def limit(step: Any) -> NoReturn:
     finish(1, "rate limited", ok=False, limited=True, retry_after_seconds=wait)
 
 
-def fail(message: Any) -> NoReturn:
-    raise StepError(str(message))
+def warn_limit(step: Any) -> None:
+    told = {"status": "allowed_warning", "type": "five_hour", **step}
+    if "resets_in_seconds" in told:
+        told["resets_at"] = time.time() + float(told.pop("resets_in_seconds"))
+    emit("limit", f"limit {told['type']}: {told['status']}", **told)
+
+
+def fail(step: Any) -> NoReturn:
+    if isinstance(step, dict):
+        told = {name: step[name] for name in ("class", "status") if name in step}
+        finish(1, str(field(step, "message")), ok=False, **told)
+    raise StepError(str(step))
 
 
 def die(how: Any) -> NoReturn:
@@ -263,6 +276,7 @@ STEPS: dict[str, Callable[[Any], None]] = {
     "usage": usage,
     "need": need,
     "limit": limit,
+    "warn_limit": warn_limit,
     "fail": fail,
     "die": die,
     "result": set_result,

@@ -9,9 +9,11 @@ from abathur.infrastructure.database.stores.admission import SqlAdmission
 from abathur.infrastructure.database.stores.attempts import SqlAttempts
 from abathur.infrastructure.database.stores.audit import SqlAudit
 from abathur.infrastructure.database.stores.claims import SqlClaims
+from abathur.infrastructure.database.stores.costs import SqlCosts
 from abathur.infrastructure.database.stores.graph import SqlGraph
 from abathur.infrastructure.database.stores.landings import SqlLandings
 from abathur.infrastructure.database.stores.legacy import SqlLegacy
+from abathur.infrastructure.database.stores.pools import SqlPools
 from abathur.infrastructure.database.stores.reviews import SqlReviews
 from abathur.infrastructure.database.stores.tasks import SqlTasks
 from abathur.infrastructure.database.stores.upkeep import SqlUpkeep
@@ -33,6 +35,8 @@ class SqlStores:
     audit: SqlAudit
     upkeep: SqlUpkeep
     legacy: SqlLegacy
+    costs: SqlCosts
+    pools: SqlPools
 
 
 def open_stores(session: Session) -> SqlStores:
@@ -48,4 +52,6 @@ def open_stores(session: Session) -> SqlStores:
         audit=SqlAudit(session),
         upkeep=SqlUpkeep(session),
         legacy=SqlLegacy(session),
+        costs=SqlCosts(session),
+        pools=SqlPools(session),
     )

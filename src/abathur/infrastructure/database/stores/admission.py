@@ -23,11 +23,12 @@ class SqlAdmission:
 
     def restrictions(self, now: datetime) -> Restrictions:
         rows = self._session.fetch("admission_restrictions", now=now)
+        pools = {row["id"]: moment(row["hold_until"]) for row in rows if row["kind"] == "pool"}
         return Restrictions(
             holds=[_hold_of(row) for row in rows if row["kind"] == "hold"],
-            exhausted={
-                row["id"]: moment(row["hold_until"]) for row in rows if row["kind"] == "pool"
-            },
+            exhausted={pool: until for pool, until in pools.items() if until > now},
+            half_open=frozenset(pool for pool, until in pools.items() if until <= now),
+            has_allowances=any(row["kind"] == "budgets" for row in rows),
             has_reservations=any(row["kind"] == "paths" for row in rows),
         )
 

@@ -34,9 +34,7 @@ class SqlAttempts:
         return None if row is None else attempt_of(row)
 
     def save(self, attempt: Attempt) -> None:
-        row = attempt_row(attempt)
-        del row["started_at"]
-        self._session.send("attempts_save", **row)
+        self._session.send("attempts_save", **attempt_row(attempt))
 
     def unended(self, worker_id: str | None = None) -> Sequence[Attempt]:
         rows = self._session.fetch("attempts_unended", worker_id=worker_id)

@@ -11,6 +11,7 @@ from typing import Final
 from abathur.domain.agents import Agent, AgentState, Worker
 from abathur.domain.audit import Action, AuditEntry
 from abathur.domain.errors import DatabaseCorruptError
+from abathur.domain.failures import FailureClass
 from abathur.domain.landing import Landing, LandingState, Proof
 from abathur.domain.records import made
 from abathur.domain.runs import Attempt, EventKind, OutcomeKind, RunEvent, Usage
@@ -66,6 +67,7 @@ def attempt_of(row: Row) -> Attempt:
     row["started_at"] = moment(row["started_at"])
     row["outcome"] = OutcomeKind(row["outcome"]) if row["outcome"] else None
     row["usage"] = usage_of(row["usage"])
+    row["failure_class"] = FailureClass(row["failure_class"]) if row["failure_class"] else None
     row["feedback"] = json_of(row["feedback"])
     _read_times(row, ("lease_until", "ended_at"))
     return made(Attempt, row)

@@ -4,7 +4,9 @@ SELECT 'hold' AS kind, id, scope, name, cause, reason, hold_until, created_by, c
 FROM holds WHERE hold_until IS NULL OR hold_until > :now
 UNION ALL
 SELECT 'pool', provider || '/' || account, '', '', '', '', max(exhausted_until), '', ''
-FROM pools WHERE exhausted_until > :now GROUP BY provider, account
+FROM pools WHERE exhausted_until IS NOT NULL GROUP BY provider, account
+UNION ALL
+SELECT 'budgets', '', '', '', '', '', NULL, '', '' WHERE EXISTS (SELECT 1 FROM budgets)
 UNION ALL
 SELECT 'paths', '', '', '', '', '', NULL, '', '' WHERE EXISTS (SELECT 1 FROM task_paths);
 

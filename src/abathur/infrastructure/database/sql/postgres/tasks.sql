@@ -67,7 +67,8 @@ WITH taken AS (
   SELECT id FROM tasks
   WHERE status = 'ready'
     AND NOT EXISTS (SELECT 1 FROM holds WHERE hold_until IS NULL OR hold_until > :now)
-    AND NOT EXISTS (SELECT 1 FROM pools WHERE exhausted_until > :now)
+    AND NOT EXISTS (SELECT 1 FROM pools WHERE exhausted_until IS NOT NULL)
+    AND NOT EXISTS (SELECT 1 FROM budgets)
     AND NOT EXISTS (SELECT 1 FROM task_paths)
   ORDER BY rank, id LIMIT :limit
   FOR NO KEY UPDATE SKIP LOCKED
