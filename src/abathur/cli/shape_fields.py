@@ -67,7 +67,8 @@ ATTEMPT: Final[Fields] = {
     "number": ("integer", "counted from 1 within the task"),
     "outcome": (
         "string?",
-        "succeeded, failed, timed_out, rate_limited, cancelled, released or lost; null: it runs",
+        "succeeded, failed, timed_out, silent, rate_limited, cancelled, released or lost; "
+        "null: it runs",
     ),
     "error_message": ("string?", "what went wrong, in one line"),
     "exit_code": ("integer?", "of the agent's program; negative for a signal"),
@@ -126,6 +127,16 @@ DETAIL: Final[Fields] = {
     "dependents": ("Task[]", "the tasks that wait for it"),
     "attempts": ("Attempt[]", "oldest first"),
     "landings": ("Landing[]", "oldest first"),
+    "late_reports": ("LateReport[]", "of workers that had lost their lease; not applied"),
+}
+
+LATE_REPORT: Final[Fields] = {
+    "task_id": ("string", "the task"),
+    "attempt": ("integer", "number of the attempt"),
+    "fence": ("integer", "of the claim that it was made under"),
+    "worker_id": ("string", "the swarm that ran it"),
+    "received_at": ("time", "when it came"),
+    "report": ("object", "how the run ended, as its worker saw it: outcome, commits, target"),
 }
 
 EXPLANATION: Final[Fields] = {
@@ -144,7 +155,7 @@ EVENT: Final[Fields] = {
     "at": ("time", "when it was seen"),
     "kind": (
         "string",
-        "started, text, tool_use, tool_result, usage, limit, denied, warning, raw or end",
+        "started, text, tool_use, tool_result, usage, limit, denied, warning, raw, watch or end",
     ),
     "text": ("string", "one line for a person"),
     "data": ("object", "what the agent's program told, by kind"),
@@ -205,6 +216,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Usage": USAGE,
     "Landing": LANDING,
     "Proof": PROOF,
+    "LateReport": LATE_REPORT,
     "Explanation": EXPLANATION,
     "Event": EVENT,
     "Diff": DIFF,

@@ -35,6 +35,7 @@ SWARM_EVENT: Final[Fields] = {
     "kind": (
         "string",
         "swarm_started, swarm_stopping, swarm_stopped, task_claimed, agent_started, agent_event, "
+        "agent_silent, "
         "attempt_ended, task_waits, task_taken_back, work_salvaged, landing_started, "
         "landing_refused, task_completed, task_failed, task_cancelled, needs_person or warning",
     ),

@@ -78,6 +78,7 @@ def detail(value: TaskDetail) -> Json:
         dependents=[task(other) for other in value.dependents],
         attempts=[attempt(one) for one in value.attempts],
         landings=[landing(one) for one in value.landings],
+        late_reports=[pick(fields.LATE_REPORT, one) for one in value.late_reports],
     )
 
 

@@ -37,6 +37,8 @@ class Facts:
     cancelled_by: Task | None
     review: Review | None = None
     """The question to a person that is open."""
+    watched: str | None = None
+    """What the swarm saw of a silent agent, when that is the last event."""
 
     @property
     def is_alone(self) -> bool:

@@ -27,6 +27,7 @@ NOTES: Final = frozenset(
         Action.REVIEW_APPROVED.value,
         Action.REVIEW_REJECTED.value,
         Action.REVIEW_VOIDED.value,
+        Action.LATE_REPORT_KEPT.value,
         Action.ROW_FIXED.value,
         "legacy_recorded",
     }

@@ -96,7 +96,7 @@ def decide(
     never exceeds `max_retries`.
     """
     match outcome:
-        case OutcomeKind.FAILED | OutcomeKind.TIMED_OUT:
+        case OutcomeKind.FAILED | OutcomeKind.TIMED_OUT | OutcomeKind.SILENT:
             if retry_count >= max_retries:
                 return Decision(RetryAction.GIVE_UP)
             return Decision(RetryAction.RETRY, policy.delay(retry_count + 1, chance), spends=True)

@@ -64,6 +64,18 @@ class NoticeSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SilenceSettings:
+    """What happens to a run without output: see `domain.silence`."""
+
+    after_seconds: float = 600.0
+    """Without output before it is looked at, and between two looks. 0: never."""
+    extensions: int = 2
+    """How many times a run in which nothing moves is given the same time again."""
+    longest_seconds: float = 3600.0
+    """How long an open tool call or a declaration is believed while nothing moves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     default_runtime: str = DEFAULT_RUNTIME
     log_level: str = "INFO"
@@ -80,6 +92,7 @@ class Settings:
     retry: RetrySettings = field(default_factory=RetrySettings)
     review: ReviewSettings = field(default_factory=ReviewSettings)
     notices: NoticeSettings = field(default_factory=NoticeSettings)
+    silence: SilenceSettings = field(default_factory=SilenceSettings)
     runtimes: Mapping[str, JsonObject] = field(default_factory=dict)
     """Section by runtime name: `argv`, `prompt`, `env`, ... as that runtime defines."""
     agents: Mapping[str, JsonObject] = field(default_factory=dict)

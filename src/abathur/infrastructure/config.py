@@ -23,6 +23,7 @@ from abathur.domain.settings import (
     RetrySettings,
     ReviewSettings,
     Settings,
+    SilenceSettings,
     SwarmSettings,
 )
 from abathur.domain.specs import merged
@@ -40,6 +41,7 @@ _SECTIONS: Final[Mapping[str, Callable[..., object]]] = {
     "retry": RetrySettings,
     "review": ReviewSettings,
     "notices": NoticeSettings,
+    "silence": SilenceSettings,
 }
 _VARIABLES: Final[Mapping[str, str]] = {
     **config_older.VARIABLES,

@@ -288,6 +288,26 @@ KEYS: Final = (
         "[review, task_failed, swarm_error, hold]",
         "What to send notices of.",
     ),
+    Key(
+        "silence.after",
+        duration(),
+        "10m",
+        "A run without output for this long is looked at for other signs of work; 0: never.",
+        "silence.after_seconds",
+    ),
+    Key(
+        "silence.extensions",
+        whole(0, 100),
+        "2",
+        "How many times a run in which nothing moves is given that time again before it is ended.",
+    ),
+    Key(
+        "silence.longest",
+        duration(),
+        "1h",
+        "How long an open tool call, or an agent's word that it is busy, counts as a sign of work.",
+        "silence.longest_seconds",
+    ),
 )
 
 SECTIONS: Final = {
@@ -295,6 +315,7 @@ SECTIONS: Final = {
     "retry": "What happens after a failed attempt.",
     "review": "What waits for a person's approval.",
     "notices": "How a person is called who isn't looking.",
+    "silence": "What happens to a run that says nothing; an agent type may have its own.",
     "runtimes": "How agents are run: a section by runtime.",
     "agents": "What is special about one agent type: `runtime`, `model`, and its runtime's keys.",
 }

@@ -11,7 +11,7 @@ from abathur.domain.agents import Worker
 from abathur.domain.errors import AmbiguousIdError, InvalidInputError, NotFoundError
 from abathur.domain.landing import Landing
 from abathur.domain.reviews import Review, ReviewKind, ReviewState
-from abathur.domain.runs import Attempt, RunEvent
+from abathur.domain.runs import Attempt, EventKind, LateReport, RunEvent
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.ports.stores import Edge, Stores, TaskFilter
 
@@ -82,6 +82,7 @@ class TaskDetail:
     dependents: Sequence[Task]
     attempts: Sequence[Attempt]
     landings: Sequence[Landing]
+    late_reports: Sequence[LateReport]
 
 
 def task_detail(stores: Stores, text: str, now: datetime) -> TaskDetail:
@@ -93,6 +94,7 @@ def task_detail(stores: Stores, text: str, now: datetime) -> TaskDetail:
         dependents=stores.graph.dependents(task.id),
         attempts=stores.attempts.of_task(task.id),
         landings=stores.landings.of_task(task.id),
+        late_reports=stores.attempts.late_reports(task.id),
     )
 
 
@@ -205,6 +207,7 @@ def explain_task(
         free_slots=max(0, sum(worker.max_agents for worker in alive) - running),
         cancelled_by=stores.tasks.get(task.cancelled_by) if task.cancelled_by else None,
         review=next((one for one in reviews if one.state is ReviewState.OPEN), None),
+        watched=last[1].text if last and last[1].kind is EventKind.WATCH else None,
     )
     return task, explain(facts)
 

@@ -21,6 +21,9 @@ from abathur.swarm.silence import Silence
 class StopReason(StrEnum):
     RELEASED = "released"
     """The swarm stops; the task goes back to the queue."""
+    TIMED_OUT = "timed_out"
+    SILENT = "silent"
+    """It says nothing, and nothing of it moves."""
     LOST = "lost"
     """Cancelled, or the lease is gone: nothing may be written any more."""
 
@@ -58,14 +61,16 @@ class Run:
     holder: Holder
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     reason: StopReason | None = None
+    why: str = ""
+    """What a person is told of the reason."""
 
     @property
     def key(self) -> RunKey:
         return self.task.id, self.attempt.number
 
     def end(self, reason: StopReason) -> None:
-        """Ask it to end. Losing the lease outweighs everything else."""
-        if self.reason is not StopReason.LOST:
+        """Ask it to end. The first reason counts, but losing the lease outweighs everything."""
+        if self.reason is None or reason is StopReason.LOST:
             self.reason = reason
         self.stop.set()
 

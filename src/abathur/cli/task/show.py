@@ -18,7 +18,7 @@ from abathur.cli.text import clean, clean_block, length, local, pad, short
 
 if TYPE_CHECKING:
     from abathur.domain.landing import Landing
-    from abathur.domain.runs import Attempt
+    from abathur.domain.runs import Attempt, LateReport
     from abathur.domain.tasks import Task
     from abathur.services.reading import TaskDetail
 
@@ -54,6 +54,7 @@ def _lines(found: TaskDetail, now: datetime) -> Iterator[str]:
     yield from _block("waits for", [_line(other) for other in found.prerequisites])
     yield from _block("waited for by", [_line(other) for other in found.dependents])
     yield from _block("attempts", [_attempt(one, now) for one in found.attempts])
+    yield from _block("late reports", [_late_report(one, now) for one in found.late_reports])
     yield from _block("landings", [_landing(one) for one in found.landings])
 
 
@@ -126,4 +127,13 @@ def _landing(landing: Landing) -> str:
     return clean(
         f"attempt {landing.attempt}  {landing.state.value}, work {landing.work_commit[:12]} "
         f"on {landing.target}{merge}{detail}"
+    )
+
+
+def _late_report(late: LateReport, now: datetime) -> str:
+    outcome = late.report.get("outcome") or {}
+    message = f": {outcome['message']}" if outcome.get("message") else ""
+    return clean(
+        f"{late.attempt}  {outcome.get('kind', 'unknown')}, came {_when(late.received_at, now)} "
+        f"when the lease was lost; kept, not applied{message}"
     )
