@@ -245,6 +245,7 @@ OUTCOMES: Final[Mapping[OutcomeKind, str]] = {
     OutcomeKind.SUCCEEDED: "the agent is done; its work goes on to land",
     OutcomeKind.FAILED: "the agent or its set-up failed",
     OutcomeKind.TIMED_OUT: "it took longer than the task's timeout and was ended",
+    OutcomeKind.SILENT: "it said nothing, nothing of it moved, and the swarm ended it",
     OutcomeKind.RATE_LIMITED: "the provider's limit; tried again when that is lifted",
     OutcomeKind.CANCELLED: "the task was cancelled meanwhile",
     OutcomeKind.RELEASED: "handed back by a swarm that stops in order",
@@ -269,6 +270,7 @@ EVENTS: Final[Mapping[EventKind, str]] = {
     EventKind.DENIED: "it wasn't allowed to do something",
     EventKind.WARNING: "something is wrong, but it goes on",
     EventKind.RAW: "a line that the runtime doesn't understand",
+    EventKind.WATCH: "what the swarm saw of a run that says nothing",
     EventKind.END: "the program's own final word",
 }
 

@@ -239,21 +239,27 @@ async def build_supervisor(project: Project, db: Database, sink: Sink) -> Superv
     from abathur.domain.specs import resolve_agent
     from abathur.infrastructure import hosts, warden
     from abathur.infrastructure.definitions import read_definitions
+    from abathur.infrastructure.evidence import SystemEvidence
     from abathur.infrastructure.git.repository import open_repository as open_git
     from abathur.infrastructure.processes import SystemProcesses, prefer_handles
     from abathur.infrastructure.runtimes import load_runtime
-    from abathur.swarm.parts import GIT_TAG, Parts
+    from abathur.infrastructure.spool import FolderSpool
+    from abathur.swarm.events import SwarmEvent, SwarmEventKind
+    from abathur.swarm.parts import GIT_TAG, LONGEST_GRACE_SHARE, Parts
     from abathur.swarm.supervisor import Supervisor
 
     prefer_handles()
     settings = project.settings
     definitions = read_definitions(project.root).by_name
 
-    @asynccontextmanager
-    async def guard(tags: Mapping[str, str]) -> AsyncIterator[None]:
-        async with await warden.start_warden(tags, settings.swarm.grace_seconds):
-            yield
+    def guard(tags: Mapping[str, str]) -> warden.Guard:
+        def tell(text: str) -> None:
+            sink(SwarmEvent(kind=SwarmEventKind.WARNING, at=clock.now(), text=text))
 
+        return warden.Guard(tags, min(settings.swarm.grace_seconds, longest_grace), tell)
+
+    clock = db.clock()
+    longest_grace = settings.swarm.lease_seconds * LONGEST_GRACE_SHARE
     worker_id = new_id()
     parts = Parts(
         worker_id=worker_id,
@@ -261,7 +267,9 @@ async def build_supervisor(project: Project, db: Database, sink: Sink) -> Superv
         repository=await open_git(project.root, tags={GIT_TAG: worker_id}),
         processes=SystemProcesses(),
         open_wakeups=db.wakeups,
-        clock=db.clock(),
+        clock=clock,
+        evidence=SystemEvidence(),
+        spool=FolderSpool(project.folder / "spool"),
         settings=settings,
         host=hosts.host_name(),
         folder=project.folder,

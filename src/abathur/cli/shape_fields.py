@@ -67,7 +67,8 @@ ATTEMPT: Final[Fields] = {
     "number": ("integer", "counted from 1 within the task"),
     "outcome": (
         "string?",
-        "succeeded, failed, timed_out, rate_limited, cancelled, released or lost; null: it runs",
+        "succeeded, failed, timed_out, silent, rate_limited, cancelled, released or lost; "
+        "null: it runs",
     ),
     "failure_class": ("string?", "what kind of failure ended it, or refused its work"),
     "error_message": ("string?", "what went wrong, in one line"),
@@ -130,6 +131,7 @@ DETAIL: Final[Fields] = {
     "touches": ("string[]", "patterns of the paths that it will change, as it was declared"),
     "may_overlap": ("boolean", "true when it runs beside others that touch the same"),
     "overlaps": ("Overlap[]", "what it and another task turned out to change at the same time"),
+    "late_reports": ("LateReport[]", "of workers that had lost their lease; not applied"),
 }
 
 OVERLAP: Final[Fields] = {
@@ -138,6 +140,15 @@ OVERLAP: Final[Fields] = {
     "other_task_id": ("string", "the task that was under way and declared or changed the same"),
     "paths": ("string[]", "the first of the paths"),
     "found_at": ("time", "when that was seen"),
+}
+
+LATE_REPORT: Final[Fields] = {
+    "task_id": ("string", "the task"),
+    "attempt": ("integer", "number of the attempt"),
+    "fence": ("integer", "of the claim that it was made under"),
+    "worker_id": ("string", "the swarm that ran it"),
+    "received_at": ("time", "when it came"),
+    "report": ("object", "how the run ended, as its worker saw it: outcome, commits, target"),
 }
 
 EXPLANATION: Final[Fields] = {
@@ -156,7 +167,7 @@ EVENT: Final[Fields] = {
     "at": ("time", "when it was seen"),
     "kind": (
         "string",
-        "started, text, tool_use, tool_result, usage, limit, denied, warning, raw or end",
+        "started, text, tool_use, tool_result, usage, limit, denied, warning, raw, watch or end",
     ),
     "text": ("string", "one line for a person"),
     "data": ("object", "what the agent's program told, by kind"),
@@ -218,6 +229,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Usage": USAGE,
     "Landing": LANDING,
     "Proof": PROOF,
+    "LateReport": LATE_REPORT,
     "Explanation": EXPLANATION,
     "Event": EVENT,
     "Diff": DIFF,

@@ -36,9 +36,9 @@ SWARM_EVENT: Final[Fields] = {
     "kind": (
         "string",
         "swarm_started, swarm_stopping, swarm_stopped, task_claimed, agent_started, agent_event, "
-        "attempt_ended, task_waits, task_taken_back, work_salvaged, limit_reached, limit_over, "
-        "landing_started, landing_refused, overlap_found, task_completed, task_failed, "
-        "task_cancelled, needs_person or warning",
+        "agent_silent, attempt_ended, task_waits, task_taken_back, work_salvaged, limit_reached, "
+        "limit_over, landing_started, landing_refused, overlap_found, task_completed, "
+        "task_failed, task_cancelled, needs_person or warning",
     ),
     "at": ("time", "when it happened"),
     "text": ("string", "one line for a person"),

@@ -84,6 +84,7 @@ def detail(value: TaskDetail) -> Json:
         attempts=[attempt(one) for one in value.attempts],
         landings=[landing(one) for one in value.landings],
         overlaps=[pick(fields.OVERLAP, one) for one in value.overlaps],
+        late_reports=[pick(fields.LATE_REPORT, one) for one in value.late_reports],
     )
 
 

@@ -34,6 +34,7 @@ class Action(StrEnum):
     REVIEW_VOIDED = "review_voided"
     TASK_WAITS_FOR_REVIEW = "task_waits_for_review"
     BUDGET_SET = "budget_set"
+    LATE_REPORT_KEPT = "late_report_kept"
     TASK_COMPLETED = "task_completed"
     TASK_FAILED = "task_failed"
     TASK_CANCELLED = "task_cancelled"

@@ -53,6 +53,8 @@ def _at_work(facts: Facts) -> Explanation:
 def _sign_of_life(facts: Facts) -> str:
     if facts.last_event_at is None:
         return "the agent has said nothing yet"
+    if facts.watched is not None:
+        return f"the swarm looked {span(facts.now - facts.last_event_at)} ago: {facts.watched}"
     said = f" ({quote(facts.last_event_text)})" if facts.last_event_text else ""
     return f"its last sign of life was {span(facts.now - facts.last_event_at)} ago{said}"
 

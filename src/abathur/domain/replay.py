@@ -28,6 +28,7 @@ NOTES: Final = frozenset(
         Action.REVIEW_REJECTED.value,
         Action.REVIEW_VOIDED.value,
         Action.BUDGET_SET.value,
+        Action.LATE_REPORT_KEPT.value,
         Action.ROW_FIXED.value,
         Action.OVERLAP_FOUND.value,
         Action.HOLD_BEGUN.value,

@@ -102,7 +102,7 @@ def decide(
     `max_retries`.
     """
     match outcome.kind:
-        case OutcomeKind.TIMED_OUT:
+        case OutcomeKind.TIMED_OUT | OutcomeKind.SILENT:
             return _charged(retry_count, max_retries, policy, chance)
         case OutcomeKind.FAILED | OutcomeKind.RATE_LIMITED:
             failure = failure_of(outcome)

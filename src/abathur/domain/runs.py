@@ -64,6 +64,8 @@ class EventKind(StrEnum):
     WARNING = "warning"
     RAW = "raw"
     """A line that the runtime doesn't understand, kept and never fatal."""
+    WATCH = "watch"
+    """What the swarm saw of a run that says nothing."""
     END = "end"
     """The program's own final word about the run."""
 
@@ -82,6 +84,8 @@ class OutcomeKind(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     TIMED_OUT = "timed_out"
+    SILENT = "silent"
+    """Ended by the swarm, because it said nothing and nothing of it moved."""
     RATE_LIMITED = "rate_limited"
     """The provider's limit, not the agent's fault: spends no retry."""
     CANCELLED = "cancelled"
@@ -92,7 +96,7 @@ class OutcomeKind(StrEnum):
 
     @property
     def spends_retry(self) -> bool:
-        return self in {OutcomeKind.FAILED, OutcomeKind.TIMED_OUT}
+        return self in {OutcomeKind.FAILED, OutcomeKind.TIMED_OUT, OutcomeKind.SILENT}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +146,19 @@ class Outcome:
     """What kind of failure it was; None for a success, and where nothing is known."""
     is_guess: bool = False
     """Whether `failure` was read from words that may be about something else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateReport:
+    """What a worker reported after it had lost its lease: evidence, never applied."""
+
+    task_id: str
+    attempt: int
+    fence: int
+    worker_id: str
+    received_at: datetime
+    report: JsonObject
+    """As it was written into the spool: outcome, commits, target."""
 
 
 @record

@@ -94,6 +94,18 @@ class BudgetSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SilenceSettings:
+    """What happens to a run without output: see `domain.silence`."""
+
+    after_seconds: float = 600.0
+    """Without output before it is looked at, and between two looks. 0: never."""
+    extensions: int = 2
+    """How many times a run in which nothing moves is given the same time again."""
+    longest_seconds: float = 3600.0
+    """How long an open tool call or a declaration is believed while nothing moves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     default_runtime: str = DEFAULT_RUNTIME
     log_level: str = "INFO"
@@ -112,6 +124,7 @@ class Settings:
     notices: NoticeSettings = field(default_factory=NoticeSettings)
     budget: BudgetSettings = field(default_factory=BudgetSettings)
     limits: Limits = field(default_factory=Limits)
+    silence: SilenceSettings = field(default_factory=SilenceSettings)
     runtimes: Mapping[str, JsonObject] = field(default_factory=dict)
     """Section by runtime name: `argv`, `prompt`, `env`, ... as that runtime defines."""
     agents: Mapping[str, JsonObject] = field(default_factory=dict)

@@ -25,6 +25,7 @@ from abathur.domain.settings import (
     RetrySettings,
     ReviewSettings,
     Settings,
+    SilenceSettings,
     SwarmSettings,
 )
 from abathur.domain.specs import merged
@@ -44,6 +45,7 @@ _SECTIONS: Final[Mapping[str, Callable[..., object]]] = {
     "notices": NoticeSettings,
     "limits": Limits,
     "budget": BudgetSettings,
+    "silence": SilenceSettings,
 }
 _VARIABLES: Final[Mapping[str, str]] = {
     **config_older.VARIABLES,

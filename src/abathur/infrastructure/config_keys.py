@@ -362,6 +362,26 @@ KEYS: Final = (
     Key("limits.host", whole(1, 1000), "8", "On one machine, in all swarms there together."),
     Key("limits.agent_types", counts, "{reviewer: 2}", "Of one agent type, wherever they run."),
     Key("limits.targets", counts, "{main: 4}", "For one target branch, wherever they run."),
+    Key(
+        "silence.after",
+        duration(),
+        "10m",
+        "A run without output for this long is looked at for other signs of work; 0: never.",
+        "silence.after_seconds",
+    ),
+    Key(
+        "silence.extensions",
+        whole(0, 100),
+        "2",
+        "How many times a run in which nothing moves is given that time again before it is ended.",
+    ),
+    Key(
+        "silence.longest",
+        duration(),
+        "1h",
+        "How long an open tool call, or an agent's word that it is busy, counts as a sign of work.",
+        "silence.longest_seconds",
+    ),
 )
 
 SECTIONS: Final = {
@@ -371,6 +391,7 @@ SECTIONS: Final = {
     "notices": "How a person is called who isn't looking.",
     "budget": "How much may be spent, in US dollars; without a limit there is none.",
     "limits": "How many agents may be at work at once, over all swarms that share the queue.",
+    "silence": "What happens to a run that says nothing; an agent type may have its own.",
     "runtimes": "How agents are run: a section by runtime.",
     "agents": "What is special about one agent type: `runtime`, `model`, and its runtime's keys.",
 }

@@ -114,6 +114,14 @@ class Worktrees(Protocol):
         """Commit everything that is changed or new in the worktree; the head commit then."""
         ...
 
+    async def snapshot(self, path: Path, message: str) -> str | None:
+        """A commit of all that is changed or new in the worktree, on top of its head.
+
+        Processes may write there meanwhile: nothing of the worktree is touched. The head itself
+        when there is no change. None when there is neither.
+        """
+        ...
+
     async def head(self, path: Path) -> str | None:
         """The commit that is checked out in the worktree; None when the folder isn't one."""
         ...

@@ -17,7 +17,7 @@ from abathur.domain.audit import AuditEntry, AuditRow, Head
 from abathur.domain.landing import Landing
 from abathur.domain.legacy import LegacyCount, LegacyRow
 from abathur.domain.reviews import Review
-from abathur.domain.runs import Attempt, RunEvent
+from abathur.domain.runs import Attempt, LateReport, RunEvent
 from abathur.domain.tasks import Task, TaskSource, TaskStatus
 from abathur.ports.admission import AdmissionStore
 from abathur.ports.money import CostStore, PoolStore
@@ -192,6 +192,14 @@ class AttemptStore(Protocol):
     ) -> Sequence[tuple[int, datetime, RunEvent]]: ...
 
     def last_event(self, task_id: str, number: int) -> tuple[datetime, RunEvent] | None: ...
+
+    def add_late_report(self, late: LateReport) -> None:
+        """One that is there already, by task, attempt and fence, is skipped."""
+        ...
+
+    def late_reports(self, task_id: str) -> Sequence[LateReport]:
+        """In order of attempt and fence."""
+        ...
 
 
 class LandingStore(Protocol):

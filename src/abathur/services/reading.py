@@ -11,7 +11,7 @@ from abathur.domain.agents import Worker
 from abathur.domain.errors import AmbiguousIdError, InvalidInputError, NotFoundError
 from abathur.domain.landing import Landing
 from abathur.domain.reviews import Review, ReviewKind, ReviewState
-from abathur.domain.runs import Attempt, RunEvent
+from abathur.domain.runs import Attempt, EventKind, LateReport, RunEvent
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.ports.stores import Edge, Stores, TaskFilter
 
@@ -89,6 +89,7 @@ class TaskDetail:
     may_overlap: bool
     overlaps: Sequence[Overlap]
     """What it and others have both changed, or declared and changed."""
+    late_reports: Sequence[LateReport]
 
 
 def task_detail(stores: Stores, text: str, now: datetime) -> TaskDetail:
@@ -104,6 +105,7 @@ def task_detail(stores: Stores, text: str, now: datetime) -> TaskDetail:
         touches=paths.touches,
         may_overlap=paths.may_overlap,
         overlaps=stores.admission.overlaps(task.id),
+        late_reports=stores.attempts.late_reports(task.id),
     )
 
 
@@ -234,6 +236,7 @@ def explain_task(
         review=next((one for one in reviews if one.state is ReviewState.OPEN), None),
         agent_problem=agent_problem(task.agent_type) if task.status is TaskStatus.READY else None,
         **waiting_facts(stores, task, now, rules, explained),
+        watched=last[1].text if last and last[1].kind is EventKind.WATCH else None,
     )
     return task, explain(facts)
 

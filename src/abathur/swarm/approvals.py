@@ -15,10 +15,10 @@ from abathur.domain.tasks import Task
 from abathur.services import reviewing
 from abathur.services.asking import Asking
 from abathur.services.claiming import actor_of
+from abathur.services.running import Report
 from abathur.swarm.checking import LandingStoppedError
 from abathur.swarm.parts import Parts
 from abathur.swarm.state import State
-from abathur.swarm.workspace import Workspace
 
 SHORT_ID: Final = 13
 
@@ -38,15 +38,14 @@ def allowed(attempt: Attempt) -> tuple[str, ...]:
     return tuple(permissions.get("allowed", ()))
 
 
-async def asking(
-    parts: Parts, task: Task, place: Workspace | None, head: str | None, outcome: Outcome
-) -> Asking | None:
+async def asking(parts: Parts, task: Task, report: Report) -> Asking | None:
     """What a question needs that may follow from this end of a run; None when none will."""
-    if outcome.kind is not OutcomeKind.SUCCEEDED:
-        return Asking(review_id=parts.new_id()) if outcome.denied else None
-    if place is None or head is None or not _is_required(parts, task, place.target):
+    if report.outcome.kind is not OutcomeKind.SUCCEEDED:
+        return Asking(review_id=parts.new_id()) if report.outcome.denied else None
+    target, base, head = report.target, report.base_commit, report.head_commit
+    if not (target and base and head) or not _is_required(parts, task, target):
         return None
-    return await _about(parts, place.target, place.base, head)
+    return await _about(parts, target, base, head)
 
 
 def _is_required(parts: Parts, task: Task, target: str) -> bool:

@@ -21,6 +21,8 @@ class SwarmEventKind(StrEnum):
     TASK_CLAIMED = "task_claimed"
     AGENT_STARTED = "agent_started"
     AGENT_EVENT = "agent_event"
+    AGENT_SILENT = "agent_silent"
+    """No output for long; what else was seen of it."""
     ATTEMPT_ENDED = "attempt_ended"
     TASK_WAITS = "task_waits"
     """Handed back for another try, now or later."""

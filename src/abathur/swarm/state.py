@@ -23,6 +23,9 @@ class StopReason(StrEnum):
     """The swarm stops; the task goes back to the queue."""
     OVER_BUDGET = "over_budget"
     """It has spent what it may; the task is held."""
+    TIMED_OUT = "timed_out"
+    SILENT = "silent"
+    """It says nothing, and nothing of it moves."""
     LOST = "lost"
     """Cancelled, or the lease is gone: nothing may be written any more."""
 
@@ -60,14 +63,16 @@ class Run:
     holder: Holder
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     reason: StopReason | None = None
+    why: str = ""
+    """What a person is told of the reason."""
 
     @property
     def key(self) -> RunKey:
         return self.task.id, self.attempt.number
 
     def end(self, reason: StopReason) -> None:
-        """Ask it to end. Losing the lease outweighs everything else."""
-        if self.reason is not StopReason.LOST:
+        """Ask it to end. The first reason counts, but losing the lease outweighs everything."""
+        if self.reason is None or reason is StopReason.LOST:
             self.reason = reason
         self.stop.set()
 

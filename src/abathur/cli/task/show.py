@@ -19,7 +19,7 @@ from abathur.cli.text import clean, clean_block, length, local, pad, short
 if TYPE_CHECKING:
     from abathur.domain.admission import Overlap
     from abathur.domain.landing import Landing
-    from abathur.domain.runs import Attempt
+    from abathur.domain.runs import Attempt, LateReport
     from abathur.domain.tasks import Task
     from abathur.services.reading import TaskDetail
 
@@ -55,6 +55,7 @@ def _lines(found: TaskDetail, now: datetime) -> Iterator[str]:
     yield from _block("waits for", [_line(other) for other in found.prerequisites])
     yield from _block("waited for by", [_line(other) for other in found.dependents])
     yield from _block("attempts", [_attempt(one, now) for one in found.attempts])
+    yield from _block("late reports", [_late_report(one, now) for one in found.late_reports])
     yield from _block("landings", [_landing(one) for one in found.landings])
     yield from _block("overlaps", [_overlap(one, task) for one in found.overlaps])
 
@@ -139,3 +140,12 @@ def _overlap(overlap: Overlap, task: Task) -> str:
     mine = overlap.task_id == task.id
     other = overlap.other_task_id if mine else overlap.task_id
     return clean(f"with {short(other)}, in {', '.join(overlap.paths)}")
+
+
+def _late_report(late: LateReport, now: datetime) -> str:
+    outcome = late.report.get("outcome") or {}
+    message = f": {outcome['message']}" if outcome.get("message") else ""
+    return clean(
+        f"{late.attempt}  {outcome.get('kind', 'unknown')}, came {_when(late.received_at, now)} "
+        f"when the lease was lost; kept, not applied{message}"
+    )

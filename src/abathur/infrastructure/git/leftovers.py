@@ -33,7 +33,7 @@ class Leftovers(Placed):
             (record / name).unlink(missing_ok=True)
         git = self._git.at(path)
         found = await status_of(git)
-        inside = {*found.repositories_inside, *await _links(git)}
+        inside = {*found.repositories_inside, *await links_inside(git)}
         foreign = sorted(name for name in inside if self._is_foreign(path / name))
         is_merging = is_unfinished(record)
         if not found.changes and not foreign and not is_merging:
@@ -42,7 +42,7 @@ class Leftovers(Placed):
             await git.outlast(self._common / f"{HEADS}{found.branch}.lock")
         for name in foreign:
             await _adopt(git, record, {}, name)
-        await _add_all(git, without=inside.difference(foreign))
+        await add_all(git, without=inside.difference(foreign))
         await _commit(git, message, allow_empty=is_merging)
         return _required(await self._head_of(git, found.branch), path)
 
@@ -64,7 +64,7 @@ class Leftovers(Placed):
         return record
 
 
-async def _links(git: Git) -> Sequence[str]:
+async def links_inside(git: Git) -> Sequence[str]:
     """Repositories inside that are in the index as links without being submodules."""
     listed = await git.run("ls-files", "--stage", "-z")
     links = [
@@ -105,10 +105,12 @@ async def _adopt(git: Git, record: Path, env: Mapping[str, str], name: str) -> N
     await git.run("read-tree", f"--prefix={name}/", tree.text, env=env)
 
 
-async def _add_all(git: Git, without: set[str]) -> None:
+async def add_all(git: Git, without: set[str], env: Mapping[str, str] | None = None) -> None:
     paths = [".", *(f":(exclude,literal,top){name}" for name in sorted(without))]
     given = b"".join(os.fsencode(path) + b"\0" for path in paths)
-    await git.run("add", "--all", "--pathspec-from-file=-", "--pathspec-file-nul", stdin=given)
+    await git.run(
+        "add", "--all", "--pathspec-from-file=-", "--pathspec-file-nul", stdin=given, env=env
+    )
 
 
 async def _commit(git: Git, message: str, allow_empty: bool) -> None:

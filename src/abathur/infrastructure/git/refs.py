@@ -82,11 +82,15 @@ class Refs(Placed):
         """Salvaging again adds to what the ref keeps already; other work gets a ref beside it.
 
         There is other work when the queue was restored from a backup: attempts count anew then.
+        A snapshot of a run and what it left at its end are often the same files in two commits:
+        then the ref gets one commit above both.
         """
         wanted = await commit_of(self._git, commit)
         ref, kept = await self._salvage_ref(f"{SALVAGE}{task_id}/{attempt}", wanted)
         if kept is not None and await is_ancestor(self._git, wanted, kept):
             return ref
+        if kept is not None and not await is_ancestor(self._git, kept, wanted):
+            wanted = await self._above(wanted, kept)
         if kept != wanted:
             old = kept or _nothing(wanted)
             await self._write(f"update {ref}\0{wanted}\0{old}\0", "salvaged")
@@ -101,7 +105,20 @@ class Refs(Placed):
             kept = await self._read(ref)
             if kept is None or await self._are_in_line(kept, wanted):
                 return ref, kept
+            if await self._tree(kept) == await self._tree(wanted):
+                return ref, kept
         raise AssertionError("counting ends never")
+
+    async def _tree(self, commit: str) -> str | None:
+        return (await look_up(self._git, f"{commit}^{{tree}}"))[0]
+
+    async def _above(self, commit: str, other: str) -> str:
+        """A commit with the files of `commit` and both as its parents."""
+        parents = ("-p", commit, "-p", other)
+        text = b"Unfinished: what a snapshot and the end of the run have in common."
+        tree = f"{commit}^{{tree}}"
+        made = await self._git.commit("commit-tree", tree, *parents, "-F", "-", stdin=text)
+        return made.text
 
     async def _are_in_line(self, a: str, b: str) -> bool:
         return await is_ancestor(self._git, a, b) or await is_ancestor(self._git, b, a)

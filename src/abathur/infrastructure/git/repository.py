@@ -18,6 +18,7 @@ from abathur.infrastructure.git.objects import KeptObjects
 from abathur.infrastructure.git.place import Place
 from abathur.infrastructure.git.refs import Refs
 from abathur.infrastructure.git.scratch import Scratch
+from abathur.infrastructure.git.snapshots import Snapshots
 from abathur.infrastructure.git.worktree_list import working_trees
 from abathur.infrastructure.git.worktrees import Worktrees
 
@@ -25,7 +26,7 @@ OLDEST_GIT = (2, 38)
 """The first one that merges without a working tree."""
 
 
-class GitRepository(Refs, Worktrees, Scratch, Leftovers, Checkouts, Merging, Inspecting):
+class GitRepository(Refs, Worktrees, Scratch, Leftovers, Snapshots, Checkouts, Merging, Inspecting):
     """Made by `open_repository`."""
 
     @property

@@ -140,7 +140,8 @@ def _said(block: object, origin: dict[str, str]) -> RunEvent:
         case "tool_use":
             name = _text(_get(block, "name"))
             text = f"{name} {_subject(_get(block, 'input'))}"
-            return RunEvent(EventKind.TOOL_USE, one_line(text), {"tool": name, **origin})
+            data = {"tool": name, **_call(_get(block, "id")), **origin}
+            return RunEvent(EventKind.TOOL_USE, one_line(text), data)
         case other:
             return RunEvent(EventKind.RAW, one_line(_text(other)), origin)
 
@@ -161,8 +162,14 @@ def _user(message: Message) -> Iterator[RunEvent]:
             content = _get(block, "content")
             parts = [content, *(_get(part, "text") for part in _list(content))]
             text = " ".join(part for part in parts if isinstance(part, str))
-            data = {"is_error": _get(block, "is_error") is True, **_origin(message)}
+            call = _call(_get(block, "tool_use_id"))
+            data = {"is_error": _get(block, "is_error") is True, **call, **_origin(message)}
             yield RunEvent(EventKind.TOOL_RESULT, one_line(text), data)
+
+
+def _call(name: object) -> dict[str, str]:
+    """What a use of a tool and its result have in common."""
+    return {"call": name} if isinstance(name, str) else {}
 
 
 def _origin(message: Message) -> dict[str, str]:

@@ -34,6 +34,7 @@ _KINDS: Final = {
     "started": EventKind.STARTED,
     "text": EventKind.TEXT,
     "tool": EventKind.TOOL_USE,
+    "tool_result": EventKind.TOOL_RESULT,
     "usage": EventKind.USAGE,
     "limit": EventKind.LIMIT,
     "denied": EventKind.DENIED,

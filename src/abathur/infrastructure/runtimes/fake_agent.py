@@ -143,13 +143,15 @@ def commit(message: Any) -> None:
 
 def run(command: Any, env: dict[str, str] | None = None) -> None:
     argv = ["sh", "-c", command] if isinstance(command, str) else [str(item) for item in command]
-    emit("tool", "run " + " ".join(argv))
+    call = f"{time.monotonic_ns()}"
+    emit("tool", "run " + " ".join(argv), call=call)
     with subprocess.Popen(
         argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env
     ) as done:
         lines = done.communicate()[0].decode(errors="replace").splitlines()
     for line in lines:
         say(line)
+    emit("tool_result", f"ended with {done.returncode}", call=call)
     if done.returncode:
         last = next((line for line in reversed(lines) if line.strip()), "no output")
         raise StepError(f"`{' '.join(argv)}` ended with {done.returncode}: {last}")

@@ -14,7 +14,7 @@ from abathur.domain.errors import DatabaseCorruptError
 from abathur.domain.failures import FailureClass
 from abathur.domain.landing import Landing, LandingState, Proof
 from abathur.domain.records import made
-from abathur.domain.runs import Attempt, EventKind, OutcomeKind, RunEvent, Usage
+from abathur.domain.runs import Attempt, EventKind, LateReport, OutcomeKind, RunEvent, Usage
 from abathur.domain.tasks import Task, TaskSource, TaskStatus
 from abathur.infrastructure.database.codecs import json_of, time_of
 from abathur.infrastructure.database.engines.base import Row
@@ -77,6 +77,15 @@ def attempt_row(attempt: Attempt) -> Row:
     if attempt.usage is None:
         return vars(attempt)
     return {**vars(attempt), "usage": asdict(attempt.usage)}
+
+
+def late_report_of(row: Row) -> LateReport:
+    received, report = moment(row["received_at"]), json_of(row["report"]) or {}
+    return LateReport(**{**row, "received_at": received, "report": report})
+
+
+def late_report_row(late: LateReport) -> Row:
+    return {name: getattr(late, name) for name in LateReport.__dataclass_fields__}
 
 
 def event_of(row: Row) -> RunEvent:

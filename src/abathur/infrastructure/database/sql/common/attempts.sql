@@ -48,3 +48,12 @@ ORDER BY sequence LIMIT :limit;
 -- name: events_last
 SELECT at, kind, text, data FROM run_events
 WHERE task_id = :task_id AND attempt = :attempt ORDER BY sequence DESC LIMIT 1;
+
+-- name: late_reports_insert
+INSERT INTO late_reports (task_id, attempt, fence, worker_id, received_at, report)
+VALUES (:task_id, :attempt, :fence, :worker_id, :received_at, :report)
+ON CONFLICT DO NOTHING;
+
+-- name: late_reports_of_task
+SELECT task_id, attempt, fence, worker_id, received_at, report FROM late_reports
+WHERE task_id = :task_id ORDER BY attempt, fence;

@@ -259,8 +259,8 @@ FROM tasks WHERE source NOT IN ('human', 'agent_requirements', 'agent_planner',
 -- name: check_unknown_outcome
 SELECT 'attempts' AS tbl, task_id || '/' || number AS row_key, task_id,
   'attempt ' || task_id || '/' || number || ' has the unknown outcome ' || outcome AS what
-FROM attempts WHERE outcome NOT IN ('succeeded', 'failed', 'timed_out', 'rate_limited', 'cancelled',
-  'released', 'lost') LIMIT :limit;
+FROM attempts WHERE outcome NOT IN ('succeeded', 'failed', 'timed_out', 'silent', 'rate_limited',
+  'cancelled', 'released', 'lost') LIMIT :limit;
 
 -- Edges between tasks that can still wait; a cycle among them is found by walking.
 -- name: waiting_edges
