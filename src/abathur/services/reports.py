@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -53,7 +53,12 @@ class SpooledReport:
 
 
 def packed(spooled: SpooledReport) -> dict[str, Any]:
-    return {"format": 1, **plain(spooled)}
+    """As JSON, without the rules about money: they are those of whoever applies it."""
+    return {"format": 1, **plain(replace(spooled, report=_told(spooled.report)))}
+
+
+def _told(report: Report) -> Report:
+    return replace(report, spending=None)
 
 
 def unpacked(content: Mapping[str, Any]) -> SpooledReport:
@@ -121,7 +126,7 @@ def _keep_late(stores: Stores, spooled: SpooledReport, now: datetime) -> None:
     known = stores.attempts.late_reports(holder.task_id)
     if any((one.attempt, one.fence) == (holder.number, holder.fence) for one in known):
         return
-    told = {"ended_at": spooled.ended_at.isoformat(), **plain(spooled.report)}
+    told = {"ended_at": spooled.ended_at.isoformat(), **plain(_told(spooled.report))}
     stores.attempts.add_late_report(
         LateReport(
             task_id=holder.task_id,

@@ -113,7 +113,8 @@ class Report:
     """Uniform in [0, 1), for the jitter of the back-off."""
     asking: Asking | None = None
     """For the question to a person that the end of the run may lead to."""
-    spending: SpendingRules = UNBUDGETED
+    spending: SpendingRules | None = None
+    """What is known of money where the report is applied; None is nothing."""
     draws: Draws | None = None
     """The pools that the run drew on; None when nobody keeps track of them."""
     is_probe: bool = False
@@ -140,7 +141,9 @@ def report(
         failure_class=outcome.failure,
     )
     stores.attempts.save(ended)
-    accounting.settle(stores, task, ended, report.target, report.spending.pricing, now)
+    accounting.settle(
+        stores, task, ended, report.target, (report.spending or UNBUDGETED).pricing, now
+    )
     stores.workers.end_agents(task.id, now)
     _tell_end(stores, holder, outcome, now)
     if report.draws and report.is_probe and pooling.shows_answer(outcome):
@@ -228,7 +231,7 @@ def after_failure(
         chance=report.chance,
     )
     if decision.action is RetryAction.ASK:
-        ask(stores, task, outcome, report.spending, actor, now)
+        ask(stores, task, outcome, (report.spending or UNBUDGETED), actor, now)
     elif decision.action is not RetryAction.RETRY:
         fail(stores, task, outcome.message or f"the attempt ended: {outcome.kind}", actor, now)
         return stores.tasks.get(task.id) or task

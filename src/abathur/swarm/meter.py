@@ -131,8 +131,8 @@ class Meter:
         )
 
     def completed(self, report: Report) -> Report:
-        """The report with what money and limits need."""
-        return replace(report, spending=self._spending, draws=self._draws, is_probe=self._is_probe)
+        """The report with what providers' limits need."""
+        return replace(report, draws=self._draws, is_probe=self._is_probe)
 
     async def correct(self, outcome: Outcome) -> None:
         """Book what a run cost whose report isn't taken. Never raises."""

@@ -29,6 +29,7 @@ from abathur.services import reports
 from abathur.services.reports import Fate, SpooledReport, Standing
 from abathur.services.running import Report
 from abathur.swarm import approvals, workspace
+from abathur.swarm.admission import spending_rules
 from abathur.swarm.events import SwarmEventKind
 from abathur.swarm.parts import GIT_TAG, Parts
 from abathur.swarm.state import Run, State
@@ -88,6 +89,8 @@ class Delivery:
 
     async def _apply(self, spooled: SpooledReport) -> Standing:
         now = self._parts.clock.now()
+        report = replace(spooled.report, spending=spending_rules(self._parts))
+        spooled = replace(spooled, report=report)
         return await self._parts.db.write(reports.report, spooled, self._parts.policy, now)
 
     async def _remove(self, name: str) -> None:
