@@ -195,6 +195,7 @@ def test_every_command_about_the_project_prints_its_documented_shape(cli: Cli) -
         "task prune": cli("task", "prune", "--status", "completed", "--yes", "--json"),
         "db copy": cli("db", "copy", source, str(cli.root.parent / "moved.db"), "--json"),
         "db legacy": cli("db", "legacy", "--json"),
+        "cost": cli("cost", "--json"),
         "reconcile": cli("reconcile", "--json"),
     }
     queue = cli("why", "--json")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from abathur.domain.admission import HoldCause, HoldScope
+from abathur.domain.admission import Hold, HoldCause, HoldScope
 from abathur.domain.money import CostGroup
 from abathur.infrastructure.runtimes.fake import FakeRuntime
 from abathur.services import accounting, pausing
@@ -63,8 +63,17 @@ async def test_nothing_is_started_while_the_queue_is_empty_or_held(
     assert (await world.run_until_idle()).stopped_by == "idle"
     for number in range(3):
         await world.submit(f"Held {number}", [WRITE])
-    hold = {"hold_id": "h", "now": datetime.now(UTC), "actor": "cli:eve"}
-    await world.db.write(pausing.pause, HoldScope.EVERYTHING, cause=HoldCause.BUDGET, **hold)
+    hold = Hold(
+        id="h",
+        scope=HoldScope.EVERYTHING,
+        name="",
+        cause=HoldCause.BUDGET,
+        reason="",
+        hold_until=None,
+        created_by="cli:eve",
+        created_at=datetime.now(UTC),
+    )
+    await world.db.write(pausing.pause, hold)
     assert (await world.run_until_idle()).stopped_by == "held"
     assert started == []
     assert not Path(world.root, ".abathur", "runs").exists()
