@@ -68,6 +68,7 @@ class NoticeSettings:
     about: tuple[Need, ...] = tuple(Need)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetSettings:
     """US dollars. None is without end."""
 
