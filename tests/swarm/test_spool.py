@@ -47,6 +47,9 @@ class NoSpace:
 
 
 async def test_a_stop_while_the_database_is_away_leaves_the_report_to_the_next(world: Any) -> None:
+    # The second swarm is of the same process, so only the lease tells that the first is gone.
+    swarm = {"grace_seconds": 1, "heartbeat_seconds": 0.2, "lease_seconds": 2}
+    world.configure(swarm=swarm)
     task = await world.submit("Write", WRITE)
     db = Faulty(world.db, failing={"report": 10_000})
     first = await supervisor(world, db=db)
