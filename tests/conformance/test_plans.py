@@ -26,7 +26,7 @@ BY_INDEX = {
     "tasks_expired": "(status=?)",
     "tasks_by_key": "sqlite_autoindex_tasks_2 (idempotency_key=?)",
     "audit_of_task": "audit_by_task (task_id=?)",
-    "agents_end_of_task": "agents_by_task (task_id=?)",
+    "agents_end_of_task": "agents_unended (task_id=?)",
     "landings_claim": "SEARCH o USING INDEX landings_open (target=?)",
     "landings_of_task": "(task_id=?)",
     "edges_unmet": "task_dependencies_by_dependent (dependent_task_id=?)",
@@ -66,8 +66,12 @@ async def plan_of(sqlite: Database, name: str) -> list[str]:
     return [row["detail"] for row in await sqlite.query(f"EXPLAIN QUERY PLAN {sql}", values)]
 
 
+SMALL = {"json_each", "holds", "pools", "budgets", "task_paths"}
+"""Tables of a few rows, and one that is only asked whether it has any."""
+
+
 def scans(plan: list[str]) -> list[str]:
-    return [step for step in plan if step.startswith("SCAN") and "json_each" not in step]
+    return [step for step in plan if step.startswith("SCAN") and step.split()[1] not in SMALL]
 
 
 @pytest.mark.parametrize(("name", "index"), BY_INDEX.items(), ids=list(BY_INDEX))

@@ -78,10 +78,14 @@ async def test_every_field_is_stored_and_read_back(queue: Queue) -> None:
         feature_branch="feature/größe",
         idempotency_key=TEXTS[2],
         created_by=TEXTS[3],
+        touches=("src/", "größe.txt"),
+        may_overlap=True,
     )
     task = (await submit(queue, new)).task
-    for name in NewTask.__dataclass_fields__:
+    for name in NewTask.__dataclass_fields__.keys() - {"touches", "may_overlap"}:
         assert getattr(task, name) == getattr(new, name), name
+    paths = await queue.read(lambda stores: stores.admission.paths(task.id))
+    assert (set(paths.touches), paths.may_overlap) == (set(new.touches), True)
     assert await queue.task(task) == task
     assert (task.submitted_at, task.last_updated_at) == (queue.now, queue.now)
     assert (task.dependency_depth, task.unmet_count) == (1, 2)

@@ -45,6 +45,8 @@ def prefer_handles() -> None:
         os.close(os.pidfd_open(os.getpid()))
     except OSError:
         return  # a sandbox, or a kernel before 5.3
+    if isinstance(asyncio.get_child_watcher(), asyncio.PidfdChildWatcher):
+        return
     watcher = asyncio.PidfdChildWatcher()
     watcher.attach_loop(asyncio.get_running_loop())
     asyncio.set_child_watcher(watcher)
