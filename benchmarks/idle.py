@@ -24,7 +24,7 @@ from abathur import bootstrap
 async def main():
     project = bootstrap.load_project(pathlib.Path(sys.argv[1]), env={})
     async with bootstrap.open_database(project) as db:
-        supervisor = await bootstrap.build_supervisor(project, db, lambda event: None)
+        supervisor = await bootstrap.build_supervisor(project, db, lambda event: None, is_own=True)
         asyncio.get_running_loop().add_signal_handler(15, supervisor.stop)
         await supervisor.run()
 

@@ -132,7 +132,7 @@ async def _ours(folder: Path, count: int, agents: int) -> tuple[Cost, Cost]:
 
 async def _run(project: bootstrap.Project, db: Database) -> tuple[Cost, Watch]:
     watch = Watch()
-    supervisor = await bootstrap.build_supervisor(project, db, watch.see)
+    supervisor = await bootstrap.build_supervisor(project, db, watch.see, is_own=True)
     meter = Meter()
     await supervisor.run(until_idle=True)
     return meter.read(), watch

@@ -57,6 +57,8 @@ def isolated_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             "GIT_CONFIG_GLOBAL": git_config,
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_TERMINAL_PROMPT": "0",
+            # Repositories of the tests are their own.
+            "ABATHUR_TRUST": tmp_path_factory.getbasetemp(),
             "GIT_AUTHOR_NAME": "Ada Author",
             "GIT_AUTHOR_EMAIL": "author@example.org",
             "GIT_COMMITTER_NAME": "Carl Committer",

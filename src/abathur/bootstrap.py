@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from abathur.domain.errors import NotFoundError
+from abathur import safeguards
+from abathur.domain.errors import AgentUnavailableError, NotFoundError
 from abathur.domain.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from abathur.ports.moving import Copied, Upgrade
     from abathur.ports.repository import Repository
     from abathur.ports.restoring import Prepared, Recovered
-    from abathur.swarm.events import Sink
+    from abathur.swarm.events import Sink, SwarmEvent
     from abathur.swarm.supervisor import Supervisor
 
 FOLDER = ".abathur"
@@ -93,6 +94,8 @@ def load_project(
     environment = os.environ if env is None else env
     root = find_root(start.resolve())
     settings = load_settings(root, environment, overrides or {})
+    if database is None:
+        safeguards.check_place(root, settings, environment)
     return Project(root, settings, database or _place(root, settings.database))
 
 
@@ -103,7 +106,11 @@ def find_database(root: Path) -> Path | str:
     """
     from abathur.infrastructure.config_database import configured_database
 
-    return _place(root, configured_database(root, os.environ))
+    named = configured_database(root, os.environ)
+    if isinstance(named, Settings):
+        safeguards.check_place(root, named, os.environ)
+        named = named.database
+    return _place(root, named)
 
 
 def _place(root: Path, named: str | None) -> Path | str:
@@ -232,8 +239,18 @@ def unknown_agents(project: Project, agent_types: Iterable[str]) -> list[str]:
     return sorted(unknown - read_definitions(project.root).by_name.keys())
 
 
-async def build_supervisor(project: Project, db: Database, sink: Sink) -> Supervisor:
-    """A supervisor for the project, not started. Raises what its parts raise."""
+async def build_supervisor(
+    project: Project, db: Database, sink: Sink, *, is_own: bool = False
+) -> Supervisor:
+    """A supervisor for the project, not started. Raises what its parts raise.
+
+    `is_own` is for a repository that this program has made itself; any other has to be trusted,
+    or `UntrustedError` is raised.
+    """
+    if not is_own:
+        safeguards.require_trust(project.root)
+    if problem := await safeguards.sandbox_problem(project.settings):
+        raise AgentUnavailableError(problem)
     import random
 
     from abathur.domain.specs import resolve_agent
@@ -243,6 +260,7 @@ async def build_supervisor(project: Project, db: Database, sink: Sink) -> Superv
     from abathur.infrastructure.git.repository import open_repository as open_git
     from abathur.infrastructure.processes import SystemProcesses, prefer_handles
     from abathur.infrastructure.runtimes import load_runtime
+    from abathur.infrastructure.secrets import redactor_for
     from abathur.infrastructure.spool import FolderSpool
     from abathur.swarm.events import SwarmEvent, SwarmEventKind
     from abathur.swarm.parts import GIT_TAG, LONGEST_GRACE_SHARE, Parts
@@ -260,12 +278,12 @@ async def build_supervisor(project: Project, db: Database, sink: Sink) -> Superv
 
     clock = db.clock()
     longest_grace = settings.swarm.lease_seconds * LONGEST_GRACE_SHARE
-    worker_id = new_id()
+    worker_id, redactor = new_id(), redactor_for(settings)
     parts = Parts(
         worker_id=worker_id,
         db=db,
         repository=await open_git(project.root, tags={GIT_TAG: worker_id}),
-        processes=SystemProcesses(),
+        processes=SystemProcesses(redactor),
         open_wakeups=db.wakeups,
         clock=clock,
         evidence=SystemEvidence(),
@@ -276,10 +294,11 @@ async def build_supervisor(project: Project, db: Database, sink: Sink) -> Superv
         resolve_agent=lambda agent_type: resolve_agent(settings, definitions, agent_type),
         load_runtime=load_runtime,
         new_id=new_id,
+        redactor=redactor,
         chance=random.random,
         guard=guard,
     )
-    return Supervisor(parts, sink)
+    return Supervisor(parts, safeguards.redacting(sink, redactor))
 
 
 def agent_problem(project: Project, agent_type: str) -> str | None:
@@ -329,7 +348,7 @@ def logging_sink(project: Project, sink: Sink) -> Iterator[Sink]:
     import logging
 
     from abathur.infrastructure.event_log import open_event_log
-    from abathur.swarm.events import SwarmEvent, SwarmEventKind
+    from abathur.swarm.events import SwarmEventKind
 
     levels = {
         SwarmEventKind.AGENT_EVENT: logging.DEBUG,
@@ -422,7 +441,8 @@ async def agent_programs(project: Project, wanted: Iterable[str]) -> Sequence[Pr
     """What would serve each agent type that is configured, defined or wanted."""
     from abathur.infrastructure.diagnosis import programs
 
-    return await programs(project.root, project.settings, wanted)
+    may_run = not safeguards.find_trust(project.root).asked
+    return await programs(project.root, project.settings, wanted, may_run=may_run)
 
 
 def definition_problems(project: Project) -> tuple[str, ...]:

@@ -185,6 +185,7 @@ def test_every_command_about_the_project_prints_its_documented_shape(cli: Cli) -
         "swarm status": cli("swarm", "status", "--json"),
         "swarm stop": cli("swarm", "stop", "--json"),
         "doctor": cli("doctor", "--json"),
+        "trust": cli("trust", "--json"),
         "db check": cli("db", "check", "--json"),
         "db backup": cli("db", "backup", str(cli.root.parent / "copy.db"), "--json"),
         "db migrate": cli("db", "migrate", "--json"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from abathur import bootstrap
+from abathur import bootstrap, safeguards
 from abathur.bootstrap import Project
 from abathur.cli import output
 from abathur.cli.context import app, json_option, run
@@ -71,6 +71,11 @@ async def find_facts(start: Path) -> Facts:
         )
     facts = replace(
         facts, project=project.folder, definition_problems=bootstrap.definition_problems(project)
+    )
+    facts = replace(
+        facts,
+        untrusted=safeguards.trust_problem(project.root),
+        sandbox_problem=await safeguards.sandbox_problem(project.settings),
     )
     return await _with_agents(*await _with_database(facts, project), project)
 

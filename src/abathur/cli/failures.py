@@ -40,8 +40,10 @@ def report(error: BaseException, args: Sequence[str]) -> int:
 
 
 def without_secrets(text: str) -> str:
-    """A password in a database's URL stays with whoever typed it."""
-    return _PASSWORD.sub("***", text)
+    """Secrets of the environment, and a password in a database's URL, stay with their owner."""
+    from abathur.safeguards import redactor
+
+    return redactor().text(_PASSWORD.sub("***", text))
 
 
 def _innermost(error: BaseException) -> BaseException:

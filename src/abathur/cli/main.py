@@ -40,6 +40,7 @@ COMMANDS: Final[Commands] = {
     "review": ("abathur.cli.review.group:review", "Answer what waits for a person."),
     "salvage": ("abathur.cli.salvage.group:salvage", "Find and restore work that didn't land."),
     "audit": ("abathur.cli.audit.group:audit", "Show and prove the trail of all changes."),
+    "trust": ("abathur.cli.trust:trust", "Agree to what this repository's files would run."),
     "doctor": ("abathur.cli.doctor:doctor", "Check that everything needed is in order."),
     "db": ("abathur.cli.db.group:db", "Look after the database."),
     "demo": ("abathur.cli.demo:demo", "Watch a swarm work on a throw-away repository."),

@@ -171,6 +171,18 @@ DIAGNOSIS: Final[Fields] = {
     "checks": ("Check[]", "in an order in which to put things right"),
 }
 
+TRUST: Final[Fields] = {
+    "root": ("string", "the folder of the project"),
+    "trusted": ("boolean", "whether everything that the files name may be run"),
+    "files": ("TrustedFile[]", "those that name something to run"),
+}
+
+TRUSTED_FILE: Final[Fields] = {
+    "path": ("string", "from the folder of the project"),
+    "says": ("string[]", "what it names, line by line"),
+    "trusted": ("boolean", "whether you have agreed to it as it is"),
+}
+
 DATABASE_INFO: Final[Fields] = {
     "path": ("string", "the database file, or the URL of the database without password"),
     "size": ("integer", "its size in bytes"),
@@ -238,6 +250,8 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Stopped": STOPPED,
     "Diagnosis": DIAGNOSIS,
     "Check": CHECK,
+    "Trust": TRUST,
+    "TrustedFile": TRUSTED_FILE,
     **database.SHAPES,
     **money.SHAPES,
     "DatabaseInfo": DATABASE_INFO,
@@ -259,6 +273,7 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "resume": "Hold[]",
     "reconcile": "Reconciled",
     "doctor": "Diagnosis",
+    "trust": "Trust",
     **database.COMMAND_SHAPES,
     **money.COMMAND_SHAPES,
     "db info": "DatabaseInfo",

@@ -14,7 +14,7 @@ import click
 
 from abathur import bootstrap
 from abathur.bootstrap import Project
-from abathur.cli import output
+from abathur.cli import output, trusting
 from abathur.cli.context import app, json_option, now, run
 from abathur.cli.exit_codes import BAD_ANSWER, INTERRUPTED, OK
 from abathur.cli.live_view import View, make_view
@@ -94,6 +94,7 @@ def start(max_agents: int | None, **options: Any) -> int:
     overrides = {"swarm.max_agents": max_agents}
     project = bootstrap.load_project(app().start, overrides, database=app().database)
     chosen = Options(**options)
+    trusting.ensure(project.root)
     ending = run(_start, project, chosen)
     if chosen.as_json:
         output.write_json(_plain(ending), line=True)

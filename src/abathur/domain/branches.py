@@ -11,6 +11,7 @@ from typing import Final
 
 MAX_SLUG: Final = 40
 SALVAGE_PREFIX: Final = "refs/abathur/salvage"
+_NOT_IN_REFS: Final = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]")
 
 
 def slug(text: str) -> str:
@@ -68,6 +69,18 @@ def before_removal(name: str) -> str:
     """The name that a half removed folder had; any other as it is."""
     is_removed = name.startswith(".") and name.endswith(".removed")
     return name[1 : -len(".removed")] if is_removed else name
+
+
+def branch_problem(name: str) -> str | None:
+    """Why git couldn't take this for a branch, by the rules of `git check-ref-format --branch`."""
+    parts = name.split("/")
+    if not name or name.startswith("-") or name in {"HEAD", "@"}:
+        return "it is empty, begins with a dash or means something else"
+    if any(not part or part.startswith(".") or part.endswith((".lock", ".")) for part in parts):
+        return "a part of it is empty, begins or ends with a dot, or ends in .lock"
+    if ".." in name or "@{" in name or _NOT_IN_REFS.search(name):
+        return "it holds `..`, `@{`, a blank or one of ~ ^ : ? * [ \\"
+    return None
 
 
 def is_task_branch(name: str) -> bool:

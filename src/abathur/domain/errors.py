@@ -166,6 +166,10 @@ class RefusedError(AbathurError):
     """Not done, because something would be lost; the message says how to insist."""
 
 
+class UntrustedError(RefusedError):
+    """Nobody has agreed to what the repository's files would run."""
+
+
 class IntegrityViolation(DatabaseError):
     """A constraint refused the write. `constraint` is how the database named it."""
 

@@ -10,6 +10,7 @@ from abathur.domain.budgets import Budgets
 from abathur.domain.concurrency import Limits
 from abathur.domain.money import Price, Pricing
 from abathur.domain.needs import Need
+from abathur.domain.sandbox import SandboxSetting
 from abathur.domain.tasks import JsonObject
 
 DEFAULT_RUNTIME: Final = "claude"
@@ -119,6 +120,8 @@ class Settings:
     """Run in each new worktree before the agent."""
     verify: CommandSetting | None = None
     """Run on the merged tree; its success is the gate of the landing."""
+    sandbox: SandboxSetting | None = None
+    """What agents, set-up and checks are confined by; an agent type may have its own."""
     swarm: SwarmSettings = field(default_factory=SwarmSettings)
     retry: RetrySettings = field(default_factory=RetrySettings)
     review: ReviewSettings = field(default_factory=ReviewSettings)

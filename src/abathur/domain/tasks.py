@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from abathur.domain.branches import branch_problem
 from abathur.domain.errors import IllegalTransitionError, InvalidInputError
 from abathur.domain.patterns import checked
 from abathur.domain.records import changed, record
@@ -114,6 +115,10 @@ class NewTask:
         for name in ("feature_branch", "idempotency_key", "created_by"):
             if "\0" in (getattr(self, name) or ""):
                 raise InvalidInputError(f"{name}: it holds a NUL character; take it out")
+        if self.feature_branch and (problem := branch_problem(self.feature_branch)):
+            raise InvalidInputError(
+                f"feature_branch: `{self.feature_branch}` is no name of a branch: {problem}"
+            )
         object.__setattr__(self, "summary", checked_summary(self.summary, self.prompt))
         if self.prerequisites:
             unique = tuple(dict.fromkeys(self.prerequisites))

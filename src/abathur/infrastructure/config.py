@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar
 
 from abathur.domain.concurrency import Limits
 from abathur.domain.errors import ConfigError
+from abathur.domain.sandbox import sandbox_for
 from abathur.domain.settings import (
     BudgetSettings,
     NoticeSettings,
@@ -106,6 +107,17 @@ def load_config(project: Path, env: Mapping[str, str], overrides: Mapping[str, o
             _set(draft, _Layer(f"environment variable {name}"), (), _BY_NAME[target], env[name])
     _read(draft, _Layer("flags"), _given(overrides))
     return _config(draft)
+
+
+def uses_sandbox(settings: Settings) -> bool:
+    """Whether anything of the project is to be confined. Raises `ConfigError`."""
+    found = [settings.sandbox]
+    for name, section in settings.agents.items():
+        try:
+            found.append(sandbox_for(settings.sandbox, section.get("sandbox")))
+        except ValueError as error:
+            raise ConfigError(f"configuration: agents.{name}.sandbox: {error} expected") from error
+    return any(one is not None for one in found)
 
 
 def default_config_text() -> str:

@@ -8,14 +8,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from abathur.domain.settings import Settings
 from abathur.infrastructure import paths
 
 VARIABLE: Final = "ABATHUR_DB"
 _KEY: Final = re.compile(rb"""^\s*[{"']*database\b""", re.MULTILINE)
 
 
-def configured_database(root: Path, env: Mapping[str, str]) -> str | None:
-    """A path or URL; None when the project's own file is meant. Raises `ConfigError`."""
+def configured_database(root: Path, env: Mapping[str, str]) -> Settings | str | None:
+    """A path or URL of the environment, else the settings when one of the files may name one.
+
+    None when the project's own file is meant. Raises `ConfigError`.
+    """
     named = env.get(VARIABLE, "").strip()
     if named:
         return named
@@ -29,7 +33,7 @@ def configured_database(root: Path, env: Mapping[str, str]) -> str | None:
     # Reading YAML takes longer than most commands.
     from abathur.infrastructure.config import load_settings
 
-    return load_settings(root, env, {}).database
+    return load_settings(root, env, {})
 
 
 def _mentions(file: Path) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from abathur.domain import times
 from abathur.domain.money import Price
 from abathur.domain.needs import Need
+from abathur.domain.sandbox import SandboxSetting, sandbox
 from abathur.domain.settings import CommandSetting
 
 
@@ -146,6 +147,13 @@ def command(value: object) -> CommandSetting:
     )
 
 
+def confinement(value: object) -> SandboxSetting | None:
+    try:
+        return sandbox(value)
+    except ValueError as error:
+        raise NotAccepted(str(error)) from error
+
+
 def _command_section(value: Mapping[Any, Any]) -> CommandSetting:
     unknown = [str(key) for key in value if key not in {"command", "argv", "timeout"}]
     given = [value[key] for key in ("command", "argv") if value.get(key) is not None]
@@ -238,6 +246,12 @@ KEYS: Final = (
         command,
         "{command: make test, timeout: 30m}",
         "Must succeed on the merged result before work lands: a shell text, a list, or a section.",
+    ),
+    Key(
+        "sandbox",
+        confinement,
+        "{kind: bubblewrap, network: on, writable: [~/.cache/uv], readable: [~/.claude]}",
+        "What agents, set-up and checks are confined to; `off` without a sandbox.",
     ),
     Key(
         "log_level",

@@ -35,7 +35,7 @@ def read_definitions(project: Path) -> Definitions:
     problems: list[str] = []
     for folder in paths.agent_folders(project):
         here: dict[str, AgentDefinition] = {}
-        for file in _files(folder):
+        for file in definition_files(folder):
             try:
                 _add(here, read_definition(file, str(file.relative_to(project))))
             except ConfigError as error:
@@ -73,7 +73,7 @@ def _add(found: dict[str, AgentDefinition], made: AgentDefinition | None) -> Non
     found[made.name] = made
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def definition_files(folder: Path) -> Iterator[Path]:
     """Markdown files in a settled order. A link that leads out of the folder isn't followed."""
     root = folder.resolve()
     # Links to folders aren't walked into, so that there can be no circles.

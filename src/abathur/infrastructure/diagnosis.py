@@ -77,13 +77,18 @@ def definition_problems(root: Path) -> tuple[str, ...]:
     return read_definitions(root).problems
 
 
-async def programs(root: Path, settings: Settings, wanted: Iterable[str]) -> Sequence[Program]:
-    """For each agent type that is configured, defined or wanted; the default one at least."""
+async def programs(
+    root: Path, settings: Settings, wanted: Iterable[str], *, may_run: bool
+) -> Sequence[Program]:
+    """For each agent type that is configured, defined or wanted; the default one at least.
+
+    Without `may_run` none is asked for its version.
+    """
     from abathur.infrastructure.definitions import read_definitions
 
     known = read_definitions(root).by_name
     names = sorted({DEFAULT_AGENT_TYPE, *settings.agents, *known, *wanted})
-    versions: dict[str, str | None] = {}
+    versions: dict[str, str | None] | None = {} if may_run else None
     found = []
     for name in names:
         try:
@@ -112,7 +117,7 @@ def _missing(program: str) -> str | None:
     return None
 
 
-async def _program(root: Path, spec: AgentSpec, versions: dict[str, str | None]) -> Program:
+async def _program(root: Path, spec: AgentSpec, versions: dict[str, str | None] | None) -> Program:
     try:
         command = _command(root, spec)
     except AbathurError as error:
@@ -121,11 +126,12 @@ async def _program(root: Path, spec: AgentSpec, versions: dict[str, str | None])
     problem = _missing(name)
     if problem is not None:
         return Program(agent_type=spec.agent_type, runtime=spec.runtime, problem=problem)
-    if spec.runtime not in OWN_PROGRAMS and name not in versions:
-        versions[name] = await _version(command)
-    return Program(
-        agent_type=spec.agent_type, runtime=spec.runtime, program=name, version=versions.get(name)
-    )
+    version = None
+    if versions is not None and spec.runtime not in OWN_PROGRAMS:
+        if name not in versions:
+            versions[name] = await _version(command)
+        version = versions[name]
+    return Program(agent_type=spec.agent_type, runtime=spec.runtime, program=name, version=version)
 
 
 def _command(root: Path, spec: AgentSpec) -> Command:

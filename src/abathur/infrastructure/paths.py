@@ -17,6 +17,14 @@ def user_config_file(env: Mapping[str, str]) -> Path | None:
     return Path(home, FOLDER, CONFIG_NAME) if home.startswith("/") else None
 
 
+def state_folder(env: Mapping[str, str]) -> Path | None:
+    """What the person has said and isn't configuration; None when there is no home."""
+    given, home = env.get("XDG_STATE_HOME", ""), env.get("HOME", "")
+    if given.startswith("/"):
+        return Path(given, "abathur")
+    return Path(home, ".local", "state", "abathur") if home.startswith("/") else None
+
+
 def project_folder(root: Path) -> Path:
     return root / FOLDER
 

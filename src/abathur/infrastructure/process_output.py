@@ -1,9 +1,9 @@
-"""What a running program writes: bytes into the transcript as they come, lines to a listener."""
+"""What a running program writes: whole lines into the transcript, without secrets, and on to a
+listener."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
@@ -11,31 +11,34 @@ from types import TracebackType
 from typing import Self
 
 from abathur.domain.errors import ProcessError
+from abathur.domain.redacted_stream import RedactedStream
+from abathur.domain.redaction import Redactor
 
 LONGEST_LINE = 1 << 20
 TAIL_BYTES = 4096
+_STDOUT, _STDERR = 1, 2
 
 
 class Transcript:
-    """The two files of a run. What they hold already is kept."""
+    """The two files of a run. What they hold already is kept; no secret gets into them."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._stderr_path = path.with_name(path.name + ".stderr")
+    def __init__(self, path: Path, redactor: Redactor) -> None:
+        self._paths = (path, path.with_name(path.name + ".stderr"))
+        self._streams = (RedactedStream(redactor), RedactedStream(redactor))
+        self._tail = b""
 
     def __enter__(self) -> Self:
+        opened: list[FileIO] = []
         try:
-            self._stdout: FileIO = self._path.open("ab", buffering=0)
-            try:
-                self.stderr: FileIO = self._stderr_path.open("a+b", buffering=0)
-            except OSError:
-                self._stdout.close()
-                raise
+            for path in self._paths:
+                opened.append(path.open("ab", buffering=0))
         except OSError as error:
+            for file in opened:
+                file.close()
             raise ProcessError(
-                f"can't open the transcript {self._path}: {error.strerror}"
+                f"can't open the transcript {self._paths[0]}: {error.strerror}"
             ) from error
-        self._stderr_start = self.stderr.seek(0, os.SEEK_END)
+        self._stdout, self._stderr = opened
         return self
 
     def __exit__(
@@ -45,22 +48,35 @@ class Transcript:
         traceback: TracebackType | None,
     ) -> None:
         self._stdout.close()
-        self.stderr.close()
+        self._stderr.close()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> bytes:
+        """Take more of stdout; what of it, or of before, was written."""
+        return self._write(self._stdout, self._streams[0].feed(data))
+
+    def write_error(self, data: bytes) -> None:
+        self._write(self._stderr, self._streams[1].feed(data))
+
+    def finish(self) -> bytes:
+        """Nothing more will come: write what was kept back; what of it is stdout's."""
+        self._write(self._stderr, self._streams[1].finish())
+        return self._write(self._stdout, self._streams[0].finish())
+
+    def _write(self, file: FileIO, data: bytes) -> bytes:
+        if file is self._stderr:
+            self._tail = (self._tail + data)[-TAIL_BYTES:]
         left = memoryview(data)
         try:
             while left:
-                left = left[self._stdout.write(left) :]
+                left = left[file.write(left) :]
         except OSError as error:
             raise ProcessError(
-                f"can't write the transcript {self._path}: {error.strerror}; the run was ended"
+                f"can't write the transcript {self._paths[0]}: {error.strerror}; the run was ended"
             ) from error
+        return data
 
     def stderr_tail(self) -> str:
-        end = self.stderr.seek(0, os.SEEK_END)
-        self.stderr.seek(max(self._stderr_start, end - TAIL_BYTES))
-        return self.stderr.read(TAIL_BYTES).decode(errors="replace")
+        return self._tail.decode(errors="replace")
 
 
 class Lines:
@@ -99,17 +115,20 @@ class Output(asyncio.SubprocessProtocol):
         self._transcript = transcript
         self._on_line = on_line
         self._lines = Lines()
+        self._open = {_STDOUT, _STDERR}
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.exited = asyncio.Event()
         self.drained = asyncio.Event()
         self.failure: Exception | None = None
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
-        self._guarded(lambda: self._take(data))
+        self._guarded(lambda: self._take(fd, data))
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        self.flush()
-        self.drained.set()
+        self._open.discard(fd)
+        if not self._open:
+            self.flush()
+            self.drained.set()
 
     def process_exited(self) -> None:
         self.exited.set()
@@ -117,11 +136,17 @@ class Output(asyncio.SubprocessProtocol):
 
     def flush(self) -> None:
         """Hand over a last line that has no newline."""
-        self._guarded(lambda: self._hand_over(self._lines.finish()))
+        self._guarded(self._finish_lines)
 
-    def _take(self, data: bytes) -> None:
-        self._transcript.write(data)
-        self._hand_over(self._lines.feed(data))
+    def _take(self, fd: int, data: bytes) -> None:
+        if fd == _STDOUT:
+            self._hand_over(self._lines.feed(self._transcript.write(data)))
+        else:
+            self._transcript.write_error(data)
+
+    def _finish_lines(self) -> None:
+        self._hand_over(self._lines.feed(self._transcript.finish()))
+        self._hand_over(self._lines.finish())
 
     def _hand_over(self, lines: Iterator[str]) -> None:
         for line in lines:

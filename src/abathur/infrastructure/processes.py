@@ -17,8 +17,9 @@ from enum import Enum, auto
 from pathlib import Path
 
 from abathur.domain.errors import ProcessError
+from abathur.domain.redaction import Redactor
 from abathur.domain.runs import Exit
-from abathur.infrastructure import cgroups, keeping, process_times
+from abathur.infrastructure import bubblewrap, cgroups, keeping, process_times, secrets
 from abathur.infrastructure.cancellation import settle
 from abathur.infrastructure.environment import clean_environment
 from abathur.infrastructure.keeping import Line
@@ -53,7 +54,13 @@ def prefer_handles() -> None:
 
 
 class SystemProcesses:
-    """`ports.processes.ProcessRunner` on this machine's processes."""
+    """`ports.processes.ProcessRunner` on this machine's processes.
+
+    The redactor goes over all that they write; without one, that of our own environment does.
+    """
+
+    def __init__(self, redactor: Redactor | None = None) -> None:
+        self._redactor = redactor or secrets.redactor()
 
     async def run(
         self,
@@ -65,10 +72,10 @@ class SystemProcesses:
     ) -> Exit:
         if stop.is_set():
             return Exit(code=None, stopped=True)
-        with Transcript(launch.transcript) as transcript:
+        with Transcript(launch.transcript, self._redactor) as transcript:
             program = _Program(launch, _Started(transcript, on_line))
             try:
-                await program.start(transcript)
+                await program.start()
                 on_started(program.id())
                 verdict = await program.wait(stop)
             finally:
@@ -103,6 +110,25 @@ def run_briefly(argv: Sequence[str], pass_env: Sequence[str], timeout_seconds: f
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.returncode
+
+
+async def sandbox_problem() -> str:
+    """Why programs can't be confined here, with what to do; empty when they can."""
+    try:
+        command = bubblewrap.probe()
+    except ProcessError as error:
+        return str(error)
+    env = clean_environment()
+    done = await asyncio.to_thread(
+        subprocess.run, command, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    if done.returncode == 0:
+        return ""
+    said = " ".join(done.stderr.decode(errors="replace").split())
+    return (
+        f"a sandbox is configured, but bubblewrap can't make one here ({said}); allow user "
+        "namespaces, or set `sandbox: off`"
+    )
 
 
 Helper = subprocess.Popen[bytes]
@@ -161,10 +187,10 @@ class _Program:
         self._cgroup: Path | None = None
         self._stdin: asyncio.WriteTransport | None = None
 
-    async def start(self, transcript: Transcript) -> None:
+    async def start(self) -> None:
         stdin, feed = os.pipe() if self._launch.command.stdin else (subprocess.DEVNULL, -1)
         try:
-            await self._spawn(transcript, stdin)
+            await self._spawn(stdin)
         except BaseException:
             _close(feed)
             raise
@@ -173,17 +199,20 @@ class _Program:
         if feed >= 0:
             await self._feed(feed)
 
-    async def _spawn(self, transcript: Transcript, stdin: int) -> None:
-        starting = asyncio.ensure_future(self._begin(transcript, stdin))
+    async def _spawn(self, stdin: int) -> None:
+        starting = asyncio.ensure_future(self._begin(stdin))
         try:
             # Cancelled half-way, the event loop would kill the program alone, and without grace.
             await settle(starting)
         except (OSError, ValueError) as error:
             raise ProcessError(_why_not_started(self._launch, error)) from error
 
-    async def _begin(self, transcript: Transcript, stdin: int) -> None:
+    async def _begin(self, stdin: int) -> None:
         launch, line = self._launch, self._line
         command, argv, tags = launch.command, launch.command.argv, launch.tags
+        if launch.confinement is not None:
+            env = clean_environment(command.pass_env, launch.env, command.env)
+            argv = bubblewrap.confined(argv, launch.cwd, env, launch.confinement)
         if line is not None:
             # The keeper doesn't carry the tags: whoever ends what carries them leaves it alone.
             cgroup = self._join_cgroup()
@@ -193,7 +222,7 @@ class _Program:
             *argv,
             stdin=stdin,
             stdout=subprocess.PIPE,
-            stderr=transcript.stderr,
+            stderr=subprocess.PIPE,
             cwd=launch.cwd,
             env=clean_environment(command.pass_env, launch.env, command.env, tags),
             start_new_session=True,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from abathur.domain.runs import Command, Exit
+from abathur.domain.sandbox import Confinement
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +27,15 @@ class Launch:
     command: Command
     cwd: Path
     transcript: Path
-    """stdout goes here byte by byte as it comes; stderr beside it with the suffix `.stderr`."""
+    """stdout goes here line by line, its secrets redacted; stderr beside it, suffix `.stderr`."""
     tags: Mapping[str, str]
     """Environment variables that mark every process of this run, for finding them later."""
     env: Mapping[str, str]
     """Over the clean environment: the caller's own additions (scratch folder, task facts)."""
     timeout_seconds: float
     grace_seconds: float
+    confinement: Confinement | None = None
+    """What it is kept in; without one it can do all that we can."""
 
 
 class Stop(Protocol):

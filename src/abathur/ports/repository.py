@@ -37,6 +37,16 @@ class CheckedOut:
     """Tracked files or the index differ from the commit asked about."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """Files of the repository that a program in one worktree needs."""
+
+    readable: tuple[Path, ...]
+    writable: tuple[Path, ...]
+    locked: tuple[Path, ...]
+    """In writable folders, and not to be written: what git would believe afterwards."""
+
+
 class Refs(Protocol):
     """Branches, commits and what contains what."""
 
@@ -108,6 +118,10 @@ class Worktrees(Protocol):
         A folder that is gone is no error. Raises `GitError`, and nothing is removed, when git knows
         of no worktree there or somebody locked it.
         """
+        ...
+
+    async def metadata(self, path: Path, branch: str | None) -> Metadata:
+        """What a sandbox has to let through for the worktree, to commit there with a branch."""
         ...
 
     async def commit_leftovers(self, path: Path, message: str) -> str:

@@ -49,6 +49,10 @@ class Facts:
     project_problem: str = ""
     """Why there is no project, or why its configuration can't be used."""
     is_config_broken: bool = False
+    untrusted: str = ""
+    """What nobody has agreed to yet."""
+    sandbox_problem: str | None = None
+    """Why the sandbox that is configured can't be made; empty when it can, None without one."""
     definition_problems: Sequence[str] = ()
     database_problems: Sequence[str] | None = None
     """None when it wasn't opened."""
@@ -174,6 +178,12 @@ def _project(facts: Facts) -> Iterator[Check]:
         return
     yield Check("project", Verdict.OK, str(facts.project))
     yield Check("configuration", Verdict.OK, "it loads")
+    if facts.untrusted:
+        text, _, remedy = facts.untrusted.partition("; ")
+        yield Check("trust", Verdict.WARN, text, remedy)
+    if facts.sandbox_problem is not None:
+        text, _, remedy = facts.sandbox_problem.partition("; ")
+        yield _graded("sandbox", not text, text or "bubblewrap works", remedy)
     for problem in facts.definition_problems:
         yield Check("definition", Verdict.WARN, problem, "correct the file; it isn't used")
     if facts.database_problems is not None:

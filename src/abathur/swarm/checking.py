@@ -12,6 +12,7 @@ from abathur.domain.landing import Landing
 from abathur.domain.runs import Command, Exit
 from abathur.domain.settings import CommandSetting
 from abathur.ports.processes import Launch
+from abathur.swarm import confining
 from abathur.swarm.parts import RUN_TAG, WORKER_TAG, Parts
 from abathur.swarm.state import LandingRun
 from abathur.swarm.workspace import VERIFY_PREFIX
@@ -73,6 +74,7 @@ async def _run(parts: Parts, run: LandingRun, verify: CommandSetting, path: Path
     landing = run.landing
     log = _log(parts, landing)
     log.parent.mkdir(parents=True, exist_ok=True)
+    confinement = await confining.confine(parts, parts.settings.sandbox, path, None)
     launch = Launch(
         command=Command(argv=verify.argv, pass_env=parts.settings.swarm.pass_env),
         cwd=path,
@@ -84,6 +86,7 @@ async def _run(parts: Parts, run: LandingRun, verify: CommandSetting, path: Path
         env={"ABATHUR_TASK_ID": landing.task_id, "ABATHUR_TARGET": landing.target},
         timeout_seconds=verify.timeout_seconds,
         grace_seconds=parts.settings.swarm.grace_seconds,
+        confinement=confinement,
     )
     return await parts.processes.run(
         launch, on_started=lambda _: None, on_line=lambda _: None, stop=run.stop

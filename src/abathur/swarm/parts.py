@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from abathur.domain.agents import AgentSpec
+from abathur.domain.redaction import Redactor
 from abathur.domain.retry import RetryPolicy
 from abathur.domain.settings import Settings
 from abathur.ports.clock import Clock
@@ -46,6 +47,8 @@ class Parts:
     resolve_agent: Callable[[str], AgentSpec]
     load_runtime: Callable[[str], AgentRuntime]
     new_id: Callable[[], str]
+    redactor: Redactor
+    """Takes secrets out of what agents and programs say before it is kept or shown."""
     chance: Callable[[], float]
     """Uniform in [0, 1)."""
     guard: Callable[[Mapping[str, str]], AbstractAsyncContextManager[object]]

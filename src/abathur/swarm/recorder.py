@@ -60,6 +60,7 @@ class Recorder:
             self.take(event)
 
     def take(self, event: RunEvent) -> None:
+        event = self._parts.redactor.event(event)
         self._sequence += 1
         self._follow_calls(event)
         if event.kind in DECISIVE:

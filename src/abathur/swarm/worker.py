@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -22,6 +23,7 @@ from abathur.domain.errors import (
 )
 from abathur.domain.failures import FailureClass
 from abathur.domain.runs import Attempt, Command, Exit, Outcome, OutcomeKind, RunEvent, RunSpec
+from abathur.domain.sandbox import Confinement
 from abathur.domain.settings import CommandSetting
 from abathur.domain.silence import settings_of
 from abathur.domain.tasks import Task, TaskStatus
@@ -30,7 +32,7 @@ from abathur.ports.runtimes import AgentRuntime
 from abathur.services import running
 from abathur.services.reports import Fate, SpooledReport
 from abathur.services.running import Report
-from abathur.swarm import approvals, workspace
+from abathur.swarm import approvals, confining, workspace
 from abathur.swarm.events import SwarmEventKind
 from abathur.swarm.evidence import Watch, Watched
 from abathur.swarm.meter import Meter
@@ -58,12 +60,13 @@ class Worker:
         self._parts, self._state, self._run = parts, state, run
         self._attempt: Attempt = run.attempt
         self._workspace: Workspace | None = None
+        self._confinement: Confinement | None = None
         self._meter = Meter(parts, state, run)
         self._unstored: tuple[tuple[int, datetime, RunEvent], ...] = ()
 
     async def run(self) -> None:
         try:
-            outcome = await self._outcome()
+            outcome = self._parts.redactor.outcome(await self._outcome())
         except asyncio.CancelledError:
             await asyncio.shield(self._salvage("interrupted"))
             raise
@@ -128,10 +131,22 @@ class Worker:
         place, command = await self._prepare(spec, runtime)
         self._workspace = place
         await self._parts.repository.add_worktree(place.path, place.branch, place.start)
-        failed = await self._set_up(place)
-        if failed is not None:
-            return failed
-        return await self._run_agent(spec, runtime, command, place)
+        self._confinement = await confining.confine(
+            self._parts,
+            confining.setting_for(self._parts, spec.agent_type),
+            place.path,
+            place.branch,
+            self._own_folders(),
+        )
+        try:
+            failed = await self._set_up(place)
+            if failed is not None:
+                return failed
+            return await self._run_agent(spec, runtime, command, place)
+        finally:
+            # What an agent keeps for itself there may tell secrets: its own home, for one.
+            for folder in self._own_folders():
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def _prepare(self, spec: AgentSpec, runtime: AgentRuntime) -> tuple[Workspace, Command]:
         """Choose the place and record it. Others choose too: a name that was taken is avoided."""
@@ -254,11 +269,23 @@ class Worker:
                 "ABATHUR_TARGET": place.target,
                 "ABATHUR_FACTS": str(self._write_facts(place)),
                 "TMPDIR": str(folder / "scratch"),
-                BUSY_VARIABLE: str(folder / "busy"),
+                BUSY_VARIABLE: str(folder / "scratch" / "busy"),
             },
             timeout_seconds=timeout,
             grace_seconds=self._parts.grace_seconds,
+            confinement=self._confined(),
         )
+
+    def _own_folders(self) -> list[Path]:
+        folder = self._parts.run_folder(self._run.task.id, self._run.attempt.number)
+        return [folder / "scratch"]
+
+    def _confined(self) -> Confinement | None:
+        if self._confinement is None:
+            return None
+        folder = self._parts.run_folder(self._run.task.id, self._run.attempt.number)
+        readable = (*self._confinement.readable, folder / "facts.json")
+        return replace(self._confinement, readable=readable)
 
     def _write_facts(self, place: Workspace) -> object:
         """Task, input and feedback as a JSON file, for agents that aren't language models."""

@@ -20,7 +20,7 @@ ODD_NAMES = ("-rf", "with\nnewline", "ünïcødé 💥", 'quo"te', " spaces ", "
 @pytest.fixture
 async def path(git: Outside, repository: GitRepository, tmp_path: Path) -> Path:
     git.commit({".gitignore": "*.o\n", "script": "text", "gone": "text"})
-    await repository.add_worktree(tmp_path / "work", "work", "main")
+    await repository.add_worktree(tmp_path / "work", "task/work", "main")
     return tmp_path / "work"
 
 
@@ -33,7 +33,7 @@ async def test_everything_that_changed_is_committed(
     (path / "link").symlink_to("script")
     commit = await repository.commit_leftovers(path, "What is left\n\n# kept")
     assert git("log", "-1", "--format=%B", commit) == "What is left\n\n# kept"
-    assert git("rev-parse", "work", f"{commit}^") == f"{commit}\n{git.head()}"
+    assert git("rev-parse", "task/work", f"{commit}^") == f"{commit}\n{git.head()}"
     assert git.files(commit) == {
         ".gitignore",
         "README.md",
@@ -112,7 +112,7 @@ async def test_a_detached_head_is_committed_to(
     git.write({"new": "text"}, at=path)
     commit = await repository.commit_leftovers(path, "Work")
     assert await repository.head(path) == commit
-    assert await repository.resolve("work") == git.head()
+    assert await repository.resolve("task/work") == git.head()
 
 
 async def test_an_agent_that_removed_its_git_file_loses_nothing(

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from abathur.domain.errors import GitError
+from abathur.infrastructure import secrets
 from abathur.infrastructure.cancellation import result_of, settle
 
 # The user's hooks, signing key and background services are for the user's own commits. LF or CRLF
@@ -243,4 +244,6 @@ def _error(args: Sequence[str], result: Result) -> GitError:
     useful = [line for line in lines if not line.startswith(("hint:", "warning:"))] or lines
     said = "; ".join(line.strip() for line in useful[:_SHOWN_LINES]) or "it said nothing"
     command = " ".join(arg if arg.isprintable() else repr(arg) for arg in args)
-    return GitError(f"`git {command}` failed with exit code {result.code}: {said}")
+    text = f"`git {command}` failed with exit code {result.code}: {said}"
+    # Git names remotes with their passwords.
+    return GitError(secrets.redactor().text(text))

@@ -19,11 +19,10 @@ from pathlib import Path
 from abathur.domain.errors import GitError
 from abathur.infrastructure.git.commands import Git
 from abathur.infrastructure.git.place import Placed
+from abathur.infrastructure.git.planted import leave_others_branch, links, refuse_planted
 from abathur.infrastructure.git.revisions import HEADS, look_up
 from abathur.infrastructure.git.status import is_hollow, is_unfinished, status_of
 from abathur.infrastructure.git.worktree_list import linked_record, record_of
-
-_LINK = b"160000 "
 
 
 class Leftovers(Placed):
@@ -32,6 +31,8 @@ class Leftovers(Placed):
         for name in ("index.lock", "HEAD.lock"):
             (record / name).unlink(missing_ok=True)
         git = self._git.at(path)
+        await refuse_planted(git, record)
+        await leave_others_branch(git, self._common, record)
         found = await status_of(git)
         inside = {*found.repositories_inside, *await links_inside(git)}
         foreign = sorted(name for name in inside if self._is_foreign(path / name))
@@ -66,11 +67,7 @@ class Leftovers(Placed):
 
 async def links_inside(git: Git) -> Sequence[str]:
     """Repositories inside that are in the index as links without being submodules."""
-    listed = await git.run("ls-files", "--stage", "-z")
-    links = [
-        os.fsdecode(entry.partition(b"\t")[2]) for entry in listed.fields if entry.startswith(_LINK)
-    ]
-    filled = [name for name in links if os.path.lexists(git.folder / name / ".git")]
+    filled = await links(git)
     return sorted(set(filled) - await _submodules(git)) if filled else []
 
 

@@ -13,6 +13,7 @@ from abathur.infrastructure.git.revisions import (
     commit_or_none,
     is_ancestor,
     look_up,
+    require_branch,
     require_hash,
 )
 from abathur.infrastructure.git.worktree_list import holders, plain_head
@@ -40,7 +41,7 @@ class Refs(Placed):
         return await is_ancestor(self._git, await commit_of(self._git, commit), tip)
 
     async def move_branch(self, branch: str, old: str, new: str, reason: str) -> None:
-        ref, seal = HEADS + branch, WITHDRAWN + require_hash(new)
+        ref, seal = HEADS + require_branch(branch), WITHDRAWN + require_hash(new)
         # Both or neither: whoever withdraws the move has to be before it or after it.
         order = f"verify {seal}\0{_nothing(new)}\0update {ref}\0{new}\0{require_hash(old)}\0"
         try:
@@ -64,7 +65,7 @@ class Refs(Placed):
             await self._write(f"update {seal}\0{commit}\0{_nothing(commit)}\0", "withdrawn")
 
     async def delete_branch(self, branch: str, *, kept_by: str) -> None:
-        ref = HEADS + branch
+        ref = HEADS + require_branch(branch)
         tip = await self._read(ref)
         if tip is None:
             return
@@ -76,7 +77,9 @@ class Refs(Placed):
         for path in await holders(self._git, self._place, ref):
             if path.exists():
                 raise GitError(f"branch `{branch}` isn't deleted: it is checked out in {path}")
-        await self._write(f"delete {ref}\0{tip}\0", f"deleted, kept by {kept_by}")
+        # An agent may have made its branch stand for another one, which isn't ours to delete.
+        order = f"option no-deref\0delete {ref}\0{tip}\0"
+        await self._write(order, f"deleted, kept by {kept_by}")
 
     async def salvage(self, task_id: str, attempt: int, commit: str) -> str:
         """Salvaging again adds to what the ref keeps already; other work gets a ref beside it.
@@ -86,6 +89,7 @@ class Refs(Placed):
         then the ref gets one commit above both.
         """
         wanted = await commit_of(self._git, commit)
+        require_branch(task_id)
         ref, kept = await self._salvage_ref(f"{SALVAGE}{task_id}/{attempt}", wanted)
         if kept is not None and await is_ancestor(self._git, wanted, kept):
             return ref

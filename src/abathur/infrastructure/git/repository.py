@@ -14,6 +14,7 @@ from abathur.infrastructure.git.commands import Git
 from abathur.infrastructure.git.inspecting import Inspecting
 from abathur.infrastructure.git.leftovers import Leftovers
 from abathur.infrastructure.git.merging import Merging
+from abathur.infrastructure.git.metadata import MetadataFiles
 from abathur.infrastructure.git.objects import KeptObjects
 from abathur.infrastructure.git.place import Place
 from abathur.infrastructure.git.refs import Refs
@@ -26,7 +27,17 @@ OLDEST_GIT = (2, 38)
 """The first one that merges without a working tree."""
 
 
-class GitRepository(Refs, Worktrees, Scratch, Leftovers, Snapshots, Checkouts, Merging, Inspecting):
+class GitRepository(
+    Refs,
+    Worktrees,
+    Scratch,
+    Leftovers,
+    Snapshots,
+    Checkouts,
+    Merging,
+    Inspecting,
+    MetadataFiles,
+):
     """Made by `open_repository`."""
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from abathur.domain.branches import branch_problem
 from abathur.domain.errors import GitError, UnknownBranchError
 from abathur.infrastructure.git.commands import Git, Objects
 
@@ -66,11 +67,17 @@ async def _is_near_ancestor(objects: Objects, commit: str, descendant: str) -> b
 
 async def make_branch(git: Git, branch: str, commit: str) -> None:
     """Fails if there is one of this name already, wherever it is."""
-    # The plumbing would take these two, and the person who has to delete them be puzzled.
-    if branch.startswith("-") or branch == "HEAD":
-        raise GitError(f"`{branch}` can't be the name of a branch")
+    # The plumbing would take a leading dash, and the person who has to delete it be puzzled.
+    require_branch(branch)
     order = f"create {HEADS}{branch}\0{require_hash(commit)}\0"
     await git.run("update-ref", "--stdin", "-z", stdin=order.encode(errors="surrogateescape"))
+
+
+def require_branch(branch: str) -> str:
+    """A name that can't end a line or a field of what git is told, or leave `refs/heads`."""
+    if branch_problem(branch):
+        raise GitError(f"`{branch}` can't be the name of a branch")
+    return branch
 
 
 def require_hash(commit: str) -> str:

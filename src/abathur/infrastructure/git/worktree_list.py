@@ -81,12 +81,16 @@ def _detached(git_dir: Path) -> str | None:
 
 
 def record_of(common: Path, path: Path) -> Path | None:
-    """The record for a worktree at `path`, whatever is there now."""
-    wanted = path.resolve()
+    """The record for a worktree at `path`, whatever is there now.
+
+    A link in its place is not followed: it may lead to another worktree.
+    """
+    wanted = path.parent.resolve() / path.name
     for pointer in common.glob("worktrees/*/gitdir"):
         # Another worktree's record may go away while we look.
         with suppress(FileNotFoundError):
-            if _pointed_to(pointer.parent, pointer).parent.resolve() == wanted:
+            named = _pointed_to(pointer.parent, pointer).parent
+            if named.parent.resolve() / named.name == wanted:
                 return pointer.parent
     return None
 
@@ -97,7 +101,7 @@ def linked_record(common: Path, path: Path) -> Path | None:
     Asking git instead would find the repository around a folder that has lost its `.git`.
     """
     pointer = path / ".git"
-    if pointer.is_symlink() or not pointer.is_file():
+    if path.is_symlink() or pointer.is_symlink() or not pointer.is_file():
         return None
     record = record_of(common, path)
     if record is None or _pointed_to(path, pointer).resolve() != record.resolve():

@@ -12,6 +12,7 @@ from pathlib import Path
 from abathur.domain.branches import removal_name
 from abathur.domain.errors import GitError
 from abathur.infrastructure.git.place import Placed
+from abathur.infrastructure.git.planted import refuse_planted
 from abathur.infrastructure.git.revisions import (
     HEADS,
     commit_of,
@@ -118,6 +119,7 @@ class Worktrees(Placed):
         if is_half_made(record):
             return []
         check_unlocked(record)
+        await refuse_planted(self._git.at(path), record)
         found = await status_of(self._git.at(path))
         folders = {f"{name}/": path / name for name in found.repositories_inside}
         inside = {n: p for n, p in folders.items() if linked_record(self._common, p)}
@@ -141,7 +143,10 @@ class Worktrees(Placed):
                 continue
             git = self._git.at(head.parent)
             listed = ("HEAD", "--branches", "--not", "--remotes")
-            unknown = await git.run("--git-dir=.", "rev-list", "--max-count=1", *listed)
+            # An agent may have named where to fetch what is missing, and how.
+            offline = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
+            asked = ("--git-dir=.", "rev-list", "--max-count=1", *listed)
+            unknown = await git.run(*asked, env=offline)
             if unknown.stdout:
                 raise GitError(
                     f"submodule {head.parent.name} has the commit {unknown.text[:12]}, which no "
