@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from abathur.ports.repository import Repository
     from abathur.ports.restoring import Prepared, Recovered
     from abathur.swarm.events import Sink
+    from abathur.swarm.parts import Parts
     from abathur.swarm.supervisor import Supervisor
 
 FOLDER = ".abathur"
@@ -232,8 +233,13 @@ def unknown_agents(project: Project, agent_types: Iterable[str]) -> list[str]:
     return sorted(unknown - read_definitions(project.root).by_name.keys())
 
 
-async def build_supervisor(project: Project, db: Database, sink: Sink) -> Supervisor:
-    """A supervisor for the project, not started. Raises what its parts raise."""
+async def build_supervisor(
+    project: Project, db: Database, sink: Sink, into: Callable[[Parts], Parts] | None = None
+) -> Supervisor:
+    """A supervisor for the project, not started. Raises what its parts raise.
+
+    `into` may put something before the parts, to watch or to hinder them.
+    """
     import random
 
     from abathur.domain.specs import resolve_agent
@@ -279,7 +285,7 @@ async def build_supervisor(project: Project, db: Database, sink: Sink) -> Superv
         chance=random.random,
         guard=guard,
     )
-    return Supervisor(parts, sink)
+    return Supervisor(into(parts) if into else parts, sink)
 
 
 def agent_problem(project: Project, agent_type: str) -> str | None:
