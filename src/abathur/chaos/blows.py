@@ -1,4 +1,4 @@
-"""What can befall a swarm's process at a point. Runs inside of it, on whichever thread got there."""
+"""What can befall a swarm's process at a point. Runs in it, on whichever thread got there."""
 
 from __future__ import annotations
 

@@ -38,6 +38,10 @@ class Choice:
             "delay": self.delay,
         }
 
+    @classmethod
+    def from_told(cls, told: Mapping[str, Any]) -> Choice:
+        return cls(**{**told, "blow": Blow(told["blow"]), "point": told["point"] or ""})
+
 
 class Catalogue:
     """Shared by the rounds that are played at the same time."""
@@ -57,7 +61,7 @@ class Catalogue:
             for point, count in reached.items():
                 self._seen[point] = max(self._seen[point], count)
 
-    def choose(self, chance: random.Random, *, after_kill: bool) -> Choice:
+    def choose(self, chance: random.Random) -> Choice:
         """The point that was struck least, among those that can be reached, or a random moment."""
         kinds = list(self._blows)
         blow = chance.choices(kinds, [self._blows[kind] for kind in kinds])[0]
@@ -75,7 +79,7 @@ class Catalogue:
     def _weight(self, name: str) -> int:
         return self.strikes[name] + self._misses[name]
 
-    def missed(self, choice: Choice, *, after_kill: bool) -> None:
+    def missed(self, choice: Choice) -> None:
         if choice.point:
             with self._lock:
                 self.strikes[choice.point] -= 1
@@ -85,6 +89,10 @@ class Catalogue:
         if choice.point:
             with self._lock:
                 self._misses[choice.point] = 0
+
+    def reached(self) -> int:
+        with self._lock:
+            return len(self._seen)
 
     def never_reached(self) -> Sequence[Point]:
         """Points that the code names, and that no swarm came to."""

@@ -203,4 +203,3 @@ def _cancel_if_possible(stores: Stores, task_id: str, now: Any) -> None:
     task = stores.tasks.get(task_id)
     if task is not None and not task.status.is_final:
         cancel(stores, task_id, now=now, actor=ACTOR, reason="by chance")
-

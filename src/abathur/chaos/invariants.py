@@ -44,6 +44,7 @@ async def findings(ground: Ground, *, at_rest: bool) -> Sequence[str]:
     async with bootstrap.open_database(ground.project) as db:
         found = await _of_database(db)
         tasks = await db.read(_tasks, [task.id for task in ground.tasks])
+        was_told = await db.read(_was_told, list(tasks))
         if at_rest:
             rows = await db.query("SELECT id FROM workers")
             workers = {str(row["id"]) for row in rows}
@@ -55,7 +56,15 @@ async def findings(ground: Ground, *, at_rest: bool) -> Sequence[str]:
     found += _of_history(ground, facts)
     if at_rest:
         found += [*_left_open(facts), *_left_lying(ground), *_lost_commits(ground)]
+        found += [] if was_told else _not_brought_along(ground)
     return found
+
+
+async def statuses(ground: Ground) -> Sequence[str]:
+    """Of the tasks of the ground."""
+    async with bootstrap.open_database(ground.project) as db:
+        tasks = await db.read(_tasks, [task.id for task in ground.tasks])
+    return [task.status.value for task in tasks.values()]
 
 
 async def _of_database(db: Database) -> list[str]:
@@ -66,6 +75,12 @@ async def _of_database(db: Database) -> list[str]:
 
 def _tasks(stores: Stores, ids: Sequence[str]) -> Mapping[str, Task]:
     return {task.id: task for task in stores.tasks.get_many(ids)}
+
+
+def _was_told(stores: Stores, ids: Sequence[str]) -> bool:
+    """Whether any landing says that it left a working tree behind."""
+    landings = (landing for task_id in ids for landing in stores.landings.of_task(task_id))
+    return any("left_behind" in (landing.facts or {}) for landing in landings)
 
 
 def _landed(ground: Ground) -> Mapping[str, int]:
@@ -91,9 +106,8 @@ def _of_task(known: Known, facts: Facts) -> Iterator[str]:
             yield f"it is completed, and {count} commits in the target land it, not {expected}"
         if expected and known.key not in facts.files:
             yield "it is completed, and its file isn't in the target"
-    elif task.status.is_final:
-        if count or known.key in facts.files:
-            yield f"it is {task.status}, and its work is in the target"
+    elif task.status.is_final and (count or known.key in facts.files):
+        yield f"it is {task.status}, and its work is in the target"
     if known.is_hopeless and task.status is TaskStatus.COMPLETED:
         yield "its work can't pass the gate, and it is completed"
 
@@ -129,6 +143,9 @@ def _left_lying(ground: Ground) -> Iterator[str]:
         yield f"git knows of a worktree: {line}"
     for line in git(ground.root, "branch", "--list", "task/*").splitlines():
         yield f"a branch is left: {line.strip()}"
+
+
+def _not_brought_along(ground: Ground) -> Iterator[str]:
     for line in git(ground.root, "status", "--porcelain", "--untracked-files=no").splitlines():
         yield f"the person's working tree isn't as the target: {line}"
 
