@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from abathur.chaos import ground as grounds
-from abathur.chaos.blows import SIGNALS, Blow, bring_back
+from abathur.chaos.blows import LOCKS, SIGNALS, Blow, bring_back
 from abathur.chaos.catalogue import Catalogue, Choice
 from abathur.chaos.invariants import findings, statuses
 from abathur.chaos.notes import Notes
@@ -184,7 +184,10 @@ class Player:
             self._found(text)
         if at_rest:
             self.round.statuses = Counter(asyncio.run(statuses(self._ground)))
-            # Trees that a landing couldn't bring along were told of; the person brings them.
+            # Trees that a landing couldn't bring along were told of; the person brings them. So do
+            # they with a lock that no swarm has come across.
+            for name in LOCKS:
+                (self._ground.root / ".git" / name).unlink(missing_ok=True)
             git(self._ground.root, "reset", "--quiet", "--hard")
 
     def _found(self, text: str) -> None:
