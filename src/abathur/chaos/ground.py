@@ -6,12 +6,13 @@ import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from abathur import bootstrap
 from abathur.chaos.programs import git
-from abathur.domain.tasks import NewTask
+from abathur.domain.tasks import NewTask, TaskStatus
 from abathur.ports.stores import Stores
 from abathur.services.cancelling import cancel
 from abathur.services.submitting import submit
@@ -167,17 +168,18 @@ async def submit_some(ground: Ground, count: int, chance: random.Random) -> None
     async with bootstrap.open_database(ground.project) as db:
         for kind in kinds:
             known = _new(ground, kind)
-            needs = _needs(ground, chance)
-            await db.write(
-                submit,
-                _task(known, needs),
-                task_id=known.id,
-                now=db.clock().now(),
-                actor=ACTOR,
-            )
+            now = db.clock().now()
+            await db.write(_submit, known, _needs(ground, chance), now)
             ground.tasks.append(known)
         if chance.random() < 0.15:
             await db.write(_cancel_if_possible, known.id, db.clock().now())
+
+
+def _submit(stores: Stores, known: Known, needs: tuple[str, ...], now: datetime) -> None:
+    """Nothing may wait for a task that has failed or was cancelled meanwhile."""
+    dead = {TaskStatus.FAILED, TaskStatus.CANCELLED}
+    hopeful = tuple(task.id for task in stores.tasks.get_many(needs) if task.status not in dead)
+    submit(stores, _task(known, hopeful), task_id=known.id, now=now, actor=ACTOR)
 
 
 def _new(ground: Ground, kind: str) -> Known:
@@ -199,7 +201,7 @@ def _task(known: Known, needs: tuple[str, ...]) -> NewTask:
     )
 
 
-def _cancel_if_possible(stores: Stores, task_id: str, now: Any) -> None:
+def _cancel_if_possible(stores: Stores, task_id: str, now: datetime) -> None:
     task = stores.tasks.get(task_id)
     if task is not None and not task.status.is_final:
         cancel(stores, task_id, now=now, actor=ACTOR, reason="by chance")

@@ -94,7 +94,8 @@ def _named(event: str, args: tuple[Any, ...], frame: FrameType | None) -> str:
 
 def _program(args: tuple[Any, ...]) -> str:
     """Of git also which of its commands; of others none, for they are the agents'."""
-    argv = [str(word) for word in args[1]] if len(args) > 1 and args[1] else []
+    given = args[1] if len(args) > 1 else None
+    argv = [str(word) for word in given] if isinstance(given, list | tuple) else []
     if not argv or Path(argv[0]).name != "git":
         return "program"
     words = iter(argv[1:])
