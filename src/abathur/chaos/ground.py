@@ -157,12 +157,16 @@ KINDS: Final[Mapping[str, Callable[[str], Any]]] = {
 NO_FILE: Final = frozenset({"nothing"})
 
 
-async def submit_some(ground: Ground, count: int, chance: random.Random) -> None:
+async def submit_some(
+    ground: Ground, count: int, chance: random.Random, first: Sequence[str] = ()
+) -> None:
     """Queue `count` more tasks; what is in `ground.tasks` afterwards was acknowledged.
+
+    Those of the kinds `first` come before them.
 
     Some wait for another one, some come in pairs that clash, and now and then one is cancelled.
     """
-    kinds = chance.choices(sorted(KINDS), k=count)
+    kinds = [*first, *chance.choices(sorted(KINDS), k=count)]
     if "clash" in kinds:
         kinds.append("clash")
     async with bootstrap.open_database(ground.project) as db:
@@ -171,7 +175,7 @@ async def submit_some(ground: Ground, count: int, chance: random.Random) -> None
             now = db.clock().now()
             await db.write(_submit, known, _needs(ground, chance), now)
             ground.tasks.append(known)
-        if chance.random() < 0.15:
+        if count and chance.random() < 0.15:
             await db.write(_cancel_if_possible, known.id, db.clock().now())
 
 

@@ -49,7 +49,7 @@ async def findings(ground: Ground, *, at_rest: bool) -> Sequence[str]:
             rows = await db.query("SELECT id FROM workers")
             workers = {str(row["id"]) for row in rows}
             found += [f"a process lives: {one}" for one in left_over(workers, SECONDS_TO_END)]
-    found += [f"git: {line}" for line in _of_git(ground)]
+    found += [f"git: {line}" for line in _of_git(ground) if at_rest or _HALF_MADE not in line]
     facts = Facts(tasks, _landed(ground), _files(ground))
     for known in ground.tasks:
         found += [f"task {known.id} ({known.kind}): {text}" for text in _of_task(known, facts)]
@@ -125,6 +125,10 @@ def _left_open(facts: Facts) -> Iterator[str]:
     for task in facts.tasks.values():
         if not task.status.is_final:
             yield f"task {task.id} is {task.status}, and the swarm calls itself idle"
+
+
+_HALF_MADE: Final = "error: worktrees/"
+"""Of a git that was killed while it made a worktree. The next swarm clears it away."""
 
 
 def _of_git(ground: Ground) -> Iterator[str]:

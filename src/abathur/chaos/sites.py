@@ -120,9 +120,12 @@ def _caller(frame: FrameType) -> FrameType:
 
 def _then(frame: FrameType, act: Callable[[], None]) -> None:
     """Act as soon as the frame goes on, as a debugger does that steps over a line."""
+    earlier = frame.f_trace
 
-    def step(frame: FrameType, event: str, _: object) -> object:
+    def step(frame: FrameType, event: str, arg: Any) -> Any:
         if event in {"line", "return", "exception"}:
+            if earlier is not None:
+                earlier(frame, event, arg)
             sys.settrace(None)
             act()
         return step
