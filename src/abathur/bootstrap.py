@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from abathur.ports.repository import Repository
     from abathur.ports.restoring import Prepared, Recovered
     from abathur.swarm.events import Sink, SwarmEvent
+    from abathur.swarm.parts import Parts
     from abathur.swarm.supervisor import Supervisor
 
 FOLDER = ".abathur"
@@ -240,12 +241,18 @@ def unknown_agents(project: Project, agent_types: Iterable[str]) -> list[str]:
 
 
 async def build_supervisor(
-    project: Project, db: Database, sink: Sink, *, is_own: bool = False
+    project: Project,
+    db: Database,
+    sink: Sink,
+    *,
+    is_own: bool = False,
+    into: Callable[[Parts], Parts] | None = None,
 ) -> Supervisor:
     """A supervisor for the project, not started. Raises what its parts raise.
 
     `is_own` is for a repository that this program has made itself; any other has to be trusted,
-    or `UntrustedError` is raised.
+    or `UntrustedError` is raised. `into` may put something before the parts, to watch or to hinder
+    them.
     """
     if not is_own:
         safeguards.require_trust(project.root)
@@ -298,7 +305,7 @@ async def build_supervisor(
         chance=random.random,
         guard=guard,
     )
-    return Supervisor(parts, safeguards.redacting(sink, redactor))
+    return Supervisor(into(parts) if into else parts, safeguards.redacting(sink, redactor))
 
 
 def agent_problem(project: Project, agent_type: str) -> str | None:

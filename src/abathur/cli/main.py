@@ -44,6 +44,7 @@ COMMANDS: Final[Commands] = {
     "doctor": ("abathur.cli.doctor:doctor", "Check that everything needed is in order."),
     "db": ("abathur.cli.db.group:db", "Look after the database."),
     "demo": ("abathur.cli.demo:demo", "Watch a swarm work on a throw-away repository."),
+    "chaos": ("abathur.cli.chaos:chaos", "Kill swarms on purpose, and check that nothing is lost."),
     "completion": ("abathur.cli.completion:completion", "Print a shell completion script."),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from abathur.cli import shape_fields_chaos as chaos
 from abathur.cli import shape_fields_database as database
 from abathur.cli import shape_fields_money as money
 from abathur.cli.shape_fields_database import Fields
@@ -260,6 +261,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "DemoTask": DEMO_TASK,
     "Suites": SUITES,
     "Suite": SUITE,
+    **chaos.SHAPES,
 }
 
 COMMAND_SHAPES: Final[Mapping[str, str]] = {
@@ -279,4 +281,5 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "db info": "DatabaseInfo",
     "db legacy": "LegacyRow[]",
     "demo": "Demo",
+    "chaos": "Chaos",
 }

@@ -20,6 +20,7 @@ from typing import Protocol
 from abathur.domain.errors import GitError
 from abathur.infrastructure import secrets
 from abathur.infrastructure.cancellation import result_of, settle
+from abathur.infrastructure.git import stale_locks
 
 # The user's hooks, signing key and background services are for the user's own commits. LF or CRLF
 # is no reason to lose an agent's file.
@@ -121,6 +122,8 @@ class Git:
             if result.code in codes or not _CONTENTION.search(result.stderr):
                 break
             await self._sleep(pause)
+            result = await self._once(args, stdin, env or {})
+        if result.code not in codes and waits_for_locks and stale_locks.clear(result.stderr):
             result = await self._once(args, stdin, env or {})
         if result.code not in codes:
             raise _error(args, result)

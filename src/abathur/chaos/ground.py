@@ -1,0 +1,211 @@
+"""A throw-away repository with a queue, and tasks whose agents follow scripts, good and bad."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from abathur import bootstrap
+from abathur.chaos.programs import git
+from abathur.domain.tasks import NewTask, TaskStatus
+from abathur.ports.stores import Stores
+from abathur.services.cancelling import cancel
+from abathur.services.submitting import submit
+
+Script = Sequence[Mapping[str, Any]]
+ACTOR: Final = "chaos"
+TARGET: Final = "main"
+LEASE_SECONDS: Final = 2.5
+CONFIG: Final[Mapping[str, Any]] = {
+    "default_runtime": "fake",
+    "target_branch": TARGET,
+    "verify": {"command": ["test", "!", "-e", "bad"], "timeout": 20},
+    "swarm": {
+        "max_agents": 3,
+        "grace_seconds": 0.5,
+        "heartbeat_seconds": 0.4,
+        "lease_seconds": LEASE_SECONDS,
+        "poll_seconds": 1,
+    },
+    "retry": {"initial_seconds": 0.05, "max_seconds": 0.2},
+    "agents": {
+        # Shuts its output while it goes on working.
+        "silent": {
+            "runtime": "command",
+            "prompt": "none",
+            "argv": ["sh", "-c", "exec >&- 2>&-; mkdir -p out; echo {input.key} > out/{input.key}"],
+        }
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A task that the queue has acknowledged."""
+
+    id: str
+    key: str
+    """Of its file in `out/`, which no other task makes."""
+    kind: str
+    is_hopeless: bool
+
+
+@dataclass(slots=True)
+class Ground:
+    root: Path
+    url: str | None = None
+    """Of the database, when it is on a server."""
+    tasks: list[Known] = field(default_factory=list)
+
+    @property
+    def project(self) -> bootstrap.Project:
+        return bootstrap.load_project(self.root, env={}, database=self.url)
+
+
+def make(root: Path, url: str | None = None) -> Ground:
+    """Raises `GitError`, `DatabaseError`, `OSError`."""
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "README.md").write_text("# Chaos\n")
+    bootstrap.make_project_files(root)
+    (root / ".abathur" / "config.yaml").write_text(json.dumps(CONFIG))
+    (root / ".abathur" / ".gitignore").write_text("*\n")
+    git(root, "init", "--quiet", "--template=", f"--initial-branch={TARGET}")
+    for name, value in {"user.name": "Chaos", "user.email": "chaos@localhost"}.items():
+        git(root, "config", name, value)
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "Start")
+    return Ground(root, url)
+
+
+def _write(key: str) -> dict[str, Any]:
+    return {"write": {"path": f"out/{key}", "text": f"{key}\n"}}
+
+
+def _plain(key: str) -> Any:
+    return [_write(key)]
+
+
+def _commits(key: str) -> Any:
+    more = {"append": {"path": f"out/{key}", "text": "more\n"}}
+    return [_write(key), {"commit": f"Write {key}"}, more, {"commit": "More"}]
+
+
+def _daemon(key: str) -> Any:
+    sleeper = {"spawn": {"argv": ["sleep", "600"], "setsid": True}}
+    return [sleeper, _write(key), {"commit": f"Write {key}"}]
+
+
+def _stubborn(key: str) -> Any:
+    return [{"ignore_signals": ["TERM", "INT"]}, _write(key), {"sleep": 0.1}, {"commit": "Late"}]
+
+
+def _loud(key: str) -> Any:
+    return [{"flood": 2000}, {"tear": True}, _write(key), {"usage": {"input_tokens": 5}}]
+
+
+def _fails_once(key: str) -> Any:
+    return {"1": [_write(key), {"commit": "Half"}, {"fail": "lost the thread"}], "*": _plain(key)}
+
+
+def _dies_once(key: str) -> Any:
+    return {"1": [_write(key), {"die": "KILL"}], "*": _plain(key)}
+
+
+def _limited_once(key: str) -> Any:
+    return {"1": [{"limit": {"retry_after_seconds": 0.1}}], "*": _plain(key)}
+
+
+def _clash(key: str) -> Any:
+    """Two of them at once can't both land; the second attempt goes out of the way."""
+    shared = {"write": {"path": "shared", "text": f"{key}\n"}}
+    return {"1": [shared, _write(key)], "*": _plain(key)}
+
+
+def _refused_once(key: str) -> Any:
+    bad = [{"write": {"path": "bad", "text": key}}, {"commit": "Bad"}]
+    return {"1": bad, "*": [{"run": "rm -f bad"}, _write(key)]}
+
+
+def _hopeless(key: str) -> Any:
+    return [{"write": {"path": "bad", "text": key}}, _write(key), {"commit": "Bad"}]
+
+
+def _nothing(_: str) -> Any:
+    return [{"say": "there is nothing to do"}]
+
+
+KINDS: Final[Mapping[str, Callable[[str], Any]]] = {
+    "plain": _plain,
+    "commits": _commits,
+    "daemon": _daemon,
+    "stubborn": _stubborn,
+    "loud": _loud,
+    "fails once": _fails_once,
+    "dies once": _dies_once,
+    "limited once": _limited_once,
+    "clash": _clash,
+    "refused once": _refused_once,
+    "hopeless": _hopeless,
+    "nothing": _nothing,
+    "silent": _plain,
+}
+NO_FILE: Final = frozenset({"nothing"})
+
+
+async def submit_some(
+    ground: Ground, count: int, chance: random.Random, first: Sequence[str] = ()
+) -> None:
+    """Queue `count` more tasks; what is in `ground.tasks` afterwards was acknowledged.
+
+    Those of the kinds `first` come before them.
+
+    Some wait for another one, some come in pairs that clash, and now and then one is cancelled.
+    """
+    kinds = [*first, *chance.choices(sorted(KINDS), k=count)]
+    if "clash" in kinds:
+        kinds.append("clash")
+    async with bootstrap.open_database(ground.project) as db:
+        for kind in kinds:
+            known = _new(ground, kind)
+            now = db.clock().now()
+            await db.write(_submit, known, _needs(ground, chance), now)
+            ground.tasks.append(known)
+        if count and chance.random() < 0.15:
+            await db.write(_cancel_if_possible, known.id, db.clock().now())
+
+
+def _submit(stores: Stores, known: Known, needs: tuple[str, ...], now: datetime) -> None:
+    """Nothing may wait for a task that has failed or was cancelled meanwhile."""
+    dead = {TaskStatus.FAILED, TaskStatus.CANCELLED}
+    hopeful = tuple(task.id for task in stores.tasks.get_many(needs) if task.status not in dead)
+    submit(stores, _task(known, hopeful), task_id=known.id, now=now, actor=ACTOR)
+
+
+def _new(ground: Ground, kind: str) -> Known:
+    return Known(bootstrap.new_id(), f"{len(ground.tasks):04}", kind, kind == "hopeless")
+
+
+def _needs(ground: Ground, chance: random.Random) -> tuple[str, ...]:
+    hopeful = [task.id for task in ground.tasks[-4:] if not task.is_hopeless]
+    return (chance.choice(hopeful),) if hopeful and chance.random() < 0.2 else ()
+
+
+def _task(known: Known, needs: tuple[str, ...]) -> NewTask:
+    return NewTask(
+        prompt=f"{known.kind} {known.key}",
+        agent_type="silent" if known.kind == "silent" else "general",
+        input_data={"script": KINDS[known.kind](known.key), "key": known.key},
+        prerequisites=needs,
+        max_retries=3,
+    )
+
+
+def _cancel_if_possible(stores: Stores, task_id: str, now: datetime) -> None:
+    task = stores.tasks.get(task_id)
+    if task is not None and not task.status.is_final:
+        cancel(stores, task_id, now=now, actor=ACTOR, reason="by chance")

@@ -1,0 +1,37 @@
+"""What a swarm that is to be struck is told, as one argument."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Self
+
+from abathur.chaos.blows import Blow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    root: str
+    database: str | None = None
+    """A URL; without one, the project's own file."""
+    blow: Blow | None = None
+    point: str | None = None
+    call: int = 1
+    """At which of its calls."""
+    event: int = 0
+    """For a random moment: after so many events of the swarm, and so many seconds more."""
+    delay: float = 0.0
+    note: str
+    """File that is made when the blow falls."""
+    record: str
+    """File that gets the points that were reached, when the swarm has come to its end."""
+    watchdog_seconds: float
+
+    def text(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        found = json.loads(text)
+        found["blow"] = Blow(found["blow"]) if found["blow"] else None
+        return cls(**found)

@@ -1,0 +1,195 @@
+"""One round: a repository of its own, swarms that are struck on it, and what is found then."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from abathur.chaos import ground as grounds
+from abathur.chaos.blows import LOCKS, SIGNALS, Blow, bring_back
+from abathur.chaos.catalogue import Catalogue, Choice
+from abathur.chaos.invariants import findings, statuses
+from abathur.chaos.notes import Notes
+from abathur.chaos.orders import Orders
+from abathur.chaos.programs import Swarm, git
+
+WATCHDOG_SECONDS: Final = 90.0
+TASKS: Final = (2, 4)
+"""How many are queued before a strike, at least and at most."""
+TRIES: Final = 3
+"""Swarms after each other that must bring a queue to rest; each may be ended by a fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fall:
+    """One blow that fell."""
+
+    blow: Blow
+    point: str
+    """Empty for a random moment."""
+
+
+@dataclass(slots=True)
+class Round:
+    seed: int
+    folder: Path
+    falls: list[Fall] = field(default_factory=list)
+    missed: int = 0
+    """Blows whose point wasn't reached."""
+    rests: int = 0
+    """How often the queue was brought to rest and checked."""
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    """How the tasks stand at the end."""
+    findings: Sequence[str] = ()
+
+    @property
+    def kills(self) -> int:
+        return sum(fall.blow in SIGNALS for fall in self.falls)
+
+
+class Player:
+    """Plays one round. Raises only what means that it can't be played at all."""
+
+    def __init__(self, folder: Path, seed: int, catalogue: Catalogue, url: str | None) -> None:
+        self._chance = random.Random(seed)
+        self._work = random.Random(seed)
+        self._catalogue = catalogue
+        self._notes = Notes(folder, seed)
+        self._number = 0
+        self.round = Round(seed, folder)
+        self._ground = grounds.make(folder / "repository", url)
+
+    def play(self, kills: int, between_rests: int) -> Round:
+        """Strike until `kills` have fallen, with rest and all checks after each `between_rests`."""
+        since_rest = between_rests
+        while self.round.kills < kills and not self.round.findings:
+            if since_rest >= between_rests:
+                self._fill()
+                since_rest = 0
+            fell = self._strike(self._catalogue.choose(self._chance))
+            since_rest = since_rest + 1 if fell else between_rests
+            if since_rest >= between_rests:
+                self._rest()
+        if since_rest < between_rests and not self.round.findings:
+            self._rest()
+        return self.round
+
+    def replay(self, notes: Sequence[Mapping[str, Any]]) -> Round:
+        """The same steps as in the notes of an earlier round, until something is found."""
+        for note in notes:
+            if self.round.findings:
+                break
+            if note["step"] == "fill":
+                self._fill()
+            elif note["step"] == "rest":
+                self._rest()
+            else:
+                self._strike(Choice.from_told(note["choice"]))
+        return self.round
+
+    def _fill(self) -> None:
+        self._notes.write("fill")
+        asyncio.run(grounds.submit_some(self._ground, self._work.randint(*TASKS), self._work))
+
+    def _strike(self, choice: Choice) -> bool:
+        """One swarm that is struck; whether the blow fell."""
+        self._notes.write("strike", choice=choice.told())
+        orders = self._orders(choice)
+        swarm = Swarm(orders.text(), self.round.folder / "swarm.log")
+        try:
+            code = swarm.wait()
+            if code is None:
+                self._take_over(swarm)
+        finally:
+            swarm.end()
+        self._put_right()
+        if not Path(orders.note).exists():
+            self._learn(orders)
+            self._catalogue.missed(choice)
+            self.round.missed += 1
+            if code != 0:
+                self._found(f"a swarm that wasn't struck ended with code {code}")
+            return False
+        self.round.falls.append(Fall(choice.blow, choice.point))
+        self._catalogue.struck(choice)
+        self._check(at_rest=False)
+        return True
+
+    def _take_over(self, frozen: Swarm) -> None:
+        """Another swarm goes on while one is frozen; then the frozen one wakes up to it.
+
+        One that was frozen within a transaction holds the database, so the other may fail.
+        """
+        self._run()
+        code = frozen.thaw()
+        if code != 0:
+            self._found(f"a swarm that had been frozen ended with code {code}")
+
+    def _rest(self) -> None:
+        """Run to idle, check everything."""
+        self._notes.write("rest")
+        codes: list[int | None] = []
+        while len(codes) < TRIES and 0 not in codes:
+            codes.append(self._run())
+        if 0 not in codes:
+            self._found(f"swarms in a row didn't come to rest, but ended with {codes}")
+        self.round.rests += 1
+        self._check(at_rest=True)
+
+    def _run(self) -> int | None:
+        orders = self._orders(None)
+        swarm = Swarm(orders.text(), self.round.folder / "swarm.log")
+        try:
+            code = swarm.wait()
+        finally:
+            swarm.end()
+        self._learn(orders)
+        return code
+
+    def _learn(self, orders: Orders) -> None:
+        with suppress(FileNotFoundError):
+            reached: Mapping[str, int] = json.loads(Path(orders.record).read_text())
+            self._catalogue.learn(reached)
+
+    def _orders(self, choice: Choice | None) -> Orders:
+        self._number += 1
+        told: dict[str, Any] = {} if choice is None else choice.told()
+        return Orders(
+            root=str(self._ground.root),
+            database=self._ground.url,
+            note=str(self.round.folder / f"struck-{self._number}"),
+            record=str(self.round.folder / f"reached-{self._number}"),
+            watchdog_seconds=WATCHDOG_SECONDS,
+            **told,
+        )
+
+    def _put_right(self) -> None:
+        """What a fault would have put right a moment later, had the swarm lived.
+
+        And what is a person's to put right: the lock of their own index.
+        """
+        if not self._ground.url:
+            bring_back(self._ground.project.file)
+        (self._ground.root / ".git" / "index.lock").unlink(missing_ok=True)
+
+    def _check(self, *, at_rest: bool) -> None:
+        for text in asyncio.run(findings(self._ground, at_rest=at_rest)):
+            self._found(text)
+        if at_rest:
+            self.round.statuses = Counter(asyncio.run(statuses(self._ground)))
+            # Trees that a landing couldn't bring along were told of; the person brings them. So do
+            # they with a lock that no swarm has come across.
+            for name in LOCKS:
+                (self._ground.root / ".git" / name).unlink(missing_ok=True)
+            git(self._ground.root, "reset", "--quiet", "--hard")
+
+    def _found(self, text: str) -> None:
+        self.round.findings = [*self.round.findings, text]
+        self._notes.write("found", text=text)

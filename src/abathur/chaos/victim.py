@@ -1,0 +1,100 @@
+"""A swarm as a process of its own that is struck at one point: `python -m abathur.chaos.victim`.
+
+Its orders are its only argument. `abathur` itself has no way to get here: no variable and no
+setting of a project arms a point in a swarm that does real work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import json
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from abathur import bootstrap
+from abathur.chaos.blows import MovableClock, Scene, strike
+from abathur.chaos.failpoints import Failpoints
+from abathur.chaos.orders import Orders
+from abathur.chaos.points import Point
+from abathur.domain.errors import AbathurError
+
+if TYPE_CHECKING:
+    from abathur.swarm.events import SwarmEvent
+    from abathur.swarm.parts import Parts
+
+FAILED = 6
+
+
+class _Victim:
+    def __init__(self, orders: Orders, project: bootstrap.Project) -> None:
+        self._orders, self._project = orders, project
+        file = project.database if isinstance(project.database, Path) else None
+        self._scene = Scene(project.root, file)
+        self._events = 0
+        target = Point.parse(orders.point) if orders.point else None
+        self._failpoints = Failpoints(target, orders.call, self._strike)
+
+    async def run(self) -> None:
+        async with bootstrap.open_database(self._project) as db:
+            supervisor = await bootstrap.build_supervisor(
+                self._project, db, self._hear, is_own=True, into=self._arm
+            )
+            presses = iter((False, True, True, True, True))
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGTERM, lambda: supervisor.stop(now=next(presses)))
+            self._failpoints.watch_files(self._project.root)
+            await supervisor.run(until_idle=True)
+        reached = {str(point): count for point, count in self._failpoints.reached.items()}
+        Path(self._orders.record).write_text(json.dumps(reached))
+
+    def _arm(self, parts: Parts) -> Parts:
+        self._scene.clock = MovableClock(parts.clock)
+        return self._failpoints.into(replace(parts, clock=self._scene.clock))
+
+    def _hear(self, event: SwarmEvent) -> None:
+        # A full disk is to hit the swarm, not the one who listens to it.
+        with suppress(OSError):
+            print(event.kind, event.task_id or "-", event.text, flush=True)
+        self._events += 1
+        if self._events == self._orders.event:
+            timer = threading.Timer(self._orders.delay, self._failpoints.strike)
+            timer.daemon = True
+            timer.start()
+
+    def _strike(self) -> None:
+        if self._orders.blow is not None:
+            os.close(os.open(self._orders.note, os.O_CREAT | os.O_WRONLY))
+            strike(self._orders.blow, self._scene)
+
+
+def main(text: str) -> int:
+    orders = Orders.parse(text)
+    faulthandler.dump_traceback_later(orders.watchdog_seconds, exit=True)
+    # Nothing of the person's environment or settings gets in the place of what the test set up.
+    project = bootstrap.load_project(Path(orders.root), env={}, database=orders.database)
+    code = 0
+    try:
+        asyncio.run(_Victim(orders, project).run())
+    except* (AbathurError, OSError) as errors:
+        for error in _flat(errors):
+            print("ended", type(error).__name__, error, flush=True)
+        code = FAILED
+    return code
+
+
+def _flat(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    flat: list[BaseException] = []
+    for one in group.exceptions:
+        flat += _flat(one) if isinstance(one, BaseExceptionGroup) else [one]
+    return flat
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,49 @@
+"""`abathur chaos` as a person runs it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from abathur.chaos import invariants
+from abathur.cli.main import call
+from tests.contract.test_json_shapes import problems_of
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_kills_are_told_and_nothing_is_left(temporary: Path, capsys: Any) -> None:
+    assert call(["chaos", "--kills", "2", "--parallel", "1", "--json"]) == 0
+    text = capsys.readouterr().out
+    assert problems_of({"chaos": text}) == []
+    told = json.loads(text)
+    assert told["ok"] is True
+    assert told["kills"] >= 2
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_finding_is_kept_and_can_be_played_again(
+    temporary: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = invariants._of_git
+    monkeypatch.setattr(invariants, "_of_git", lambda ground: [*real(ground), "made up"])
+    assert call(["chaos", "--kills", "1", "--parallel", "1"]) == 1
+    said = capsys.readouterr().out
+    assert "git: made up" in said
+    folder = said.partition("--repeat ")[2].split()[0]
+    monkeypatch.undo()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    assert call(["chaos", "--repeat", folder]) == 0
+    assert "nothing was lost" in capsys.readouterr().out
+
+
+def test_a_folder_without_notes_is_refused(temporary: Path, capsys: Any) -> None:
+    assert call(["chaos", "--repeat", str(temporary)]) == 3
+    assert "round.jsonl" in capsys.readouterr().err
