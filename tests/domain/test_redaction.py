@@ -126,6 +126,13 @@ def test_no_way_of_cutting_a_stream_lets_a_value_through(
     assert secret.strip().encode() not in said.replace(b"\n", b"")
 
 
+def test_where_one_value_is_kept_back_another_one_isn_t_cut() -> None:
+    stream = RedactedStream(Redactor(["first-secret-value", "other-secret-value"]))
+    said = stream.feed(b"a\nb\nc\nfirst-s\necret-value and other-s\n")
+    said += stream.feed(b"ecret-value\n") + stream.finish()
+    assert said == b"a\nb\nc\n[REDACTED] and [REDACTED]\n"
+
+
 @given(st.recursive(st.text() | st.integers(), lambda item: st.dictionaries(st.text(), item)))
 def test_a_line_of_json_stays_json(value: object) -> None:
     line = json.dumps({"value": value, "key": f"{KEY} {VALUE} Authorization: Bearer {'a1' * 12}"})

@@ -38,6 +38,13 @@ class RedactedStream:
         end = self._rest.rfind(b"\n") + 1
         if not end:
             return self._part_of_line()
+        # Where it is cut must not be in the middle of another one.
+        while (safe := self._safe(end)) != end:
+            end = safe
+        return end
+
+    def _safe(self, end: int) -> int:
+        """Not after `end`, and where a line starts."""
         safe = min(self._redactor.begun(self._rest[:end]), _open_key(self._rest, end))
         return end if safe == end else self._rest.rfind(b"\n", 0, safe) + 1
 

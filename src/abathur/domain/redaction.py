@@ -109,9 +109,9 @@ class Redactor:
         )
 
     def begun(self, data: bytes) -> int:
-        """Where at the end of `data` a known value may have begun; its length when none has.
+        """Where the line starts at the end of whole lines in which a known value may have begun.
 
-        At most a few bytes too early, never too late.
+        The length of `data` when none has.
         """
         tail = data[-2 * self._longest :] if self._longest else b""
         joined = _joined(tail)
@@ -120,9 +120,10 @@ class Redactor:
             place = joined.rfind(form[:_BEGINNING])
             if place >= 0 and form.startswith(joined[place:]):
                 longest = max(longest, len(joined) - place)
-        return (
-            len(data) - min(longest + len(tail) - len(joined), len(tail)) if longest else len(data)
-        )
+        start = len(tail)
+        while longest and len(_joined(tail[start:])) < longest:
+            start = tail.rfind(b"\n", 0, max(0, start - 1)) + 1
+        return data.rfind(b"\n", 0, len(data) - len(tail) + start) + 1 if longest else len(data)
 
     def _without_values(self, data: bytes) -> bytes:
         if not self._forms:
