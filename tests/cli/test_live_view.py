@@ -55,7 +55,14 @@ def full_board(agents: int) -> Board:
     counts = dict.fromkeys(TaskStatus, 3)
     board.put_right(
         SwarmStatus(
-            counts=counts, workers=[], running=[], landings=[], next_due=None, is_idle=False
+            counts=counts,
+            workers=[],
+            running=[],
+            landings=[],
+            refused=[],
+            flaky=[],
+            next_due=None,
+            is_idle=False,
         )
     )
     for number in range(agents):

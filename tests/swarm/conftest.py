@@ -32,6 +32,7 @@ CONFIG: Mapping[str, Any] = {
     "default_runtime": "fake",
     "swarm": {"max_agents": 3, "grace_seconds": 2, "heartbeat_seconds": 1, "lease_seconds": 20},
     "retry": {"initial_seconds": 0.05, "max_seconds": 0.2},
+    "targets": {"main": {"allow": True}},
 }
 
 

@@ -408,7 +408,7 @@ async def test_a_lander_that_slept_before_the_move_can_not_land_what_was_refused
     running = asyncio.create_task(sleeper.run(until_idle=True))
     async with asyncio.timeout(SECONDS):
         await frozen.reached.wait()
-        db.waiting["claim_landing"] = frozen.go_on
+        db.waiting["claim_landings"] = frozen.go_on
         before = world.git("rev-parse", "main")
         await world.db.write(landing.release_landings_of, parts.worker_id)
         world.configure(verify={"command": ["false"]}, retry={"max_rework": 0})

@@ -100,6 +100,8 @@ SWARM_STATUS: Final[Fields] = {
     "workers": ("Worker[]", "the swarms that haven't signed off"),
     "running": ("Running[]", "tasks under way"),
     "landings": ("Landing[]", "those under way or waiting"),
+    "refused": ("Landing[]", "of failed tasks, whose work a person has to look at"),
+    "flaky": ("GateRun[]", "gates that passed only when repeated, the newest first"),
 }
 
 STOPPED: Final[Fields] = {

@@ -50,6 +50,17 @@ LANDINGS = (
     Column(title="WAITS", right=True),
     Column(title="TARGET", flexible=True),
 )
+REFUSED = (
+    Column(title="NEEDS YOU", most=13),
+    Column(title="STATE", colour=status_colour),
+    Column(title="SINCE", right=True),
+    Column(title="WHY", flexible=True),
+)
+FLAKY = (
+    Column(title="FLAKY GATE", most=20),
+    Column(title="SINCE", right=True),
+    Column(title="LOG", flexible=True),
+)
 
 
 @click.command()
@@ -100,6 +111,8 @@ def _lines(found: SwarmStatus) -> Iterator[str]:
         (WORKERS, [_worker(one, found) for one in found.workers]),
         (RUNNING, [_running(one) for one in found.running]),
         (LANDINGS, _landings(found)),
+        (REFUSED, _refused(found)),
+        (FLAKY, _flaky(found)),
     )
     for shape, rows in sections:
         if rows:
@@ -134,6 +147,25 @@ def _landings(found: SwarmStatus) -> list[list[str]]:
     ]
 
 
+def _refused(found: SwarmStatus) -> list[list[str]]:
+    return [
+        [
+            short(one.task_id),
+            one.state,
+            age(one.ended_at or one.requested_at, now()),
+            clean(one.detail or "-"),
+        ]
+        for one in found.refused
+    ]
+
+
+def _flaky(found: SwarmStatus) -> list[list[str]]:
+    return [
+        [clean(run.gate), age(run.ended_at, now()), clean(run.log_path or "-")]
+        for run in found.flaky
+    ]
+
+
 def _plain(found: SwarmStatus) -> dict[str, Any]:
     from abathur.cli import shapes
 
@@ -144,6 +176,8 @@ def _plain(found: SwarmStatus) -> dict[str, Any]:
         "workers": [_plain_worker(worker) for worker in found.workers],
         "running": [_plain_running(one) for one in found.running],
         "landings": [shapes.landing(one) for one in found.landings],
+        "refused": [shapes.landing(one) for one in found.refused],
+        "flaky": [shapes.gate_run(run) for run in found.flaky],
     }
 
 

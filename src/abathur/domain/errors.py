@@ -146,6 +146,10 @@ class RefMovedError(GitError):
     """A compare-and-swap of a ref found another value than expected; nothing was changed."""
 
 
+class UnrelatedHistoriesError(GitError):
+    """Two commits have no ancestor in common: no second try makes them one."""
+
+
 class ProcessError(AbathurError):
     """A program can't be started."""
 
@@ -160,6 +164,10 @@ class SwarmError(AbathurError):
 
 class RefusedError(AbathurError):
     """Not done, because something would be lost; the message says how to insist."""
+
+
+class ProtectedTargetError(RefusedError):
+    """Nothing may land on the target unless a setting says so."""
 
 
 class IntegrityViolation(DatabaseError):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from abathur.domain.agents import Worker
+from abathur.domain.gates import GateRun
 from abathur.domain.landing import Landing
 from abathur.domain.runs import Attempt
 from abathur.domain.tasks import Task
@@ -29,6 +30,7 @@ class Facts:
     last_event_text: str | None
     landing: Landing | None
     """The newest one."""
+    gate_runs: Sequence[GateRun] = ()
     ahead: int
     """How many ready tasks have a smaller rank."""
     live_workers: int

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from abathur.domain.errors import ConfigError
-from abathur.domain.settings import RetrySettings, Settings, SwarmSettings
+from abathur.domain.protection import allowing
+from abathur.domain.settings import LandingSettings, RetrySettings, Settings, SwarmSettings
 from abathur.domain.specs import merged
 from abathur.infrastructure import config_keys, config_older, paths
 from abathur.infrastructure.config_keys import FREE_SECTIONS, KEYS, SECTIONS, Key, NotAccepted
@@ -90,16 +91,25 @@ def load_config(project: Path, env: Mapping[str, str], overrides: Mapping[str, o
     return _config(draft)
 
 
-def default_config_text() -> str:
-    """The file that `abathur init` writes: every key, commented out, with its explanation."""
+def default_config_text(allowed: str | None = None) -> str:
+    """The file that `abathur init` writes: every key, commented out, with its explanation.
+
+    But for the setting that lets work land on the target `allowed`.
+    """
     lines = ["## Settings of this project. Take away a `# ` to set a key, and that of its section."]
     for key in KEYS:
         if "." not in key.name:
-            lines += ["", f"## {key.help}", f"# {key.name}: {key.sample}"]
+            lines += ["", f"## {key.help}", _line(key, allowed)]
     for section, explanation in SECTIONS.items():
         lines += ["", f"## {explanation}", f"# {section}:", *_section_lines(section)]
     lines.append("")
     return "\n".join(lines)
+
+
+def _line(key: Key, allowed: str | None) -> str:
+    if key.name == "targets" and allowed is not None:
+        return allowing(allowed)
+    return f"# {key.name}: {key.sample}"
 
 
 def _section_lines(section: str) -> Iterator[str]:
@@ -217,7 +227,11 @@ def _set(draft: _Draft, layer: _Layer, path: tuple[str, ...], key: Key, value: o
         draft.values.pop(key.setting, None)
         draft.sources.pop(key.setting, None)
         return
-    draft.values[key.setting] = _accepted(layer, path, key.read, value)
+    accepted = _accepted(layer, path, key.read, value)
+    if key.is_map:
+        accepted = {**draft.values.get(key.setting, {}), **accepted}
+        accepted = {name: item for name, item in accepted.items() if item is not None}
+    draft.values[key.setting] = accepted
     draft.sources[key.setting] = layer.name
 
 
@@ -247,7 +261,7 @@ def _unknown(dotted: str) -> str:
 
 def _config(draft: _Draft) -> Config:
     values = dict(draft.values)
-    inner: dict[str, dict[str, Any]] = {"swarm": {}, "retry": {}, "": {}}
+    inner: dict[str, dict[str, Any]] = {"swarm": {}, "landing": {}, "retry": {}, "": {}}
     for name, value in values.items():
         folder, _, leaf = name.rpartition(".")
         inner[folder][leaf] = value
@@ -255,7 +269,21 @@ def _config(draft: _Draft) -> Config:
     settings = Settings(
         **top,
         swarm=SwarmSettings(**inner["swarm"]),
+        landing=LandingSettings(**inner["landing"]),
         retry=RetrySettings(**inner["retry"]),
         sources=draft.sources,
     )
+    _check_gates(settings)
     return Config(settings=settings, notes=tuple(draft.notes))
+
+
+def _check_gates(settings: Settings) -> None:
+    """A gate that is named but not there would let everything pass."""
+    for name, target in settings.targets.items():
+        for gate in target.gates or ():
+            if gate not in settings.known_gates:
+                place = settings.sources.get("targets", "configuration")
+                known = ", ".join(settings.known_gates) or "none"
+                raise ConfigError(
+                    f"{place}: targets.{name}.gates: there is no gate `{gate}`; known: {known}"
+                )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from abathur.domain.agents import Worker
 from abathur.domain.errors import AmbiguousIdError, InvalidInputError, NotFoundError
+from abathur.domain.gates import GateRun
 from abathur.domain.landing import Landing
 from abathur.domain.runs import Attempt, RunEvent
 from abathur.domain.tasks import Task, TaskStatus
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from abathur.domain.explain import Explanation
 
 SHOWN_CANDIDATES = 5
+SHOWN_REFUSED = 20
+SHOWN_FLAKY = 5
 
 
 def resolve_id(stores: Stores, text: str) -> str:
@@ -81,6 +84,8 @@ class TaskDetail:
     dependents: Sequence[Task]
     attempts: Sequence[Attempt]
     landings: Sequence[Landing]
+    gate_runs: Sequence[GateRun]
+    """Of all its landings, oldest first."""
 
 
 def task_detail(stores: Stores, text: str, now: datetime) -> TaskDetail:
@@ -92,6 +97,7 @@ def task_detail(stores: Stores, text: str, now: datetime) -> TaskDetail:
         dependents=stores.graph.dependents(task.id),
         attempts=stores.attempts.of_task(task.id),
         landings=stores.landings.of_task(task.id),
+        gate_runs=stores.gates.of_task(task.id),
     )
 
 
@@ -125,6 +131,10 @@ class SwarmStatus:
     running: Sequence[Running]
     landings: Sequence[Landing]
     """Those under way or waiting."""
+    refused: Sequence[Landing]
+    """Of failed tasks whose work a person has to look at, the newest tasks first."""
+    flaky: Sequence[GateRun]
+    """Gates that passed only when repeated, the newest first."""
     next_due: datetime | None
     is_idle: bool
     """See `is_idle`."""
@@ -148,6 +158,8 @@ def swarm_status(stores: Stores) -> SwarmStatus:
         workers=stores.workers.live(),
         running=[_running(stores, task, landings.get(task.id)) for task in tasks],
         landings=list(landings.values()),
+        refused=stores.landings.refused(SHOWN_REFUSED),
+        flaky=stores.gates.flaky(SHOWN_FLAKY),
         next_due=stores.claims.next_due(),
         is_idle=is_idle(stores),
     )
@@ -178,6 +190,7 @@ def explain_task(
     alive = [worker for worker in stores.workers.live() if is_alive(worker) is not False]
     running = stores.tasks.counts()[TaskStatus.RUNNING]
     facts = Facts(
+        gate_runs=stores.gates.of_task(task.id),
         task=task,
         now=now,
         unmet=stores.graph.unmet(task.id),

@@ -264,6 +264,11 @@ class Worker:
         await recorder.flush_if_possible()
         outcome = self._verdict(runtime, recorder, end)
         if outcome.kind is OutcomeKind.SUCCEEDED:
+            unfinished = await self._parts.repository.unfinished(place.path)
+            if unfinished is not None:
+                # What is in the middle of something isn't what the agent wanted to hand in.
+                message = f"the agent ended in the middle of {unfinished}; nothing of it lands"
+                return replace(outcome, kind=OutcomeKind.FAILED, message=message)
             message = f"{self._run.task.summary}\n\nLeft by the agent uncommitted."
             self._head = await self._parts.repository.commit_leftovers(place.path, message)
         return outcome

@@ -10,9 +10,11 @@ from pathlib import Path
 from abathur.domain.errors import GitError, NotARepositoryError
 from abathur.infrastructure.git.checkouts import Checkouts
 from abathur.infrastructure.git.commands import Git
+from abathur.infrastructure.git.conflicts import Conflicts
 from abathur.infrastructure.git.leftovers import Leftovers
 from abathur.infrastructure.git.merging import Merging
 from abathur.infrastructure.git.place import Place
+from abathur.infrastructure.git.proving import Proving
 from abathur.infrastructure.git.refs import Refs
 from abathur.infrastructure.git.scratch import Scratch
 from abathur.infrastructure.git.worktree_list import working_trees
@@ -22,7 +24,7 @@ OLDEST_GIT = (2, 38)
 """The first one that merges without a working tree."""
 
 
-class GitRepository(Refs, Worktrees, Scratch, Leftovers, Checkouts, Merging):
+class GitRepository(Refs, Worktrees, Scratch, Leftovers, Checkouts, Merging, Proving, Conflicts):
     """Made by `open_repository`."""
 
     @property

@@ -8,6 +8,7 @@ from abathur.infrastructure.database.engines.base import Session
 from abathur.infrastructure.database.stores.attempts import SqlAttempts
 from abathur.infrastructure.database.stores.audit import SqlAudit
 from abathur.infrastructure.database.stores.claims import SqlClaims
+from abathur.infrastructure.database.stores.gates import SqlGates
 from abathur.infrastructure.database.stores.graph import SqlGraph
 from abathur.infrastructure.database.stores.landings import SqlLandings
 from abathur.infrastructure.database.stores.legacy import SqlLegacy
@@ -25,6 +26,7 @@ class SqlStores:
     graph: SqlGraph
     attempts: SqlAttempts
     landings: SqlLandings
+    gates: SqlGates
     workers: SqlWorkers
     audit: SqlAudit
     upkeep: SqlUpkeep
@@ -38,6 +40,7 @@ def open_stores(session: Session) -> SqlStores:
         graph=SqlGraph(session),
         attempts=SqlAttempts(session),
         landings=SqlLandings(session),
+        gates=SqlGates(session),
         workers=SqlWorkers(session),
         audit=SqlAudit(session),
         upkeep=SqlUpkeep(session),
