@@ -222,6 +222,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Attempt": ATTEMPT,
     "Usage": USAGE,
     "Landing": LANDING,
+    "GateRun": GATE_RUN,
     "Proof": PROOF,
     "Explanation": EXPLANATION,
     "Event": EVENT,
