@@ -57,7 +57,7 @@ def test_git_is_asked_to_delete_refs_in_one_place_only() -> None:
                 given = [one.value for one in node.args if isinstance(one, ast.Constant)]
                 for word, option in words.items():
                     assert not {word, option} <= set(map(str, given)), f"{path}:{node.lineno}"
-    deleting = [path.name for path in SOURCE.rglob("*.py") if 'f"delete {' in path.read_text()]
+    deleting = [path.name for path in SOURCE.rglob("*.py") if 'f"delete {ref}' in path.read_text()]
     assert deleting == ["refs.py"]
 
 

@@ -1,6 +1,7 @@
 """Several landings of one target at once: one gate run, one move, and a proof for each."""
 
 import asyncio
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -141,17 +142,16 @@ async def test_the_most_urgent_is_the_first_of_its_batch(world: Any) -> None:
 
 async def test_one_that_is_cancelled_meanwhile_leaves_the_batch(world: Any) -> None:
     begun, go = world.root / ".abathur" / "begun", world.root / ".abathur" / "go"
-    wait = f"echo x >> {begun}; while [ ! -e {go} ]; do sleep 0.02; done"
+    os.mkfifo(begun)  # who reads it waits for the gate to begin
+    wait = f"echo x > {begun}; while [ ! -e {go} ]; do sleep 0.02; done"
     world.configure(verify={"command": ["sh", "-c", wait]})
     kept, gone = await queue(world, "kept", "gone")
     running = asyncio.create_task(world.run_until_idle())
     async with asyncio.timeout(SECONDS):
-        while not begun.exists():
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(begun.read_text)
         now = (await world.supervisor())._parts.clock.now()
         await world.db.write(cancel, gone.id, now=now, actor="test")
-        while len(lines(begun)) < 2:
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(begun.read_text)
         go.touch()
         await running
     assert world.landed() == [kept.id]

@@ -132,7 +132,7 @@ BATCH = {
     "announced": ("db.announce", "after", 1),
     "about to move": ("repository.move_branch", "before", 1),
     "moved": ("repository.move_branch", "after", 1),
-    "the second proven": ("repository.prove", "after", 5),
+    "the second proven": ("repository.prove", "after", 2),
     "brought along": ("repository.bring_along", "after", 1),
     "one concluded": ("db.conclude", "after", 1),
     "two concluded": ("db.conclude", "after", 2),
