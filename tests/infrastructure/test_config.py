@@ -334,7 +334,15 @@ def test_the_written_file_loads_with_all_keys_uncommented(project: Path) -> None
 
 def test_the_written_file_names_every_setting(project: Path) -> None:
     ours(project, re.sub(r"(?m)^# ", "", default_config_text()))
-    known = set(Settings.__dataclass_fields__) - {"swarm", "retry", "runtimes", "agents", "sources"}
+    known = set(Settings.__dataclass_fields__) - {
+        "swarm",
+        "landing",
+        "retry",
+        "runtimes",
+        "agents",
+        "sources",
+    }
+    known |= {f"landing.{name}" for name in type(Settings().landing).__dataclass_fields__}
     known |= {f"swarm.{name}" for name in type(Settings().swarm).__dataclass_fields__}
     known |= {f"retry.{name}" for name in type(Settings().retry).__dataclass_fields__}
     assert known <= set(load(project).sources)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from abathur.domain.gates import Verdict
@@ -22,7 +23,8 @@ def shown(world: Any, *command: str) -> str:
 
 
 def notes(world: Any) -> list[str]:
-    return (world.root / ".abathur" / "notes").read_text().split()
+    notes: Path = world.root / ".abathur" / "notes"
+    return notes.read_text().split()
 
 
 async def test_gates_run_in_their_order_and_stop_at_the_first_that_fails(world: Any) -> None:

@@ -16,7 +16,8 @@ TWO_COMMITS = [
 
 
 def subjects(world: Any) -> list[str]:
-    return world.git("log", "--format=%s", "main").splitlines()
+    log: str = world.git("log", "--format=%s", "main")
+    return log.splitlines()
 
 
 async def landed(world: Any, strategy: str, script: Any = TWO_COMMITS) -> Any:

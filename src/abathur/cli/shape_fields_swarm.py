@@ -11,6 +11,8 @@ from abathur.cli.shape_fields_database import Fields
 INITIALIZED: Final[Fields] = {
     "root": ("string", "the project's folder"),
     "created": ("string[]", "the files that were made"),
+    "target": ("string?", "the branch that is checked out"),
+    "target_allowed": ("boolean", "whether finished work may land there"),
     "unchanged": ("boolean", "true when all of it was there already"),
 }
 
