@@ -26,6 +26,7 @@ MODULES: Final[Mapping[str, str]] = {
     "fleet": "benchmarks.fleet",
     "swarm": "benchmarks.swarm",
     "idle": "benchmarks.idle",
+    "agents": "benchmarks.agents",
     "open": "benchmarks.opening",
     "peers": "benchmarks.peers.compare",
 }

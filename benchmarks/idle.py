@@ -35,7 +35,7 @@ asyncio.run(main())
 def measure(folder: Path, size: Size) -> Measured:
     root = make_project(folder / "project", settings(4))
     seconds = size.pick(2, 10)
-    with _swarm(root) as process:
+    with running_swarm(root) as process:
         time.sleep(WARM_SECONDS)
         begin, switches = _cpu_seconds(process), process.num_ctx_switches().voluntary
         time.sleep(seconds)
@@ -50,7 +50,7 @@ def measure(folder: Path, size: Size) -> Measured:
 
 
 @contextmanager
-def _swarm(root: Path) -> Iterator[psutil.Popen]:
+def running_swarm(root: Path) -> Iterator[psutil.Popen]:
     process = psutil.Popen([sys.executable, "-c", CODE, str(root)], stdin=subprocess.DEVNULL)
     try:
         yield process

@@ -245,6 +245,7 @@ OUTCOMES: Final[Mapping[OutcomeKind, str]] = {
     OutcomeKind.SUCCEEDED: "the agent is done; its work goes on to land",
     OutcomeKind.FAILED: "the agent or its set-up failed",
     OutcomeKind.TIMED_OUT: "it took longer than the task's timeout and was ended",
+    OutcomeKind.SILENT: "it said nothing, nothing of it moved, and the swarm ended it",
     OutcomeKind.RATE_LIMITED: "the provider's limit; tried again when that is lifted",
     OutcomeKind.CANCELLED: "the task was cancelled meanwhile",
     OutcomeKind.RELEASED: "handed back by a swarm that stops in order",
@@ -269,6 +270,7 @@ EVENTS: Final[Mapping[EventKind, str]] = {
     EventKind.DENIED: "it wasn't allowed to do something",
     EventKind.WARNING: "something is wrong, but it goes on",
     EventKind.RAW: "a line that the runtime doesn't understand",
+    EventKind.WATCH: "what the swarm saw of a run that says nothing",
     EventKind.END: "the program's own final word",
 }
 
@@ -347,9 +349,11 @@ TABLES: Final[Mapping[str, str]] = {
     "audit_heads": "The last entry of each task in `audit`, so that its removal is noticed.",
     "holds": "What keeps ready tasks from being claimed, beyond their own status.",
     "task_paths": "The paths that tasks say they will touch.",
+    "path_overlaps": "What two tasks turned out to change at the same time.",
     "gate_runs": "Each run of a gate on a tree that was to land.",
     "reviews": "Questions to a person, and the answers with the tree that they were given for.",
     "costs": "What attempts cost: reserved at their start, settled at their end.",
+    "budgets": "How much a task, target or day may cost, where a person said so.",
     "pools": "The windows in which providers count, and until when one is used up.",
     "late_reports": "Reports of workers that had lost their lease: kept, not applied.",
     "schedules": "Tasks that come again.",

@@ -18,9 +18,11 @@ from abathur.domain.errors import NotFoundError
 from abathur.domain.settings import Settings
 
 if TYPE_CHECKING:
-    from abathur.domain.agents import Worker
+    from abathur.domain.admission import AdmissionRules
+    from abathur.domain.agents import AgentSpec, Worker
     from abathur.domain.plans import Plan
     from abathur.domain.problems import Problem
+    from abathur.domain.specs import AgentDefinition
     from abathur.infrastructure.database import Database
     from abathur.ports.diagnosis import Machine, Program, Target
     from abathur.ports.moving import Copied, Upgrade
@@ -237,20 +239,27 @@ async def build_supervisor(project: Project, db: Database, sink: Sink) -> Superv
     from abathur.domain.specs import resolve_agent
     from abathur.infrastructure import hosts, warden
     from abathur.infrastructure.definitions import read_definitions
+    from abathur.infrastructure.evidence import SystemEvidence
     from abathur.infrastructure.git.repository import open_repository as open_git
-    from abathur.infrastructure.processes import SystemProcesses
+    from abathur.infrastructure.processes import SystemProcesses, prefer_handles
     from abathur.infrastructure.runtimes import load_runtime
-    from abathur.swarm.parts import GIT_TAG, Parts
+    from abathur.infrastructure.spool import FolderSpool
+    from abathur.swarm.events import SwarmEvent, SwarmEventKind
+    from abathur.swarm.parts import GIT_TAG, LONGEST_GRACE_SHARE, Parts
     from abathur.swarm.supervisor import Supervisor
 
+    prefer_handles()
     settings = project.settings
     definitions = read_definitions(project.root).by_name
 
-    @asynccontextmanager
-    async def guard(tags: Mapping[str, str]) -> AsyncIterator[None]:
-        async with await warden.start_warden(tags, settings.swarm.grace_seconds):
-            yield
+    def guard(tags: Mapping[str, str]) -> warden.Guard:
+        def tell(text: str) -> None:
+            sink(SwarmEvent(kind=SwarmEventKind.WARNING, at=clock.now(), text=text))
 
+        return warden.Guard(tags, min(settings.swarm.grace_seconds, longest_grace), tell)
+
+    clock = db.clock()
+    longest_grace = settings.swarm.lease_seconds * LONGEST_GRACE_SHARE
     worker_id = new_id()
     parts = Parts(
         worker_id=worker_id,
@@ -258,7 +267,9 @@ async def build_supervisor(project: Project, db: Database, sink: Sink) -> Superv
         repository=await open_git(project.root, tags={GIT_TAG: worker_id}),
         processes=SystemProcesses(),
         open_wakeups=db.wakeups,
-        clock=db.clock(),
+        clock=clock,
+        evidence=SystemEvidence(),
+        spool=FolderSpool(project.folder / "spool"),
         settings=settings,
         host=hosts.host_name(),
         folder=project.folder,
@@ -269,6 +280,31 @@ async def build_supervisor(project: Project, db: Database, sink: Sink) -> Superv
         guard=guard,
     )
     return Supervisor(parts, sink)
+
+
+def agent_problem(project: Project, agent_type: str) -> str | None:
+    """Why agents of this type can't be run here; None when nothing is known to be in the way."""
+    from abathur.infrastructure.diagnosis import problem_of
+
+    return problem_of(project.root, project.settings, agent_type)
+
+
+def admission_rules(project: Project) -> AdmissionRules:
+    """By which tasks would be claimed on this host."""
+    from abathur.domain.specs import resolve_agent
+    from abathur.infrastructure.definitions import read_definitions
+    from abathur.infrastructure.hosts import host_name
+    from abathur.swarm.admission import rules_of
+
+    settings = project.settings
+    found: list[Mapping[str, AgentDefinition]] = []
+
+    def resolve(agent_type: str) -> AgentSpec:
+        if not found:  # only when a limit or a budget asks for it
+            found.append(read_definitions(project.root).by_name)
+        return resolve_agent(settings, found[0], agent_type)
+
+    return rules_of(settings, host_name(), resolve)
 
 
 def server_is_ahead(database: Path | str) -> timedelta:
@@ -298,6 +334,7 @@ def logging_sink(project: Project, sink: Sink) -> Iterator[Sink]:
     levels = {
         SwarmEventKind.AGENT_EVENT: logging.DEBUG,
         SwarmEventKind.WARNING: logging.WARNING,
+        SwarmEventKind.NEEDS_PERSON: logging.WARNING,
         SwarmEventKind.TASK_FAILED: logging.WARNING,
     }
     file = project.folder / "logs" / "swarm.log"
@@ -310,6 +347,33 @@ def logging_sink(project: Project, sink: Sink) -> Iterator[Sink]:
             sink(event)
 
         yield both
+
+
+@contextmanager
+def notifying_sink(project: Project, sink: Sink) -> Iterator[Sink]:
+    """The sink, with a notice for each event that needs a person, as `notices:` wants it.
+
+    An error that ends the swarm is worth one too. To be entered on the swarm's event loop; at its
+    end what wasn't sent yet has some seconds. Raises `ConfigError`.
+    """
+    settings = project.settings.notices
+    if not settings.desktop and settings.webhook is None:
+        yield sink
+        return
+    from abathur.infrastructure import notifier
+    from abathur.infrastructure.clock import SystemClock
+    from abathur.swarm.calling import Caller
+
+    caller = Caller(sink, SystemClock().now, project.root.name, settings.about)
+    senders = notifier.senders(settings, os.environ, caller.complain)
+    caller.channels = [sender.put for sender in senders]
+    try:
+        yield caller.sink
+    except Exception as error:
+        caller.ended_by(error)
+        raise
+    finally:
+        notifier.close(senders)
 
 
 def actor() -> str:

@@ -11,7 +11,18 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "explanation" / "measurements.md"
 NAMES = (
-    *("start", "queue", "claim-scale", "wake", "processes", "fleet", "swarm", "idle", "open"),
+    *(
+        "start",
+        "queue",
+        "claim-scale",
+        "wake",
+        "processes",
+        "fleet",
+        "swarm",
+        "idle",
+        "agents",
+        "open",
+    ),
     "peers",
 )
 QUICK = ("start", "wake", "open", "peers")

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from abathur.cli.live_board import KEPT_LANDINGS, Board, Picture, elapsed, harmless
+from abathur.cli.live_board import KEPT_LANDINGS, Board, Picture, harmless
 from abathur.cli.live_view import LiveView, PlainView, drawing, plain_line
+from abathur.cli.text import elapsed
 from abathur.domain.tasks import TaskStatus
 from abathur.services.reading import SwarmStatus
 from abathur.swarm.events import SwarmEvent, SwarmEventKind
@@ -59,6 +60,7 @@ def full_board(agents: int) -> Board:
             workers=[],
             running=[],
             landings=[],
+            reviews=[],
             refused=[],
             flaky=[],
             next_due=None,

@@ -17,6 +17,7 @@ from abathur.domain.tasks import NewTask, Task, TaskStatus
 from abathur.infrastructure.database import Database
 from abathur.ports.stores import Stores
 from abathur.services import cancelling, claiming, landing, running, submitting
+from abathur.services.asking import Asking
 from abathur.services.claiming import Claim
 from abathur.services.landing import Concluded
 from abathur.services.running import Holder, Report
@@ -127,14 +128,19 @@ class Queue:
         claimed: Claim,
         kind: OutcomeKind = OutcomeKind.FAILED,
         message: str = "it broke",
+        asking: Asking | None = None,
         **more: Any,
     ) -> Task:
         """Report an attempt without success."""
-        report = Report(outcome=Outcome(kind=kind, message=message, **more))
+        report = Report(outcome=Outcome(kind=kind, message=message, **more), asking=asking)
         return await self.db.write(running.report, self.holder(claimed), report, POLICY, self.now)
 
     async def succeed(
-        self, claimed: Claim, target: str = "main", result: Mapping[str, Any] | None = None
+        self,
+        claimed: Claim,
+        target: str = "main",
+        result: Mapping[str, Any] | None = None,
+        asking: Asking | None = None,
     ) -> Landing:
         """Report success; the landing that waits then."""
         task_id, number = claimed.task.id, claimed.attempt.number
@@ -144,6 +150,7 @@ class Queue:
             head_commit=f"work-{task_id}-{number}",
             target=target,
             landing_id=f"landing-{task_id}-{number}",
+            asking=asking,
         )
         await self.db.write(running.report, self.holder(claimed), report, POLICY, self.now)
         return await self.landing(report.landing_id)

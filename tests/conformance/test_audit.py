@@ -17,12 +17,14 @@ from hypothesis import strategies as st
 from abathur.domain.audit import Action
 from abathur.domain.errors import AbathurError
 from abathur.domain.replay import UNTOLD
-from abathur.domain.runs import OutcomeKind
+from abathur.domain.runs import Denial, OutcomeKind
 from abathur.domain.tasks import Task
 from abathur.infrastructure.database import Database
 from abathur.ports.stores import Stores, TaskFilter
-from abathur.services import claiming, reading, replaying, running, trail, verifying
+from abathur.services import claiming, reading, replaying, reviewing, running, trail, verifying
 from abathur.services import landing as landings
+from abathur.services.asking import Asking
+from abathur.services.reviewing import Rejection
 
 if TYPE_CHECKING:
     from tests.conformance.conftest import Queue
@@ -36,6 +38,10 @@ STEPS = (
     "submit behind two",
     "submit later",
     "succeed",
+    "ask",
+    "be denied",
+    "approve",
+    "reject",
     "fail",
     "release",
     "die",
@@ -69,8 +75,10 @@ async def take(queue: Queue, name: str, chosen: Task | None) -> None:
             for task in await queue.read(lambda stores: stores.claims.expired(queue.now)):
                 adopted, _ = await queue.adopt(task)
                 await queue.take_back(adopted)
-        case "succeed" | "fail" | "release" | "die":
+        case "succeed" | "ask" | "be denied" | "fail" | "release" | "die":
             await run(queue, name)
+        case "approve" | "reject":
+            await answer(queue, name)
         case _ if chosen:
             await take_with(queue, name, chosen)
 
@@ -110,9 +118,24 @@ async def run(queue: Queue, name: str) -> None:
         )
         if name == "succeed":
             await queue.succeed(claimed, result={"größe": [None, 1.5]})
+        elif name == "ask":
+            await queue.succeed(claimed, asking=Asking(review_id=queue.new_id(), tree="tree"))
+        elif name == "be denied":
+            denial = Denial(tool="Bash", input={}, rule=f"Bash({queue.now})")
+            asking = Asking(review_id=queue.new_id())
+            await queue.end(claimed, OutcomeKind.FAILED, asking=asking, denied=(denial,))
         elif name != "die":
             kind = OutcomeKind.FAILED if name == "fail" else OutcomeKind.RELEASED
             await queue.end(claimed, kind)
+
+
+async def answer(queue: Queue, name: str) -> None:
+    for review in await queue.read(lambda stores: stores.reviews.open()):
+        how: dict[str, Any] = {"actor": "cli:alice", "now": queue.now}
+        if name == "approve":
+            await queue.write(reviewing.approve, review.id, comment=None, allow=(), **how)
+        else:
+            await queue.write(reviewing.reject, review.id, Rejection("no", None), **how)
 
 
 def as_told(tasks: Sequence[Task]) -> list[Task]:
@@ -166,11 +189,12 @@ async def test_every_way_through_the_queue_is_in_the_trail(queue: Queue) -> None
     names = (
         "submit,submit behind,fail,wait,succeed,refuse,succeed,withdraw,wait,release landing,"
         "conclude,submit later,wait,die,salvage,renew,wait,adopt,release,cancel,retry,submit,fail,"
-        "fail,fail,wait,fail,fail,fail,wait,fail,retry,submit behind two"
+        "fail,fail,wait,fail,fail,fail,wait,fail,retry,submit behind two,be denied,approve,ask,"
+        "reject,ask,approve,refuse,ask"
     )
     await walk(queue, [(name, 1) for name in names.split(",")])
     while any(not task.status.is_final for task in await queue.read(reading.all_tasks)):
-        await walk(queue, [(name, 0) for name in ("succeed", "wait", "conclude")])
+        await walk(queue, [(name, 0) for name in ("approve", "succeed", "wait", "conclude")])
     told = {entry.action_type for entry in await queue.audit()}
     assert told == set(Action) - BY_UPKEEP - BY_CONVERSION
 

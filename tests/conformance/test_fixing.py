@@ -48,6 +48,12 @@ FAULTS: Final[dict[str, str]] = {
     "landing_open": "UPDATE tasks SET status = 'failed' WHERE id ="
     " (SELECT task_id FROM landings WHERE state = 'queued')",
     "landing_without_holder": "UPDATE landings SET state = 'running' WHERE state = 'queued'",
+    "review_open": "INSERT INTO reviews (id, task_id, attempt, kind, question, state, asked_at)"
+    " SELECT 'r', max(id), 1, 'landing', 'May it?', 'open', min(submitted_at) FROM tasks"
+    " WHERE status = 'completed'",
+    "orphan_review": "INSERT INTO reviews (id, task_id, attempt, kind, question, state, asked_at)"
+    " SELECT 'gone', 'gone', 1, 'landing', 'May it?', 'void', min(submitted_at) FROM tasks",
+    "waits_for_nothing": "UPDATE tasks SET not_before = NULL WHERE status = 'pending'",
     "agent_unended": "UPDATE agents SET terminated_at = NULL, state = 'busy'",
     "edge_resolved_early": "UPDATE task_dependencies SET resolved_at = created_at"
     " WHERE dependent_task_id IN (SELECT id FROM tasks WHERE status = 'blocked')",
@@ -86,6 +92,8 @@ UNFIXABLE: Final[dict[str, str]] = {
     "time_in_attempts": f"UPDATE attempts SET ended_at = '2030-13-31T12:00:00.000000Z'"
     f" WHERE task_id = {FIRST}",
     "time_in_landings": f"UPDATE landings SET requested_at = '' WHERE task_id = {FIRST}",
+    "time_in_reviews": "INSERT INTO reviews (id, task_id, attempt, kind, question, state, asked_at)"
+    f" VALUES ('r', {FIRST}, 1, 'landing', 'May it?', 'void', 'noon')",
     "time_in_workers": "UPDATE workers SET heartbeat_at = 'now' WHERE id = 'w2'",
     "time_in_audit": "UPDATE audit SET timestamp = 'yesterday' WHERE id = 1",
     "time_in_run_events": f"UPDATE run_events SET at = 'noon' WHERE task_id = {FIRST}",
@@ -104,6 +112,7 @@ KEYS: Final[Mapping[str, Sequence[str]]] = {
     "checkpoints": ("task_id", "iteration"),
     "run_events": ("task_id", "attempt"),
     "workers": ("id",),
+    "reviews": ("id",),
 }
 
 

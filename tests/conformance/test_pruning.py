@@ -54,7 +54,7 @@ async def test_a_task_goes_with_everything_but_its_trail(queue: Queue) -> None:
     done = await prune(queue, await select(queue))
     assert [one.id for one in done.tasks] == [task.id]
     assert done.rows == {
-        "tasks": 1, "attempts": 1, "landings": 1, "agents": 1,
+        "tasks": 1, "attempts": 1, "landings": 1, "agents": 1, "reviews": 0,
         "run_events": 0, "checkpoints": 0, "task_dependencies": 0,
     }  # fmt: skip
     contents = await queue.contents()

@@ -53,7 +53,7 @@ COLUMNS = {
     "attempts": (
         "task_id number fence worker_id runtime model session_id branch worktree_path base_commit "
         "head_commit salvage_ref transcript_path pid pid_started_at lease_until started_at "
-        "ended_at outcome exit_code error_message usage feedback"
+        "ended_at outcome exit_code error_message usage feedback failure_class"
     ),
     "run_events": "task_id attempt sequence at kind text data",
     "landings": (
@@ -66,7 +66,8 @@ COLUMNS = {
         "stop_requested_at stopped_at"
     ),
     "holds": "id scope name cause reason hold_until created_by created_at",
-    "task_paths": "task_id pattern",
+    "task_paths": "task_id pattern may_overlap",
+    "path_overlaps": "task_id attempt other_task_id paths found_at",
     "gate_runs": (
         "id landing_id gate command tree batch_size started_at ended_at exit_code verdict log_path"
     ),
@@ -74,10 +75,13 @@ COLUMNS = {
         "id task_id attempt kind tree question data state comment asked_at decided_at decided_by"
     ),
     "costs": (
-        "task_id attempt target agent_type day reserved_usd cost_usd estimated_usd estimate_rule "
-        "settled_at"
+        "task_id attempt target agent_type model day input_tokens output_tokens cache_read_tokens "
+        "cache_write_tokens reserved_usd cost_usd estimated_usd estimate_rule settled_at"
     ),
-    "pools": "provider account limit_window exhausted_until used_share source observed_at",
+    "budgets": "scope name limit_usd granted_usd asked_usd needed_usd",
+    "pools": (
+        "provider account limit_window exhausted_until used_share refusals probe source observed_at"
+    ),
     "late_reports": "task_id attempt fence worker_id received_at report",
     "schedules": (
         "id name cron time_zone template next_at last_at last_task_id created_by created_at"

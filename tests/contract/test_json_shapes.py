@@ -14,6 +14,7 @@ import pytest
 from abathur.cli.main import call
 from abathur.cli.main import cli as command_line
 from abathur.cli.shape_fields import COMMAND_SHAPES, SHAPES
+from abathur.cli.shape_fields_person import COMMAND_SHAPES as FOR_A_PERSON
 from abathur.cli.shape_fields_swarm import COMMAND_SHAPES as ABOUT_THE_PROJECT_AND_PLANS
 from tests.cli.commands import with_json
 
@@ -125,7 +126,7 @@ def test_every_command_about_tasks_prints_its_documented_shape(cli: Cli) -> None
         "logs": listed(cli("logs", task, "--json")),
     }
     assert problems_of(printed) == []
-    assert set(printed) == {name for name in COMMAND_SHAPES if name not in ABOUT_THE_PROJECT}
+    assert set(printed) == set(COMMAND_SHAPES) - ABOUT_THE_PROJECT - set(FOR_A_PERSON)
 
     # Not vacuous: what may be null or empty was there.
     detail = json.loads(printed["task show"])
@@ -138,6 +139,37 @@ def test_every_command_about_tasks_prints_its_documented_shape(cli: Cli) -> None
     assert json.loads(printed["logs"])
 
 
+def test_every_command_for_a_person_prints_its_documented_shape(cli: Cli) -> None:
+    config = {**CONFIG, "review": {"required_for": ["main"]}}
+    (cli.root / ".abathur" / "config.yaml").write_text(json.dumps(config))
+    script = json.dumps({"script": STEPS})
+    first, second = (
+        cli("task", "submit", text, "--target", "main", "--input-data", script).strip()
+        for text in ("First", "Second")
+    )
+    cli("swarm", "start", "--until-idle")
+    status = cli("swarm", "status", "--json")
+    listed = cli("review", "list", "--json")
+    reviews = {one["task_id"]: one["id"] for one in json.loads(listed)}
+    printed = {
+        "swarm status": status,
+        "review list": listed,
+        "review show": cli("review", "show", reviews[first], "--json"),
+        "review approve": cli("review", "approve", reviews[first], "--comment", "ok", "--json"),
+        "review reject": cli("review", "reject", reviews[second], "--comment", "no", "--json"),
+        "salvage list": cli("salvage", "list", "--json"),
+        "salvage show": cli("salvage", "show", f"{first}/1", "--json"),
+        "salvage restore": cli(
+            "salvage", "restore", first, "--worktree", str(cli.root.parent / "back"), "--json"
+        ),
+    }
+    assert problems_of(printed) == []
+    assert set(printed) - {"swarm status"} == set(FOR_A_PERSON)
+    assert len(json.loads(status)["reviews"]) == 2
+    assert json.loads(printed["review show"])["files"]
+    assert json.loads(printed["salvage show"])["files"]
+
+
 def test_every_command_about_the_project_prints_its_documented_shape(cli: Cli) -> None:
     init = cli("init", "--json")
     (cli.root / "plan.json").write_text(json.dumps(PLAN))
@@ -146,9 +178,11 @@ def test_every_command_about_the_project_prints_its_documented_shape(cli: Cli) -
     cli("task", "submit", "Later", "--not-before", "+1d")
     *events, result = cli("swarm", "start", "--until-idle", "--json").splitlines()
     source = str(cli.root / ".abathur" / "abathur.db")
+    waiting = cli("task", "submit", "Waits", "--touches", "docs/").strip()
     printed = {
         "init": init,
         "plan apply": applied,
+        "pause": cli("pause", "--task", waiting, "--until", "+1h", "--json"),
         "swarm status": cli("swarm", "status", "--json"),
         "swarm stop": cli("swarm", "stop", "--json"),
         "doctor": cli("doctor", "--json"),
@@ -162,8 +196,12 @@ def test_every_command_about_the_project_prints_its_documented_shape(cli: Cli) -
         "task prune": cli("task", "prune", "--status", "completed", "--yes", "--json"),
         "db copy": cli("db", "copy", source, str(cli.root.parent / "moved.db"), "--json"),
         "db legacy": cli("db", "legacy", "--json"),
+        "cost": cli("cost", "--json"),
+        "reconcile": cli("reconcile", "--json"),
     }
-    found = problems_of(printed)
+    queue = cli("why", "--json")
+    printed["resume"] = cli("resume", "--all", "--json")
+    found = problems_of(printed) + list(problems(json.loads(queue), "Queue", "why"))
     found += problems([json.loads(line) for line in events], "SwarmEvent[]", "swarm start")
     found += problems(json.loads(result), "SwarmResult", "swarm start")
     assert found == []
@@ -177,6 +215,9 @@ def test_every_command_about_the_project_prints_its_documented_shape(cli: Cli) -
     assert (end["completed"], end["scheduled"], end["stopped_by"]) == (2, 1, "idle")
     assert end["next_due"]
     assert json.loads(printed["swarm status"])["next_due"] == end["next_due"]
+    assert json.loads(printed["swarm status"])["queue"] == json.loads(queue)
+    assert [one["tasks"] for one in json.loads(queue)["refused"]] == [[waiting]]
+    assert [hold["name"] for hold in json.loads(printed["resume"])] == [waiting]
 
 
 def test_a_swarm_at_work_is_told_in_its_documented_shape(cli: Cli) -> None:
@@ -208,7 +249,7 @@ def problems_of(printed: Mapping[str, str]) -> list[str]:
     """By the documented shape; that of a line holds for each of them."""
     found: list[str] = []
     for command, text in printed.items():
-        kind = COMMAND_SHAPES[command].replace(", one on each line", "[]")
+        kind = COMMAND_SHAPES[command].replace(", one on each line", "[]").partition(";")[0]
         found += problems(json.loads(text), kind, command)
     return found
 

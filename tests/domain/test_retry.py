@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from abathur.domain.errors import InvalidInputError
+from abathur.domain.failures import FailureClass
 from abathur.domain.retry import (
     MAX_RATE_LIMIT_SECONDS,
     Decision,
@@ -14,7 +15,7 @@ from abathur.domain.retry import (
     RetryPolicy,
     decide,
 )
-from abathur.domain.runs import OutcomeKind
+from abathur.domain.runs import Outcome, OutcomeKind
 from abathur.domain.settings import RetrySettings
 
 STEADY = RetryPolicy(10, 2, 300, 0)
@@ -33,15 +34,18 @@ def after(
     allowed: int = 3,
     lost: int = 0,
     wait: float | None = None,
+    waits: int = 0,
+    failure: FailureClass | None = None,
+    is_guess: bool = False,
     policy: RetryPolicy = STEADY,
     chance: float = 0.0,
 ) -> Decision:
     return decide(
-        outcome,
+        Outcome(kind=outcome, failure=failure, is_guess=is_guess, retry_after_seconds=wait),
         retry_count=retries,
         max_retries=allowed,
         lost_count=lost,
-        retry_after_seconds=wait,
+        wait_count=waits,
         policy=policy,
         chance=chance,
     )

@@ -9,7 +9,7 @@ from abathur.domain.runs import Command, EventKind, Exit, Outcome, OutcomeKind, 
 
 def test_only_what_is_the_tasks_own_doing_spends_a_retry() -> None:
     spending = {kind for kind in OutcomeKind if kind.spends_retry}
-    assert spending == {OutcomeKind.FAILED, OutcomeKind.TIMED_OUT}
+    assert spending == {OutcomeKind.FAILED, OutcomeKind.TIMED_OUT, OutcomeKind.SILENT}
 
 
 def test_usage_that_nobody_told_is_unknown_and_not_zero() -> None:

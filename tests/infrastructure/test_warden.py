@@ -14,14 +14,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from abathur.infrastructure.warden import start_warden
+from abathur.infrastructure.warden import Guard, start_warden
 
 SUPERVISOR = """\
 import asyncio, json, sys
 from pathlib import Path
 from abathur.domain.runs import Command
 from abathur.infrastructure.processes import SystemProcesses
-from abathur.infrastructure.warden import start_warden
+from abathur.infrastructure.warden import Guard, start_warden
 from abathur.ports.processes import Launch
 
 AGENT = '''
@@ -155,3 +155,24 @@ async def test_a_warden_that_somebody_killed_can_be_closed() -> None:
     warden = await start_warden({"ABATHUR_TEST_SUPERVISOR": "x"}, 0)
     psutil.Process(warden.pid).kill()
     await warden.close()
+
+
+async def test_a_warden_that_dies_has_a_successor_at_once() -> None:
+    tags = {"ABATHUR_TEST_SUPERVISOR": uuid.uuid4().hex}
+    told: list[str] = []
+    heard = asyncio.Event()
+
+    def tell(text: str) -> None:
+        told.append(text)
+        heard.set()
+
+    async with asyncio.timeout(60), Guard(tags, 0.2, tell) as guard:
+        first = psutil.Process(guard.warden.pid)
+        first.kill()
+        await heard.wait()
+        while guard.warden.pid == first.pid:  # noqa: ASYNC110 - the successor starts on this loop
+            await asyncio.sleep(0)
+        second = psutil.Process(guard.warden.pid)
+        assert not is_gone(second)
+        assert told == ["the warden died; another one is started"]
+    assert is_gone(second)

@@ -1,8 +1,8 @@
 """A swarm as a process of its own that kills itself at one exact moment.
 
 Arguments: the project's folder, then PART.METHOD, `before`, `during` or `after`, and which call of
-it. PART is `repository`, `processes` or `db`; METHOD of `db` is the use case that is written.
-`during` is when the program has just started.
+it. PART is `repository`, `processes`, `spool` or `db`; METHOD of `db` is the use case that is
+written. `during` is when the program has just started.
 """
 
 import asyncio

@@ -26,9 +26,7 @@ MOMENTS = {
     "start recorded, no worktree": ("db.start", "after", 1),
     "worktree made, no agent": ("repository.add_worktree", "after", 1),
     "while the agent runs": ("processes.run", "during", 1),
-    "agent exited, leftovers not committed": ("repository.commit_leftovers", "before", 1),
-    "leftovers committed, not reported": ("repository.commit_leftovers", "after", 1),
-    "reported, landing not claimed": ("db.report", "after", 1),
+    "agent exited, report not spooled": ("spool.put", "before", 1),
     "landing claimed": ("db.claim_landings", "after", 1),
     "merged, not verified": ("repository.merge", "after", 1),
     "verification has its worktree": ("repository.add_detached_worktree", "after", 1),
@@ -42,6 +40,26 @@ MOMENTS = {
     "concluded, nothing cleaned": ("db.conclude", "after", 1),
     "worktree removed, branch not": ("repository.delete_branch", "before", 1),
     "branch removed": ("repository.delete_branch", "after", 1),
+}
+FINISHED = {
+    "report spooled": ("spool.put", "after", 1),
+    "report spooled, leftovers not committed": ("repository.commit_leftovers", "before", 1),
+    "leftovers committed, not reported": ("repository.commit_leftovers", "after", 1),
+    "not reported": ("db.report", "before", 1),
+    "reported, still in the spool": ("db.report", "after", 1),
+    "reported, about to leave the spool": ("spool.remove", "before", 1),
+    "reported, landing not claimed": ("spool.remove", "after", 1),
+}
+FAILED = {name: point for name, point in FINISHED.items() if "leftovers" not in name} | {
+    "report spooled, work not kept": ("repository.salvage", "before", 1),
+    "work kept, not reported": ("repository.salvage", "after", 1),
+}
+REPLAY = {
+    "leftovers not committed": ("repository.commit_leftovers", "before", 1),
+    "leftovers committed": ("repository.commit_leftovers", "after", 1),
+    "not reported": ("db.report", "before", 1),
+    "reported, still in the spool": ("db.report", "after", 1),
+    "left the spool": ("spool.remove", "after", 1),
 }
 REFUSED = {
     "check failed, work not kept": ("repository.salvage", "before", 1),
@@ -94,6 +112,46 @@ async def test_the_next_swarm_goes_on(world: Any, point: tuple[str, str, int]) -
     await finish(world, task)
 
 
+async def outcomes(world: Any, task: Any) -> list[str]:
+    return [one.outcome for one in await world.attempts(task)]
+
+
+def assert_spool_is_empty(world: Any) -> None:
+    assert list((world.root / ".abathur" / "spool").iterdir()) == []
+
+
+@pytest.mark.parametrize("point", FINISHED.values(), ids=FINISHED)
+async def test_a_finished_run_is_not_run_again(world: Any, point: tuple[str, str, int]) -> None:
+    task = await world.submit("Write", SCRIPT)
+    die(world, *point)
+    await finish(world, task)
+    assert await outcomes(world, task) == ["succeeded"]
+    assert_spool_is_empty(world)
+
+
+@pytest.mark.parametrize("point", FAILED.values(), ids=FAILED)
+async def test_a_failed_run_is_counted_once(world: Any, point: tuple[str, str, int]) -> None:
+    task = await world.submit("Write", {"1": [*SCRIPT, {"fail": "no luck"}], "*": SCRIPT})
+    die(world, *point)
+    await finish(world, task)
+    assert await outcomes(world, task) == ["failed", "succeeded"]
+    assert (await world.task(task)).retry_count == 1
+    first = (await world.attempts(task))[0]
+    assert first.error_message == "no luck"
+    assert world.git("show", f"{first.salvage_ref}:b.txt") == "b"
+    assert_spool_is_empty(world)
+
+
+@pytest.mark.parametrize("point", REPLAY.values(), ids=REPLAY)
+async def test_a_replay_that_is_killed_too(world: Any, point: tuple[str, str, int]) -> None:
+    task = await world.submit("Write", SCRIPT)
+    die(world, "spool.put", "after", 1)
+    die(world, *point)
+    await finish(world, task)
+    assert await outcomes(world, task) == ["succeeded"]
+    assert_spool_is_empty(world)
+
+
 async def test_the_target_moved_after_a_kill_during_verify(world: Any) -> None:
     world.configure(verify={"command": ["test", "-f", "b.txt"]})
     task = await world.submit("Write", SCRIPT)
@@ -117,7 +175,7 @@ async def test_refused_work_is_kept(world: Any, point: tuple[str, str, int]) -> 
 @pytest.mark.parametrize("point", RESCUE.values(), ids=RESCUE)
 async def test_a_rescue_that_is_killed_too(world: Any, point: tuple[str, str, int]) -> None:
     task = await world.submit("Write", SCRIPT)
-    die(world, "repository.commit_leftovers", "before", 1)
+    die(world, "spool.put", "before", 1)
     die(world, *point)
     await finish(world, task)
     first = (await world.attempts(task))[0]

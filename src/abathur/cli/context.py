@@ -16,6 +16,7 @@ from abathur.domain.errors import AmbiguousIdError
 
 if TYPE_CHECKING:
     from abathur.bootstrap import Project
+    from abathur.domain.admission import AdmissionRules
     from abathur.ports.stores import Stores, UnitOfWork
 
 P = ParamSpec("P")
@@ -56,6 +57,24 @@ def queue() -> Project:
 
     root = find_root(app().start.resolve())
     return Project(root, Settings(), app().database or find_database(root))
+
+
+def configured() -> tuple[Project, AdmissionRules]:
+    """The project and what it restricts. A broken configuration must not hide the queue."""
+    from abathur import bootstrap
+    from abathur.cli import output
+    from abathur.domain.errors import ConfigError
+
+    try:
+        found = project()
+    except ConfigError as error:
+        output.say(f"the limits of the configuration aren't known: {error}")
+        found = queue()
+    return found, bootstrap.admission_rules(found)
+
+
+def rules() -> AdmissionRules:
+    return configured()[1]
 
 
 def run(work: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -44,6 +44,7 @@ _BY_ERROR: Final[tuple[tuple[type[BaseException], int], ...]] = (
     (errors.DatabaseError, DATABASE),
     (errors.AgentUnavailableError, AGENT),
     (errors.ProcessError, AGENT),
+    (errors.SpoolError, DATABASE),
     (OSError, DATABASE),
     (KeyboardInterrupt, INTERRUPTED),
 )

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from abathur.cli.text import clean
+from abathur.domain.pools import Pool
 from abathur.domain.tasks import TaskStatus
 from abathur.services.reading import Running, SwarmStatus
 from abathur.swarm.events import SwarmEvent, SwarmEventKind
@@ -21,7 +22,14 @@ LONGEST: Final = 300
 _K = SwarmEventKind
 _ENDS: Final = frozenset({_K.TASK_COMPLETED, _K.TASK_FAILED, _K.TASK_CANCELLED, _K.TASK_WAITS})
 _WARNINGS: Final = frozenset(
-    {_K.WARNING, _K.TASK_FAILED, _K.LANDING_REFUSED, _K.TASK_TAKEN_BACK, _K.WORK_SALVAGED}
+    {
+        _K.WARNING,
+        _K.NEEDS_PERSON,
+        _K.TASK_FAILED,
+        _K.LANDING_REFUSED,
+        _K.TASK_TAKEN_BACK,
+        _K.WORK_SALVAGED,
+    }
 )
 
 
@@ -52,6 +60,8 @@ class Picture:
     rows: tuple[Row, ...] = ()
     landings: tuple[Note, ...] = ()
     warnings: tuple[Note, ...] = ()
+    pools: tuple[Pool, ...] = ()
+    """Providers' limits, counted down while they are used up."""
     said: str = ""
     """What the swarm says about itself, like that it is stopping."""
 
@@ -66,6 +76,7 @@ class Board:
         self._rows: dict[str, Row] = {}
         self._landings: deque[Note] = deque(maxlen=KEPT_LANDINGS)
         self._warnings: deque[Note] = deque(maxlen=KEPT_WARNINGS)
+        self._pools: tuple[Pool, ...] = ()
         self._said = ""
 
     def take(self, event: SwarmEvent) -> None:
@@ -93,6 +104,7 @@ class Board:
         """Events may be lost, and other workers' don't come here; the database knows them all."""
         with self._lock:
             self._counts = dict(status.counts)
+            self._pools = tuple(status.pools)
             self._rows = {one.task.id: self._merged(one) for one in status.running}
 
     def _merged(self, running: Running) -> Row:
@@ -115,6 +127,7 @@ class Board:
                 rows=tuple(self._rows.values()),
                 landings=tuple(self._landings),
                 warnings=tuple(self._warnings),
+                pools=self._pools,
                 said=self._said,
             )
 
@@ -132,11 +145,3 @@ def row_of(running: Running) -> Row:
 def harmless(text: str) -> str:
     """One short line that can do nothing to a terminal: what agents say is not to be trusted."""
     return " ".join(clean(text[:LONGEST]).split())
-
-
-def elapsed(since: datetime, now: datetime) -> str:
-    """`MM:SS`, or `H:MM:SS` from an hour on."""
-    seconds = max(0, int((now - since).total_seconds()))
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"

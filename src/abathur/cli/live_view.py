@@ -10,9 +10,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
 from abathur.cli import output
-from abathur.cli.live_board import Board, Note, Picture, Row, elapsed, harmless
+from abathur.cli.live_board import Board, Note, Picture, Row, harmless
 from abathur.cli.output import status_colour
-from abathur.cli.text import SHORT_ID, short
+from abathur.cli.pool_view import pool_lines
+from abathur.cli.text import SHORT_ID, elapsed, short
 from abathur.domain.runs import EventKind
 from abathur.domain.tasks import TaskStatus
 from abathur.services.reading import SwarmStatus
@@ -214,6 +215,7 @@ def drawing(picture: Picture, now: datetime, height: int) -> Group:
     from rich.text import Text
 
     notes = [
+        *_limits(picture, now),
         *_notes("landed", picture.landings, "green"),
         *_notes("to look at", picture.warnings, "yellow"),
     ]
@@ -271,6 +273,13 @@ def _table(rows: tuple[Row, ...], now: datetime) -> Table:
             Text(row.last, "dim"),
         )
     return table
+
+
+def _limits(picture: Picture, now: datetime) -> Iterator[Text]:
+    from rich.text import Text
+
+    for line in pool_lines(picture.pools, now):
+        yield Text(line, "yellow", no_wrap=True, overflow="ellipsis")
 
 
 def _notes(title: str, notes: tuple[Note, ...], style: str) -> Iterator[Text]:

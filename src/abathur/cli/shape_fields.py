@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from abathur.cli import shape_fields_swarm
+from abathur.cli import shape_fields_person, shape_fields_swarm
 from abathur.cli.shape_fields_database import Fields
 
 TASK: Final[Fields] = {
@@ -67,8 +67,10 @@ ATTEMPT: Final[Fields] = {
     "number": ("integer", "counted from 1 within the task"),
     "outcome": (
         "string?",
-        "succeeded, failed, timed_out, rate_limited, cancelled, released or lost; null: it runs",
+        "succeeded, failed, timed_out, silent, rate_limited, cancelled, released or lost; "
+        "null: it runs",
     ),
+    "failure_class": ("string?", "what kind of failure ended it, or refused its work"),
     "error_message": ("string?", "what went wrong, in one line"),
     "exit_code": ("integer?", "of the agent's program; negative for a signal"),
     "runtime": ("string?", "how the agent was run"),
@@ -144,6 +146,27 @@ DETAIL: Final[Fields] = {
     "attempts": ("Attempt[]", "oldest first"),
     "landings": ("Landing[]", "oldest first"),
     "gate_runs": ("GateRun[]", "of all its landings, oldest first"),
+    "touches": ("string[]", "patterns of the paths that it will change, as it was declared"),
+    "may_overlap": ("boolean", "true when it runs beside others that touch the same"),
+    "overlaps": ("Overlap[]", "what it and another task turned out to change at the same time"),
+    "late_reports": ("LateReport[]", "of workers that had lost their lease; not applied"),
+}
+
+OVERLAP: Final[Fields] = {
+    "task_id": ("string", "the task whose work was about to land"),
+    "attempt": ("integer", "the attempt that made it"),
+    "other_task_id": ("string", "the task that was under way and declared or changed the same"),
+    "paths": ("string[]", "the first of the paths"),
+    "found_at": ("time", "when that was seen"),
+}
+
+LATE_REPORT: Final[Fields] = {
+    "task_id": ("string", "the task"),
+    "attempt": ("integer", "number of the attempt"),
+    "fence": ("integer", "of the claim that it was made under"),
+    "worker_id": ("string", "the swarm that ran it"),
+    "received_at": ("time", "when it came"),
+    "report": ("object", "how the run ended, as its worker saw it: outcome, commits, target"),
 }
 
 EXPLANATION: Final[Fields] = {
@@ -162,7 +185,7 @@ EVENT: Final[Fields] = {
     "at": ("time", "when it was seen"),
     "kind": (
         "string",
-        "started, text, tool_use, tool_result, usage, limit, denied, warning, raw or end",
+        "started, text, tool_use, tool_result, usage, limit, denied, warning, raw, watch or end",
     ),
     "text": ("string", "one line for a person"),
     "data": ("object", "what the agent's program told, by kind"),
@@ -219,11 +242,13 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Task": TASK,
     "Submitted": SUBMITTED,
     "Detail": DETAIL,
+    "Overlap": OVERLAP,
     "Attempt": ATTEMPT,
     "Usage": USAGE,
     "Landing": LANDING,
     "GateRun": GATE_RUN,
     "Proof": PROOF,
+    "LateReport": LATE_REPORT,
     "Explanation": EXPLANATION,
     "Event": EVENT,
     "Diff": DIFF,
@@ -231,6 +256,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "AuditEntry": AUDIT_ENTRY,
     "Verification": VERIFICATION,
     "Break": BREAK,
+    **shape_fields_person.SHAPES,
     **shape_fields_swarm.SHAPES,
     "Error": ERROR,
 }
@@ -245,12 +271,13 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "task cancel": "Task[]",
     "task retry": "Task[]",
     "task plan": "Schedule",
-    "why": "Explanation",
+    "why": "Explanation; a Queue without an ID",
     "logs": "Event, one on each line",
     "diff": "Diff",
     "audit show": "AuditEntry[]",
     "audit verify": "Verification",
     "audit replay": "Task[]",
+    **shape_fields_person.COMMAND_SHAPES,
     **shape_fields_swarm.COMMAND_SHAPES,
 }
 """What each command prints with `--json`."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from abathur.cli import shape_fields_database as database
+from abathur.cli import shape_fields_money as money
 from abathur.cli.shape_fields_database import Fields
 
 INITIALIZED: Final[Fields] = {
@@ -37,8 +38,9 @@ SWARM_EVENT: Final[Fields] = {
     "kind": (
         "string",
         "swarm_started, swarm_stopping, swarm_stopped, task_claimed, agent_started, agent_event, "
-        "attempt_ended, task_waits, task_taken_back, work_salvaged, landing_started, "
-        "landing_refused, task_completed, task_failed, task_cancelled or warning",
+        "agent_silent, attempt_ended, task_waits, task_taken_back, work_salvaged, limit_reached, "
+        "limit_over, landing_started, landing_refused, overlap_found, task_completed, "
+        "task_failed, task_cancelled, needs_person or warning",
     ),
     "at": ("time", "when it happened"),
     "text": ("string", "one line for a person"),
@@ -54,10 +56,12 @@ SWARM_RESULT: Final[Fields] = {
     "completed": ("integer", "how many tasks this swarm completed"),
     "failed": ("integer", "how many failed here"),
     "cancelled": ("integer", "how many were cancelled here"),
-    "stopped_by": ("string", "idle, limit, signal or request"),
+    "stopped_by": ("string", "idle, held, limit, signal or request"),
     "seconds": ("number", "how long the swarm ran"),
     "scheduled": ("integer", "how many tasks wait for their time"),
+    "reviews": ("integer", "how many questions wait for a person's answer"),
     "next_due": ("time?", "when the first of them can start"),
+    "held": ("integer", "how many ready tasks may not be started, for whatever reason"),
     "lost_events": ("integer", "events that weren't printed because nobody read fast enough"),
 }
 
@@ -95,6 +99,51 @@ COUNTS: Final[Fields] = {
     "cancelled": ("integer", "tasks that nobody wants any more"),
 }
 
+HOLD: Final[Fields] = {
+    "id": ("string", "its id, a UUID"),
+    "scope": ("string", "everything, target, task or agent_type"),
+    "name": ("string", "of the target, task or agent type; empty for everything"),
+    "cause": ("string", "person, budget, disk or authentication"),
+    "reason": ("string", "what was told about it"),
+    "hold_until": ("time?", "when it ends by itself; null: somebody has to end it"),
+    "created_by": ("string", "who began it"),
+    "created_at": ("time", "when it began"),
+}
+
+REFUSED: Final[Fields] = {
+    "kind": ("string", "hold, limit, pool, reservation or budget"),
+    "text": ("string", "why they aren't started, without a full stop"),
+    "until": ("time?", "when that ends by itself, if it does"),
+    "since": ("time?", "when the hold began"),
+    "tasks": ("string[]", "ids of ready tasks, the most urgent first"),
+}
+
+QUEUE: Final[Fields] = {
+    "holds": ("Hold[]", "what is held, the oldest first"),
+    "refused": ("Refused[]", "ready tasks that aren't started, by reason"),
+    "admitted": ("integer", "ready tasks that wait for nothing but a free agent"),
+    "is_partial": ("boolean", "true when there were too many ready tasks to look at each"),
+    "held_landings": ("Landing[]", "those that wait for the end of a pause of their target"),
+}
+
+RECONCILED: Final[Fields] = {
+    "ok": ("boolean", "false when something is left; then the exit code is 1"),
+    "dry_run": ("boolean", "true when nothing was written"),
+    "fixes": ("Fix[]", "what was repaired, or would be"),
+    "left": ("Problem[]", "what a swarm that runs, or a person, has to put right"),
+}
+POOL: Final[Fields] = {
+    "provider": ("string", "whose limit it is"),
+    "account": ("string", "the account there; `NAME:MODEL` where one model is counted alone"),
+    "limit_window": ("string", "the provider's name for it, or the class of the refusal"),
+    "exhausted_until": ("time?", "nothing is started before; afterwards one task tries first"),
+    "used_share": ("number?", "how much of it is used, 0 to 1, as far as the provider told"),
+    "refusals": ("integer", "how often in a row it was used up"),
+    "probe": ("string?", "TASK/ATTEMPT of the run that tries whether it is open again"),
+    "source": ("string", "what that rests on: event, error or text"),
+    "observed_at": ("time", "when it was seen"),
+}
+
 SWARM_STATUS: Final[Fields] = {
     "idle": ("boolean", "nothing runs, lands, could start or waits for another try"),
     "counts": ("Counts", "how many tasks there are, by status"),
@@ -102,6 +151,9 @@ SWARM_STATUS: Final[Fields] = {
     "workers": ("Worker[]", "the swarms that haven't signed off"),
     "running": ("Running[]", "tasks under way"),
     "landings": ("Landing[]", "those under way or waiting"),
+    "reviews": ("Review[]", "those that wait for an answer"),
+    "queue": ("Queue", "what keeps ready tasks from being started"),
+    "pools": ("Pool[]", "providers' limits, as their programs told of them"),
     "refused": ("Landing[]", "of failed tasks, whose work a person has to look at"),
     "flaky": ("GateRun[]", "gates that passed only when repeated, the newest first"),
 }
@@ -178,14 +230,20 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "SwarmEvent": SWARM_EVENT,
     "SwarmResult": SWARM_RESULT,
     "SwarmStatus": SWARM_STATUS,
+    "Pool": POOL,
     "Counts": COUNTS,
     "Worker": WORKER,
     "Running": RUNNING,
     "LastEvent": LAST_EVENT,
+    "Hold": HOLD,
+    "Refused": REFUSED,
+    "Queue": QUEUE,
+    "Reconciled": RECONCILED,
     "Stopped": STOPPED,
     "Diagnosis": DIAGNOSIS,
     "Check": CHECK,
     **database.SHAPES,
+    **money.SHAPES,
     "DatabaseInfo": DATABASE_INFO,
     "LegacyRow": LEGACY_ROW,
     "Demo": DEMO,
@@ -201,8 +259,12 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "swarm start": "SwarmEvent, one on each line, and a SwarmResult on the last",
     "swarm status": "SwarmStatus",
     "swarm stop": "Stopped",
+    "pause": "Hold",
+    "resume": "Hold[]",
+    "reconcile": "Reconciled",
     "doctor": "Diagnosis",
     **database.COMMAND_SHAPES,
+    **money.COMMAND_SHAPES,
     "db info": "DatabaseInfo",
     "db legacy": "LegacyRow[]",
     "demo": "Demo",

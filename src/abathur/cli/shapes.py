@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from abathur.cli import shape_fields as fields
+from abathur.cli import shape_fields_money as money_fields
+from abathur.cli import shape_fields_person as person_fields
 from abathur.cli import shape_fields_swarm as swarm_fields
 from abathur.cli.shape_fields_database import Fields
 from abathur.cli.text import iso
 
 if TYPE_CHECKING:
+    from abathur.domain.admission import Hold
     from abathur.domain.audit import AuditEntry
     from abathur.domain.explain import Explanation
     from abathur.domain.gates import GateRun
     from abathur.domain.landing import Landing, Proof
     from abathur.domain.legacy import LegacyRow
+    from abathur.domain.pools import Pool
+    from abathur.domain.reviews import Review
     from abathur.domain.runs import Attempt, RunEvent, Usage
     from abathur.domain.tasks import Task
+    from abathur.ports.repository import ChangedFile
+    from abathur.services.accounting import CostReport
+    from abathur.services.queue_facts import QueueFacts
     from abathur.services.reading import ExecutionPlan, TaskDetail
     from abathur.services.submitting import Submitted
     from abathur.services.verifying import Verification
     from abathur.swarm.events import SwarmEvent
+    from abathur.swarm.salvaging import RestoredWork, Salvaged
 
 Json = dict[str, Any]
 
@@ -80,6 +89,8 @@ def detail(value: TaskDetail) -> Json:
         attempts=[attempt(one) for one in value.attempts],
         landings=[landing(one) for one in value.landings],
         gate_runs=[gate_run(one) for one in value.gate_runs],
+        overlaps=[pick(fields.OVERLAP, one) for one in value.overlaps],
+        late_reports=[pick(fields.LATE_REPORT, one) for one in value.late_reports],
     )
 
 
@@ -114,8 +125,66 @@ def verification(value: Verification) -> Json:
     return pick(fields.VERIFICATION, value, ok=not breaks, breaks=breaks, anchor=anchor)
 
 
+def review(value: Review) -> Json:
+    return pick(person_fields.REVIEW, value)
+
+
+def changed_file(value: ChangedFile) -> Json:
+    return pick(person_fields.CHANGED_FILE, value)
+
+
+def review_detail(
+    value: Review, about: Task, files: Sequence[ChangedFile], target_moved: bool
+) -> Json:
+    return {
+        "review": review(value),
+        "task": task(about),
+        "files": [changed_file(one) for one in files],
+        "target_moved": target_moved,
+    }
+
+
+def salvaged(value: Salvaged) -> Json:
+    return pick(person_fields.SALVAGED, value)
+
+
+def restored_work(value: RestoredWork) -> Json:
+    worktree = str(value.worktree) if value.worktree else None
+    return pick(person_fields.RESTORED_WORK, value, worktree=worktree)
+
+
 def legacy_row(value: LegacyRow) -> Json:
     return pick(swarm_fields.LEGACY_ROW, value)
+
+
+def hold(value: Hold) -> Json:
+    return pick(swarm_fields.HOLD, value)
+
+
+def pool(value: Pool) -> Json:
+    return pick(swarm_fields.POOL, value)
+
+
+def cost_report(value: CostReport) -> Json:
+    totals = money_fields.COST_TOTAL
+    return pick(
+        money_fields.COSTS,
+        value,
+        by=value.by.value,
+        groups=[pick(totals, one) for one in value.groups],
+        total=pick(totals, value.total),
+        rules=[{"rule": rule, "attempts": number} for rule, number in value.rules],
+    )
+
+
+def queue(value: QueueFacts) -> Json:
+    return pick(
+        swarm_fields.QUEUE,
+        value,
+        holds=[hold(one) for one in value.holds],
+        refused=[pick(swarm_fields.REFUSED, one) for one in value.refused],
+        held_landings=[landing(one) for one in value.held_landings],
+    )
 
 
 def swarm_event(value: SwarmEvent) -> Json:

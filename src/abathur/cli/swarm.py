@@ -17,23 +17,24 @@ from abathur.bootstrap import Project
 from abathur.cli import output
 from abathur.cli.context import app, json_option, now, run
 from abathur.cli.exit_codes import BAD_ANSWER, INTERRUPTED, OK
-from abathur.cli.live_board import elapsed
 from abathur.cli.live_view import View, make_view
+from abathur.cli.queue_view import queue_lines
 from abathur.cli.swarm_status import status
 from abathur.cli.swarm_stop import stop
-from abathur.cli.text import iso, waiting
+from abathur.cli.text import elapsed, iso, waiting, waiting_for_review
 from abathur.domain.errors import DatabaseError
-from abathur.domain.tasks import TaskStatus
+from abathur.services.queue_facts import Seen, seen
 from abathur.services.reading import swarm_status
 
 if TYPE_CHECKING:
     from abathur.ports.stores import UnitOfWork
-    from abathur.services.reading import SwarmStatus
+    from abathur.services.queue_facts import QueueFacts
     from abathur.swarm.supervisor import Supervisor, SwarmResult
 
 SECONDS_BETWEEN_COUNTS = 1.0
 REASONS = {
     "idle": "nothing is left to do",
+    "held": "everything that is left is held, until somebody lets it go or its time comes",
     "limit": "the task limit is reached",
     "signal": "stopped by a signal",
     "request": "stopped by `abathur swarm stop`",
@@ -65,9 +66,12 @@ class Ending:
     began: datetime
     ended: datetime
     scheduled: int
+    reviews: int
     next_due: datetime | None
     lost: int
     """Events that weren't shown."""
+    queue: QueueFacts | None
+    """What keeps ready tasks from being started; None when it can't be told."""
 
 
 @swarm.command()
@@ -82,8 +86,9 @@ def start(max_agents: int | None, **options: Any) -> int:
     Runs until Ctrl-C: the first lets agents finish for a while, the second ends them at once.
     Nothing is lost: unfinished work is kept and its task goes back to the queue.
 
-    `--until-idle` doesn't wait for tasks that are scheduled for later, only for those that are
-    about to be tried again. Its exit code is 1 when tasks have failed. With `--json` each line is
+    `--until-idle` waits neither for tasks that are scheduled for later nor for answers to
+    `abathur review list`, only for tasks that are about to be tried again. Its exit code is 1 when
+    tasks have failed. With `--json` each line is
     an event, and the last one the result.
     """
     overrides = {"swarm.max_agents": max_agents}
@@ -101,10 +106,14 @@ def start(max_agents: int | None, **options: Any) -> int:
 
 def _tell(ending: Ending) -> None:
     output.write(_summary(ending))
+    if ending.queue is not None:
+        output.write_lines(list(queue_lines(ending.queue, ending.ended)))
     if ending.lost:
         output.say(f"{ending.lost} of the events were not shown; `abathur audit` has them all")
     if ending.result.failed:
         output.say("`abathur task list --status failed` shows what failed")
+    if ending.reviews:
+        output.say("`abathur review list` shows what waits for you")
 
 
 def _summary(ending: Ending) -> str:
@@ -117,10 +126,13 @@ def _summary(ending: Ending) -> str:
 
 
 def _later(ending: Ending) -> str:
-    if not ending.scheduled or ending.next_due is None:
+    left = [waiting_for_review(ending.reviews)] if ending.reviews else []
+    if ending.scheduled and ending.next_due is not None:
+        left.append(waiting(ending.scheduled, ending.next_due))
+    if not left:
         return ""
     now_only = " now" if ending.result.stopped_by == "idle" else ""
-    return f"{now_only}; {waiting(ending.scheduled, ending.next_due)}"
+    return f"{now_only}; {'; '.join(left)}"
 
 
 def _plain(ending: Ending) -> dict[str, Any]:
@@ -133,7 +145,9 @@ def _plain(ending: Ending) -> dict[str, Any]:
         "stopped_by": result.stopped_by,
         "seconds": round((ending.ended - ending.began).total_seconds(), 3),
         "scheduled": ending.scheduled,
+        "reviews": ending.reviews,
         "next_due": iso(ending.next_due) if ending.next_due else None,
+        "held": ending.queue.waiting if ending.queue else 0,
         "lost_events": ending.lost,
     }
 
@@ -142,26 +156,31 @@ async def _start(project: Project, options: Options) -> Ending:
     began = now()
     view = make_view(now, as_json=options.as_json)
     async with bootstrap.open_database(project) as db:
-        with bootstrap.logging_sink(project, view.sink) as sink:
+        with (
+            bootstrap.logging_sink(project, view.sink) as logged,
+            bootstrap.notifying_sink(project, logged) as sink,
+        ):
             supervisor = await bootstrap.build_supervisor(project, db, sink)
             await supervisor.preflight(allow_dirty=options.allow_dirty)
             with view, _signals(supervisor, view, project.settings.swarm.grace_seconds):
                 result = await _watched(supervisor, options, view, db)
-        left = await _left(db)
+        left = await _left(db, project)
     return Ending(
         result=result,
         began=began,
         ended=now(),
-        scheduled=left.counts[TaskStatus.PENDING] if left else 0,
-        next_due=left.next_due if left else None,
+        scheduled=left.status.scheduled if left else 0,
+        reviews=len(left.status.reviews) if left else 0,
+        next_due=left.status.next_due if left else None,
+        queue=left.queue if left else None,
         lost=view.lost,
     )
 
 
-async def _left(db: UnitOfWork) -> SwarmStatus | None:
+async def _left(db: UnitOfWork, project: Project) -> Seen | None:
     """What it did is worth telling also when the database has just failed."""
     try:
-        return await db.read(swarm_status)
+        return await db.read(seen, bootstrap.admission_rules(project), now())
     except DatabaseError:
         return None
 

@@ -12,17 +12,29 @@ import click
 from abathur import bootstrap
 from abathur.bootstrap import Project
 from abathur.cli import output
-from abathur.cli.context import json_option, now, queue, read, run
+from abathur.cli.context import json_option, now, queue, read, rules, run
 from abathur.cli.exit_codes import OK
-from abathur.cli.live_board import elapsed, row_of
+from abathur.cli.live_board import row_of
 from abathur.cli.live_view import SHOWN_FIRST, LiveView, counts_line, terminal
 from abathur.cli.output import Column, status_colour
-from abathur.cli.text import age, clean, iso, local, short, waiting
-from abathur.domain.tasks import TaskStatus
-from abathur.services.reading import swarm_status
+from abathur.cli.pool_view import pool_lines
+from abathur.cli.queue_view import queue_lines
+from abathur.cli.text import (
+    age,
+    clean,
+    elapsed,
+    iso,
+    local,
+    short,
+    waiting,
+    waiting_for_review,
+)
+from abathur.services.queue_facts import Seen, seen
 
 if TYPE_CHECKING:
+    from abathur.domain.admission import AdmissionRules
     from abathur.domain.agents import Worker
+    from abathur.domain.reviews import Review
     from abathur.ports.stores import UnitOfWork
     from abathur.services.reading import Running, SwarmStatus
 
@@ -43,6 +55,12 @@ RUNNING = (
     Column(title="TIME", right=True),
     Column(title="SUMMARY", most=26),
     Column(title="LAST", flexible=True),
+)
+REVIEWS = (
+    Column(title="REVIEW", most=13),
+    Column(title="KIND"),
+    Column(title="WAITS", right=True),
+    Column(title="QUESTION", flexible=True),
 )
 LANDINGS = (
     Column(title="LANDING", most=13),
@@ -69,48 +87,52 @@ FLAKY = (
 def status(watch: bool, as_json: bool) -> int:
     """Show the workers, what their agents do, and what is waiting to land."""
     if not watch:
-        _show(read(swarm_status), as_json)
+        _show(read(seen, rules(), now()), as_json)
         return OK
     # Ctrl-C is the way to end it.
     with suppress(KeyboardInterrupt):
-        run(_watch, queue(), as_json)
+        run(_watch, queue(), rules(), as_json)
     return OK
 
 
-def _show(found: SwarmStatus, as_json: bool, *, line: bool = False) -> None:
+def _show(found: Seen, as_json: bool, *, line: bool = False) -> None:
     if as_json:
         output.write_json(_plain(found), line=line)
     else:
         output.write_lines(list(_lines(found)))
 
 
-def _show_again(found: SwarmStatus, as_json: bool) -> None:
+def _show_again(found: Seen, as_json: bool) -> None:
     if not as_json:
         output.write(f"\n{local(now())}")
     _show(found, as_json, line=True)
 
 
-async def _watch(found: Project, as_json: bool) -> None:
+async def _watch(found: Project, allowed: AdmissionRules, as_json: bool) -> None:
     async with bootstrap.open_database(found) as db:
         console = None if as_json else terminal()
         if console is None:
-            await _repeat(db, lambda now_there: _show_again(now_there, as_json))
+            await _repeat(db, allowed, lambda now_there: _show_again(now_there, as_json))
         with LiveView(console, now) as view:
-            await _repeat(db, view.put_right)
+            await _repeat(db, allowed, lambda now_there: view.put_right(now_there.status))
 
 
-async def _repeat(db: UnitOfWork, show: Callable[[SwarmStatus], None]) -> NoReturn:
+async def _repeat(
+    db: UnitOfWork, allowed: AdmissionRules, show: Callable[[Seen], None]
+) -> NoReturn:
     while True:
-        show(await db.read(swarm_status))
+        show(await db.read(seen, allowed, now()))
         await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
 
 
-def _lines(found: SwarmStatus) -> Iterator[str]:
+def _lines(everything: Seen) -> Iterator[str]:
+    found = everything.status
     yield counts_line(found.counts)
     sections = (
         (WORKERS, [_worker(one, found) for one in found.workers]),
         (RUNNING, [_running(one) for one in found.running]),
         (LANDINGS, _landings(found)),
+        (REVIEWS, [_review(one) for one in found.reviews]),
         (REFUSED, _refused(found)),
         (FLAKY, _flaky(found)),
     )
@@ -120,8 +142,12 @@ def _lines(found: SwarmStatus) -> Iterator[str]:
             yield from output.table(shape, rows, output.width())
     if not found.workers:
         yield "no swarm is running; `abathur swarm start` starts one"
+    if found.reviews:
+        yield f"{waiting_for_review(len(found.reviews))}; see `abathur review list`"
     if found.next_due is not None:
-        yield waiting(found.counts[TaskStatus.PENDING], found.next_due)
+        yield waiting(found.scheduled, found.next_due)
+    yield from queue_lines(everything.queue, now())
+    yield from pool_lines(found.pools, now())
 
 
 def _worker(worker: Worker, found: SwarmStatus) -> list[str]:
@@ -140,9 +166,19 @@ def _running(running: Running) -> list[str]:
     return [short(row.task_id), row.agent_type, time, row.summary, row.last or "-"]
 
 
+def _review(review: Review) -> list[str]:
+    return [short(review.id), review.kind, age(review.asked_at, now()), review.question]
+
+
 def _landings(found: SwarmStatus) -> list[list[str]]:
+    held = {review.data.get("landing_id") for review in found.reviews}
     return [
-        [short(one.task_id), one.state, age(one.requested_at, now()), clean(one.target)]
+        [
+            short(one.task_id),
+            "in review" if one.id in held else one.state,
+            age(one.requested_at, now()),
+            clean(one.target),
+        ]
         for one in found.landings
     ]
 
@@ -166,9 +202,10 @@ def _flaky(found: SwarmStatus) -> list[list[str]]:
     ]
 
 
-def _plain(found: SwarmStatus) -> dict[str, Any]:
+def _plain(everything: Seen) -> dict[str, Any]:
     from abathur.cli import shapes
 
+    found = everything.status
     return {
         "idle": found.is_idle,
         "counts": {status: found.counts.get(status, 0) for status in SHOWN_FIRST},
@@ -176,6 +213,9 @@ def _plain(found: SwarmStatus) -> dict[str, Any]:
         "workers": [_plain_worker(worker) for worker in found.workers],
         "running": [_plain_running(one) for one in found.running],
         "landings": [shapes.landing(one) for one in found.landings],
+        "reviews": [shapes.review(one) for one in found.reviews],
+        "queue": shapes.queue(everything.queue),
+        "pools": [shapes.pool(one) for one in found.pools],
         "refused": [shapes.landing(one) for one in found.refused],
         "flaky": [shapes.gate_run(run) for run in found.flaky],
     }

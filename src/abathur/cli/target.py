@@ -30,6 +30,11 @@ async def resolve_target(project: Project, named: str | None) -> str:
     return branch
 
 
+async def check_branch(project: Project, branch: str) -> None:
+    """Raises `UnknownBranchError`, `GitError`."""
+    await _check(await bootstrap.open_repository(project.root), branch)
+
+
 async def _check(repository: Repository, branch: str) -> None:
     if branch not in await repository.branches():
         raise UnknownBranchError(

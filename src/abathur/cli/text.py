@@ -116,6 +116,10 @@ def waiting(tasks: int, due: datetime) -> str:
     return f"{tasks} tasks wait for their time, the first until {local(due)}"
 
 
+def waiting_for_review(reviews: int) -> str:
+    return "1 task waits for a review" if reviews == 1 else f"{reviews} tasks wait for a review"
+
+
 def short(task_id: str) -> str:
     """As much of an id as people need: ids made in one process differ within it."""
     return task_id[:SHORT_ID]
@@ -127,3 +131,11 @@ def size_text(count: int) -> str:
     while size >= 1000 and len(units) > 1:
         size, units = size / 1000, units[1:]
     return f"{size:.0f} {units[0]}" if units[0] == "bytes" else f"{size:.1f} {units[0]}"
+
+
+def elapsed(since: datetime, now: datetime) -> str:
+    """`MM:SS`, or `H:MM:SS` from an hour on."""
+    seconds = max(0, int((now - since).total_seconds()))
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from abathur.domain import conflicts
+from abathur.domain.reviews import REJECTION
 from abathur.domain.tasks import JsonObject, Task
 
 RULES = """\
@@ -28,6 +29,7 @@ def briefing(
         ("Input", _json(task.input_data)),
         ("Results of the tasks before", _results(prerequisites)),
         ("Why you are asked again", feedback_text(feedback)),
+        ("What a person said about permissions", permissions_text(feedback)),
         ("Rules", RULES.format(target=target)),
     ]
     return "\n\n".join(f"# {title}\n\n{text}" for title, text in sections if text) + "\n"
@@ -48,8 +50,10 @@ def _results(prerequisites: Sequence[Task]) -> str:
 
 def feedback_text(feedback: JsonObject | None) -> str:
     """What went wrong with the attempt before, in words, from the facts of its landing."""
-    if not feedback:
+    if not feedback or feedback.get("kind") == "permission":
         return ""
+    if feedback.get("kind") == REJECTION:
+        return rejection_text(feedback)
     kept = f"The earlier work is kept at `{feedback.get('salvage_ref')}`."
     if feedback.get("kind") == "conflict":
         paths = ", ".join(f"`{path}`" for path in feedback.get("paths", ()))
@@ -66,4 +70,29 @@ def feedback_text(feedback: JsonObject | None) -> str:
         f"{gate}failed: it {feedback.get('how')}. You start from exactly that merged "
         f"state: find out why and mend it. {kept} The end of the check's output:\n\n"
         f"```\n{feedback.get('output', '')}\n```"
+    )
+
+
+def rejection_text(feedback: JsonObject) -> str:
+    return (
+        f"A person looked at the earlier work and rejected it. You start from exactly that work, "
+        f"which is also kept at `{feedback.get('salvage_ref')}`. Change it so that it can be "
+        f"approved. What the person said:\n\n```\n{feedback.get('comment')}\n```"
+    )
+
+
+def permissions_text(feedback: JsonObject | None) -> str:
+    """What may and what may not be done, where an earlier attempt was denied something."""
+    permissions = (feedback or {}).get("permissions")
+    if not permissions:
+        return ""
+    allowed = [f"- `{rule}` is allowed now" for rule in permissions.get("allowed", ())]
+    refused = [
+        f"- {', '.join(f'`{rule}`' for rule in one['rules'])} stays forbidden"
+        + (f": {one['comment']}" if one.get("comment") else "")
+        for one in permissions.get("refused", ())
+    ]
+    return "\n".join(
+        ["An earlier attempt was denied something and ended.", *allowed, *refused]
+        + (["Find a way without what is forbidden."] if refused else [])
     )

@@ -154,6 +154,10 @@ class ProcessError(AbathurError):
     """A program can't be started."""
 
 
+class SpoolError(AbathurError):
+    """A report can't be written where it would outlive this process."""
+
+
 class AgentUnavailableError(AbathurError):
     """No runtime can serve the agent type: unknown runtime, or its program isn't installed."""
 

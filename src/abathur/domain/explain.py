@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from abathur.domain.explain_review import waits_for_review
 from abathur.domain.explain_running import running, wait_or_start
+from abathur.domain.explain_waiting import refused, told_beforehand, unserved
 from abathur.domain.facts import Explanation, Facts
+from abathur.domain.failures import WAITING
 from abathur.domain.gates import Verdict
 from abathur.domain.landing import Landing, LandingState
 from abathur.domain.runs import OutcomeKind
@@ -23,7 +26,19 @@ FINISHED: Final = "Nothing to do: it is finished."
 ENDED_BADLY: Final = frozenset({TaskStatus.FAILED, TaskStatus.CANCELLED})
 
 
+Explainer = Callable[[Facts], Explanation | None]
+
+EXPLAINERS: Final[tuple[Explainer, ...]] = (refused, unserved)
+"""Asked in this order; the first that has an answer gives it. Only then the status is asked."""
+
+
 def explain(facts: Facts) -> Explanation:
+    if facts.review is not None:
+        return waits_for_review(facts, facts.review)
+    for explainer in EXPLAINERS:
+        found = explainer(facts)
+        if found is not None:
+            return found
     return _BY_STATUS[facts.task.status](facts)
 
 
@@ -63,10 +78,24 @@ def _blocked(facts: Facts) -> Explanation:
     others = f", and for {count(len(facts.unmet) - 1, 'other task')}" if facts.unmet[1:] else ""
     return Explanation(
         f"It waits for {_name(first)}, which is {first.status}{others}.",
-        _unmet_details(facts),
+        (*_unmet_details(facts), *_root_details(facts), *told_beforehand(facts)),
         None,
-        f"Run `abathur why {first.id}` to see what holds that one.",
+        f"Run `abathur why {_root_id(facts)}` to see what holds that one.",
     )
+
+
+def _root_id(facts: Facts) -> str:
+    return facts.root.id if facts.root else facts.unmet[0].id
+
+
+def _root_details(facts: Facts) -> tuple[str, ...]:
+    """The far end of the chain, which is what somebody can do something about."""
+    root = facts.root
+    if root is None:
+        return ()
+    if root.id == facts.unmet[0].id:
+        return (f"that one: {facts.root_summary}",)
+    return (f"at the end of the chain is {_name(root)}: {facts.root_summary}",)
 
 
 def _blocked_for_good(facts: Facts, dead: Task) -> Explanation:
@@ -102,6 +131,7 @@ def _pending(facts: Facts) -> Explanation:
         text = f"It waits {wait}, {_why_later(facts)}."
         if facts.is_alone:
             details.append("no swarm runs at the moment")
+    details += told_beforehand(facts)
     return Explanation(text, tuple(details), facts.still_to_come(due), wait_or_start(facts))
 
 
@@ -113,6 +143,8 @@ def _why_later(facts: Facts) -> str:
     match attempt.outcome:
         case OutcomeKind.RATE_LIMITED:
             return f"because {number} ran into the provider's limit: {reason}"
+        case OutcomeKind.FAILED if attempt.failure_class in WAITING:
+            return f"because {number} got no answer from the provider: {reason}"
         case OutcomeKind.LOST:
             return f"because {number} lost its worker, and others did before it"
         case OutcomeKind.TIMED_OUT:

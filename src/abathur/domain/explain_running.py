@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from abathur.domain.admission import hold_text
 from abathur.domain.facts import Explanation, Facts
 from abathur.domain.landing import Landing, LandingState
-from abathur.domain.wording import quote, span
+from abathur.domain.wording import count, quote, span
 
 START_SWARM: Final = "Run `abathur swarm start`."
+SHOWN_PATHS: Final = 5
 NOTHING_TO_DO: Final = "Nothing to do: it goes on by itself."
 
 
@@ -51,6 +53,8 @@ def _at_work(facts: Facts) -> Explanation:
 def _sign_of_life(facts: Facts) -> str:
     if facts.last_event_at is None:
         return "the agent has said nothing yet"
+    if facts.watched is not None:
+        return f"the swarm looked {span(facts.now - facts.last_event_at)} ago: {facts.watched}"
     said = f" ({quote(facts.last_event_text)})" if facts.last_event_text else ""
     return f"its last sign of life was {span(facts.now - facts.last_event_at)} ago{said}"
 
@@ -100,8 +104,33 @@ def _landing(facts: Facts, landing: Landing) -> Explanation:
     details = (
         f"{begun} {facts.clock(since)}, {span(facts.now - since)} ago",
         f"the work is commit {landing.work_commit[:12]} of attempt {landing.attempt}",
+        *_place_in_queue(facts, landing),
+        *_overlaps(facts),
     )
+    hold = facts.landing_hold
+    if hold is not None:
+        text = f"Its work is done, but may not land: {hold_text(hold)}."
+        step = f"Run `abathur resume --target {landing.target}` to let it land."
+        return Explanation(text, details, facts.still_to_come(hold.hold_until), step)
     return Explanation(_landing_text(facts, landing), details, None, wait_or_start(facts))
+
+
+def _overlaps(facts: Facts) -> tuple[str, ...]:
+    found = []
+    for overlap in facts.overlaps:
+        mine = overlap.task_id == facts.task.id
+        other = overlap.other_task_id if mine else overlap.task_id
+        found.append(f"task {other} works on the same: {', '.join(overlap.paths[:SHOWN_PATHS])}")
+    return tuple(found)
+
+
+def _place_in_queue(facts: Facts, landing: Landing) -> tuple[str, ...]:
+    if landing.state is not LandingState.QUEUED:
+        return ()
+    if not facts.landings_ahead:
+        return (f"it is the next to land on {landing.target}",)
+    ahead = count(facts.landings_ahead, "landing")
+    return (f"{ahead} on {landing.target} before it",)
 
 
 def _landing_text(facts: Facts, landing: Landing) -> str:

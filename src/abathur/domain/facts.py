@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from abathur.domain.admission import Hold, Overlap, Refusal
 from abathur.domain.agents import Worker
 from abathur.domain.gates import GateRun
 from abathur.domain.landing import Landing
+from abathur.domain.reviews import Review
 from abathur.domain.runs import Attempt
 from abathur.domain.tasks import Task
 from abathur.domain.wording import clock
@@ -36,6 +38,24 @@ class Facts:
     live_workers: int
     free_slots: int
     cancelled_by: Task | None
+    review: Review | None = None
+    """The question to a person that is open."""
+    refusal: Refusal | None = None
+    """Why it may not be claimed now, or couldn't be if it were ready."""
+    agent_problem: str | None = None
+    """Why agents of its type can't be run on this host."""
+    root: Task | None = None
+    """Where its chain of prerequisites ends: the task that holds up all others on it."""
+    root_summary: str = ""
+    """What holds that one."""
+    landings_ahead: int = 0
+    """Landings on the same target that are taken before its own."""
+    overlaps: Sequence[Overlap] = ()
+    """What its work, and that of others under way, turned out to have in common."""
+    landing_hold: Hold | None = None
+    """A pause of the target that its work waits to land on."""
+    watched: str | None = None
+    """What the swarm saw of a silent agent, when that is the last event."""
 
     @property
     def is_alone(self) -> bool:

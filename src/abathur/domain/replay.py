@@ -23,7 +23,16 @@ NOTES: Final = frozenset(
         Action.LANDING_STARTED.value,
         Action.LANDING_ENDED.value,
         Action.WORK_SALVAGED.value,
+        Action.REVIEW_ASKED.value,
+        Action.REVIEW_APPROVED.value,
+        Action.REVIEW_REJECTED.value,
+        Action.REVIEW_VOIDED.value,
+        Action.BUDGET_SET.value,
+        Action.LATE_REPORT_KEPT.value,
         Action.ROW_FIXED.value,
+        Action.OVERLAP_FOUND.value,
+        Action.HOLD_BEGUN.value,
+        Action.HOLD_ENDED.value,
         "legacy_recorded",
     }
 )

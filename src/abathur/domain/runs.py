@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from abathur.domain.failures import FailureClass
 from abathur.domain.records import record
 from abathur.domain.tasks import JsonObject
 
@@ -32,6 +33,10 @@ class RunSpec:
     input_data: JsonObject = field(default_factory=dict)
     settings: JsonObject = field(default_factory=dict)
     """The runtime's own section of the configuration, over that of the agent type."""
+    allowed: tuple[str, ...] = ()
+    """What a person has approved for this task after it was denied: rules of the runtime's."""
+    budget_usd: float | None = None
+    """What the run may spend; None is without end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +64,8 @@ class EventKind(StrEnum):
     WARNING = "warning"
     RAW = "raw"
     """A line that the runtime doesn't understand, kept and never fatal."""
+    WATCH = "watch"
+    """What the swarm saw of a run that says nothing."""
     END = "end"
     """The program's own final word about the run."""
 
@@ -77,6 +84,8 @@ class OutcomeKind(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     TIMED_OUT = "timed_out"
+    SILENT = "silent"
+    """Ended by the swarm, because it said nothing and nothing of it moved."""
     RATE_LIMITED = "rate_limited"
     """The provider's limit, not the agent's fault: spends no retry."""
     CANCELLED = "cancelled"
@@ -87,7 +96,7 @@ class OutcomeKind(StrEnum):
 
     @property
     def spends_retry(self) -> bool:
-        return self in {OutcomeKind.FAILED, OutcomeKind.TIMED_OUT}
+        return self in {OutcomeKind.FAILED, OutcomeKind.TIMED_OUT, OutcomeKind.SILENT}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +122,16 @@ class Exit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Denial:
+    """Something that the agent asked for and wasn't given."""
+
+    tool: str
+    input: JsonObject
+    rule: str
+    """What would allow it, as narrow as the runtime can say it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     kind: OutcomeKind
     message: str = ""
@@ -121,6 +140,25 @@ class Outcome:
     usage: Usage | None = None
     exit_code: int | None = None
     retry_after_seconds: float | None = None
+    denied: tuple[Denial, ...] = ()
+    """What may be why it failed or has changed nothing; a person can be asked to allow it."""
+    failure: FailureClass | None = None
+    """What kind of failure it was; None for a success, and where nothing is known."""
+    is_guess: bool = False
+    """Whether `failure` was read from words that may be about something else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateReport:
+    """What a worker reported after it had lost its lease: evidence, never applied."""
+
+    task_id: str
+    attempt: int
+    fence: int
+    worker_id: str
+    received_at: datetime
+    report: JsonObject
+    """As it was written into the spool: outcome, commits, target."""
 
 
 @record
@@ -154,3 +192,5 @@ class Attempt:
     usage: Usage | None
     feedback: JsonObject | None
     """Why the attempt before was sent back: kind, message, files, refs; None for a plain run."""
+    failure_class: FailureClass | None = None
+    """What kind of failure ended it, or refused its work afterwards."""

@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Final
 
+from abathur.domain.budgets import Budgets
+from abathur.domain.concurrency import Limits
 from abathur.domain.gates import VERIFY, Gate
 from abathur.domain.landing import Strategy
+from abathur.domain.money import Price, Pricing
+from abathur.domain.needs import Need
 from abathur.domain.tasks import JsonObject
 
 DEFAULT_RUNTIME: Final = "claude"
@@ -44,6 +48,8 @@ class SwarmSettings:
     """Between asking an agent to end and killing it, and for running agents after Ctrl-C."""
     poll_seconds: float = 5.0
     """How often to look at the queue when no wake-up came: the safety net."""
+    overlap: str = "wait"
+    """What becomes of a ready task that touches the paths of a running one: `wait` or `run`."""
     keep_finished_worktrees: bool = False
     pass_env: tuple[str, ...] = ()
     """Names of variables (`PREFIX*` is possible) that every agent is given from ours."""
@@ -70,6 +76,60 @@ class TargetSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewSettings:
+    required_for: tuple[str, ...] = ()
+    """Whose work a person approves before it lands: see `domain.reviews.is_required`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeSettings:
+    """How a person is called; nothing of it is on unless asked for."""
+
+    desktop: bool = False
+    webhook: str | None = None
+    """A URL, or the name of the environment variable that holds it."""
+    about: tuple[Need, ...] = tuple(Need)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetSettings:
+    """US dollars. None is without end."""
+
+    task_usd: float | None = None
+    target_usd: float | Mapping[str, float] | None = None
+    """For each target, or by name."""
+    day_usd: float | None = None
+    assumed_usd_per_attempt: float | None = None
+    prices: Mapping[str, Price] = field(default_factory=dict)
+
+    @property
+    def budgets(self) -> Budgets:
+        by_name = self.target_usd if isinstance(self.target_usd, Mapping) else {}
+        return Budgets(
+            task_usd=self.task_usd,
+            target_usd=None if isinstance(self.target_usd, Mapping) else self.target_usd,
+            targets=by_name,
+            day_usd=self.day_usd,
+        )
+
+    @property
+    def pricing(self) -> Pricing:
+        return Pricing(prices=self.prices, assumed_usd=self.assumed_usd_per_attempt)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SilenceSettings:
+    """What happens to a run without output: see `domain.silence`."""
+
+    after_seconds: float = 600.0
+    """Without output before it is looked at, and between two looks. 0: never."""
+    extensions: int = 2
+    """How many times a run in which nothing moves is given the same time again."""
+    longest_seconds: float = 3600.0
+    """How long an open tool call or a declaration is believed while nothing moves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     default_runtime: str = DEFAULT_RUNTIME
     log_level: str = "INFO"
@@ -89,6 +149,11 @@ class Settings:
     """By name of the branch, or a pattern like `release/*`."""
     swarm: SwarmSettings = field(default_factory=SwarmSettings)
     retry: RetrySettings = field(default_factory=RetrySettings)
+    review: ReviewSettings = field(default_factory=ReviewSettings)
+    notices: NoticeSettings = field(default_factory=NoticeSettings)
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
+    limits: Limits = field(default_factory=Limits)
+    silence: SilenceSettings = field(default_factory=SilenceSettings)
     runtimes: Mapping[str, JsonObject] = field(default_factory=dict)
     """Section by runtime name: `argv`, `prompt`, `env`, ... as that runtime defines."""
     agents: Mapping[str, JsonObject] = field(default_factory=dict)

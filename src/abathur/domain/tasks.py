@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from abathur.domain.errors import IllegalTransitionError, InvalidInputError
+from abathur.domain.patterns import checked
 from abathur.domain.records import changed, record
 
 JsonObject = Mapping[str, Any]
@@ -27,7 +28,10 @@ class TaskStatus(StrEnum):
     """Where a task stands. The last three are ends; all but `completed` can be left by `retry`."""
 
     PENDING = "pending"
-    """Waits for a time: scheduled for later, or backing off after a failed attempt."""
+    """Waits for a time: scheduled for later, or backing off after a failed attempt.
+
+    Without a time it waits for a person's answer, as an agent lacks a permission.
+    """
     BLOCKED = "blocked"
     """Waits for prerequisites."""
     READY = "ready"
@@ -97,6 +101,10 @@ class NewTask:
     feature_branch: str | None = None
     idempotency_key: str | None = None
     created_by: str | None = None
+    touches: tuple[str, ...] = ()
+    """Patterns of the paths that it will change: see `domain.patterns`."""
+    may_overlap: bool = False
+    """Whether it runs beside tasks that touch the same paths."""
 
     def __post_init__(self) -> None:
         if not self.prompt.strip():
@@ -110,6 +118,8 @@ class NewTask:
         if self.prerequisites:
             unique = tuple(dict.fromkeys(self.prerequisites))
             object.__setattr__(self, "prerequisites", unique)
+        if self.touches:
+            object.__setattr__(self, "touches", checked(self.touches))
         _check_agent_type(self.agent_type)
         _check_range("priority", self.priority, MIN_PRIORITY, MAX_PRIORITY)
         _check_range("max_retries", self.max_retries, 0, 100)

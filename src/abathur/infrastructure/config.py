@@ -17,9 +17,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from abathur.domain.concurrency import Limits
 from abathur.domain.errors import ConfigError
 from abathur.domain.protection import allowing
-from abathur.domain.settings import LandingSettings, RetrySettings, Settings, SwarmSettings
+from abathur.domain.settings import (
+    BudgetSettings,
+    LandingSettings,
+    NoticeSettings,
+    RetrySettings,
+    ReviewSettings,
+    Settings,
+    SilenceSettings,
+    SwarmSettings,
+)
 from abathur.domain.specs import merged
 from abathur.infrastructure import config_keys, config_older, paths
 from abathur.infrastructure.config_keys import FREE_SECTIONS, KEYS, SECTIONS, Key, NotAccepted
@@ -29,6 +39,16 @@ Result = TypeVar("Result")
 _BY_NAME: Final[Mapping[str, Key]] = {
     **{key.name: key for key in KEYS},
     **{key.setting: key for key in KEYS},
+}
+_SECTIONS: Final[Mapping[str, Callable[..., object]]] = {
+    "swarm": SwarmSettings,
+    "landing": LandingSettings,
+    "retry": RetrySettings,
+    "review": ReviewSettings,
+    "notices": NoticeSettings,
+    "limits": Limits,
+    "budget": BudgetSettings,
+    "silence": SilenceSettings,
 }
 _VARIABLES: Final[Mapping[str, str]] = {
     **config_older.VARIABLES,
@@ -261,16 +281,14 @@ def _unknown(dotted: str) -> str:
 
 def _config(draft: _Draft) -> Config:
     values = dict(draft.values)
-    inner: dict[str, dict[str, Any]] = {"swarm": {}, "landing": {}, "retry": {}, "": {}}
+    inner: dict[str, dict[str, Any]] = {name: {} for name in ("", *_SECTIONS)}
     for name, value in values.items():
         folder, _, leaf = name.rpartition(".")
         inner[folder][leaf] = value
-    top: dict[str, Any] = {**inner[""], **draft.sections}
+    sections = {name: kind(**inner[name]) for name, kind in _SECTIONS.items()}
+    top: dict[str, Any] = {**inner[""], **draft.sections, **sections}
     settings = Settings(
         **top,
-        swarm=SwarmSettings(**inner["swarm"]),
-        landing=LandingSettings(**inner["landing"]),
-        retry=RetrySettings(**inner["retry"]),
         sources=draft.sources,
     )
     _check_gates(settings)

@@ -13,6 +13,8 @@ from typing import Any, Final
 from abathur.domain import times
 from abathur.domain.gates import NAME, Gate
 from abathur.domain.landing import Strategy
+from abathur.domain.money import Price
+from abathur.domain.needs import Need
 from abathur.domain.settings import CommandSetting, TargetSettings
 
 
@@ -88,6 +90,31 @@ def duration(low: float = 0.0) -> Callable[[object], float]:
     return read
 
 
+def dollars(value: object) -> float:
+    return number(0, 1e9)(value)
+
+
+def dollars_by_name(value: object) -> float | dict[str, float]:
+    """One amount, or one for each name."""
+    if isinstance(value, Mapping):
+        return {str(name): dollars(amount) for name, amount in value.items()}
+    return dollars(value)
+
+
+def prices(value: object) -> dict[str, Price]:
+    """`{MODEL: {input, output, cache_read, cache_write}}`, in dollars for a million tokens."""
+    if not isinstance(value, Mapping):
+        raise NotAccepted("models with prices are expected, like {claude-opus: {input: 4}}")
+    return {str(model): _price(row) for model, row in value.items()}
+
+
+def _price(row: object) -> Price:
+    known = ("input", "output", "cache_read", "cache_write")
+    if not isinstance(row, Mapping) or not row or not set(map(str, row)) <= set(known):
+        raise NotAccepted(f"each model needs prices named {', '.join(known)}")
+    return Price(**{str(kind): dollars(amount) for kind, amount in row.items()})
+
+
 def truth(value: object) -> bool:
     if not isinstance(value, bool):
         raise NotAccepted("true or false is expected")
@@ -100,6 +127,14 @@ def names(value: object) -> tuple[str, ...]:
     if not isinstance(parts, Sequence) or not all(isinstance(item, str) for item in parts):
         raise NotAccepted("a list of names is expected")
     return tuple(name for part in parts if (name := part.strip()))
+
+
+def needs(value: object) -> tuple[Need, ...]:
+    known = {need.value: need for need in Need}
+    given = names(value)
+    if not known.keys() >= set(given):
+        raise NotAccepted(f"a list of {', '.join(known)} is expected")
+    return tuple(known[name] for name in given)
 
 
 def command(value: object) -> CommandSetting:
@@ -203,6 +238,20 @@ def log_level(value: object) -> str:
     if level not in known:
         raise NotAccepted(f"one of {', '.join(known)} is expected")
     return level
+
+
+def overlap(value: object) -> str:
+    if value not in ("wait", "run"):
+        raise NotAccepted("`wait` or `run` is expected")
+    return str(value)
+
+
+def counts(value: object) -> dict[str, int]:
+    """Whole numbers by name."""
+    if not isinstance(value, Mapping):
+        raise NotAccepted("names with a whole number each are expected, like {reviewer: 2}")
+    read = whole(1, 1000)
+    return {str(name): read(item) for name, item in value.items() if item is not None}
 
 
 def section(value: object) -> dict[str, Any]:
@@ -312,6 +361,12 @@ KEYS: Final = (
         "swarm.poll_seconds",
     ),
     Key(
+        "swarm.overlap",
+        overlap,
+        "wait",
+        "Whether a task waits while another one works on paths that both declare: wait or run.",
+    ),
+    Key(
         "swarm.keep_finished_worktrees",
         truth,
         "false",
@@ -363,12 +418,84 @@ KEYS: Final = (
         "1",
         "How often a conflict or a failed verification sends work back to an agent.",
     ),
+    Key(
+        "review.required_for",
+        names,
+        '[main, "release/*", "agent:junior"]',
+        "Targets, as patterns, and agent types whose work a person approves before it lands.",
+    ),
+    Key("notices.desktop", truth, "false", "Whether to show a notice on this machine's desktop."),
+    Key(
+        "notices.webhook",
+        text,
+        "ABATHUR_WEBHOOK",
+        "A URL to send notices to as JSON, or the environment variable that holds it.",
+    ),
+    Key(
+        "notices.about",
+        needs,
+        "[review, task_failed, swarm_error, hold]",
+        "What to send notices of.",
+    ),
+    Key(
+        "budget.task_usd",
+        dollars,
+        "5",
+        "The most that one task may cost, all its attempts together; then it is held, and asks.",
+    ),
+    Key(
+        "budget.target_usd",
+        dollars_by_name,
+        "{main: 200}",
+        "The same for each target, as one amount or by name.",
+    ),
+    Key("budget.day_usd", dollars, "50", "The same for each day, which begins at midnight UTC."),
+    Key(
+        "budget.assumed_usd_per_attempt",
+        dollars,
+        "1",
+        "What an attempt counts for when its cost isn't known and there is nothing to go by.",
+    ),
+    Key(
+        "budget.prices",
+        prices,
+        "{claude-opus: {input: 4, output: 20}}",
+        "Dollars for a million tokens, for agents that tell tokens but no cost.",
+    ),
+    Key("limits.host", whole(1, 1000), "8", "On one machine, in all swarms there together."),
+    Key("limits.agent_types", counts, "{reviewer: 2}", "Of one agent type, wherever they run."),
+    Key("limits.targets", counts, "{main: 4}", "For one target branch, wherever they run."),
+    Key(
+        "silence.after",
+        duration(),
+        "10m",
+        "A run without output for this long is looked at for other signs of work; 0: never.",
+        "silence.after_seconds",
+    ),
+    Key(
+        "silence.extensions",
+        whole(0, 100),
+        "2",
+        "How many times a run in which nothing moves is given that time again before it is ended.",
+    ),
+    Key(
+        "silence.longest",
+        duration(),
+        "1h",
+        "How long an open tool call, or an agent's word that it is busy, counts as a sign of work.",
+        "silence.longest_seconds",
+    ),
 )
 
 SECTIONS: Final = {
     "swarm": "How many agents, and how they are watched over.",
     "landing": "How finished work gets onto its target.",
     "retry": "What happens after a failed attempt.",
+    "review": "What waits for a person's approval.",
+    "notices": "How a person is called who isn't looking.",
+    "budget": "How much may be spent, in US dollars; without a limit there is none.",
+    "limits": "How many agents may be at work at once, over all swarms that share the queue.",
+    "silence": "What happens to a run that says nothing; an agent type may have its own.",
     "runtimes": "How agents are run: a section by runtime.",
     "agents": "What is special about one agent type: `runtime`, `model`, and its runtime's keys.",
 }

@@ -94,15 +94,32 @@ async def programs(root: Path, settings: Settings, wanted: Iterable[str]) -> Seq
     return found
 
 
+def problem_of(root: Path, settings: Settings, agent_type: str) -> str | None:
+    """Why agents of this type can't be run here. Looks only, starts nothing."""
+    from abathur.infrastructure.definitions import read_definitions
+
+    try:
+        spec = resolve_agent(settings, read_definitions(root).by_name, agent_type)
+        return _missing(_command(root, spec).argv[0])
+    except AbathurError as error:
+        return str(error)
+
+
+def _missing(program: str) -> str | None:
+    is_known = Path(program).is_absolute() and "{input." not in program
+    if is_known and not os.access(program, os.X_OK):
+        return f"program `{program}` doesn't exist or can't be executed; install or correct it"
+    return None
+
+
 async def _program(root: Path, spec: AgentSpec, versions: dict[str, str | None]) -> Program:
     try:
         command = _command(root, spec)
     except AbathurError as error:
         return Program(agent_type=spec.agent_type, runtime=spec.runtime, problem=str(error))
     name = command.argv[0]
-    is_known = Path(name).is_absolute() and "{input." not in name
-    if is_known and not os.access(name, os.X_OK):
-        problem = f"program `{name}` doesn't exist or can't be executed; install or correct it"
+    problem = _missing(name)
+    if problem is not None:
         return Program(agent_type=spec.agent_type, runtime=spec.runtime, problem=problem)
     if spec.runtime not in OWN_PROGRAMS and name not in versions:
         versions[name] = await _version(command)

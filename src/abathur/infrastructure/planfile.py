@@ -41,8 +41,11 @@ SHARED_FIELDS: Final = (
     "timeout",
     "input_data",
     "target",
+    "touches",
+    "allow_overlap",
 )
 ATTRIBUTES: Final = {
+    "allow_overlap": "may_overlap",
     "estimate": "estimated_duration_seconds",
     "timeout": "max_execution_timeout_seconds",
     "target": "feature_branch",
@@ -55,7 +58,9 @@ OTHER_WORDS: Final = {
     "depends_on": "needs",
     "description": "prompt",
     "feature_branch": "target",
+    "files": "touches",
     "input": "input_data",
+    "paths": "touches",
     "retries": "max_retries",
     "title": "summary",
 }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from yaml.nodes import MappingNode, Node, ScalarNode
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from abathur.domain import times
 from abathur.domain.tasks import TaskSource
@@ -31,6 +31,8 @@ class Values:
             "estimate": self._duration,
             "timeout": self._duration,
             "input_data": self._data,
+            "touches": self._names,
+            "allow_overlap": self._truth,
         }
 
     def read(self, name: str, node: Node) -> Any:
@@ -43,6 +45,17 @@ class Values:
         if isinstance(node, ScalarNode) and kind(node) == "int" and _INTEGER.fullmatch(node.value):
             return int(node.value)
         self._refuse(node, where, f"a whole number is needed, not {_shown(node)}")
+        return None
+
+    def _names(self, node: Node, where: str) -> tuple[str, ...] | None:
+        items = node.value if isinstance(node, SequenceNode) else [node]
+        names = [self._nodes.name(item, where) for item in items]
+        return None if None in names else tuple(name for name in names if name is not None)
+
+    def _truth(self, node: Node, where: str) -> bool | None:
+        if kind(node) == "bool":
+            return str(node.value).lower() in {"true", "yes", "on"}
+        self._refuse(node, where, f"true or false is needed, not {_shown(node)}")
         return None
 
     def _source(self, node: Node, where: str) -> TaskSource | None:

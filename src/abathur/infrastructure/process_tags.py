@@ -17,6 +17,8 @@ from pathlib import Path
 
 import psutil
 
+from abathur.infrastructure import cgroups
+
 logger = logging.getLogger(__name__)
 
 _PROC = Path("/proc")
@@ -34,12 +36,24 @@ class Hunt:
     def __init__(self, tags: Mapping[str, str]) -> None:
         self._needles = [os.fsencode(f"\0{name}={value}\0") for name, value in tags.items()]
         self._session: int | None = None
+        self._cgroup: Path | None = None
+        self._keeper: int | None = None
+        self._is_keeper_gone: Callable[[], bool] = lambda: False
         self._is_leader_gone: Callable[[], bool] = lambda: False
 
     def follow(self, leader: int, is_gone: Callable[[], bool]) -> None:
         """Hunt the session of this process too. `is_gone` tells whether it has been waited for."""
         self._session = leader
         self._is_leader_gone = is_gone
+
+    def follow_keeper(self, keeper: int, is_gone: Callable[[], bool]) -> None:
+        """Hunt all that is below this process of ours too, never itself."""
+        self._keeper = keeper
+        self._is_keeper_gone = is_gone
+
+    def follow_cgroup(self, cgroup: Path) -> None:
+        """Hunt all members of the cgroup too."""
+        self._cgroup = cgroup
 
     def find(self) -> list[psutil.Process]:
         """The living ones, never ourselves. Other users' processes can't be read and aren't."""
@@ -48,9 +62,17 @@ class Hunt:
             # Its number is in new hands, which the kernel allows only when its session is empty.
             self._session = None
         marked = {pid for pid in pids if self._is_marked(pid)}
-        if marked:
-            marked |= _descendants(marked, pids)
+        roots = marked | self._kept()
+        if roots:
+            marked = roots | _descendants(roots, pids)
         return [process for pid in sorted(marked) if (process := _living(pid))]
+
+    def _kept(self) -> set[int]:
+        """The keeper's children: its agent, and what has lost its own parents. And the cgroup's."""
+        together = set() if self._cgroup is None else cgroups.members(self._cgroup)
+        if self._keeper is None or self._is_keeper_gone():
+            return together
+        return together | children_of(self._keeper)
 
     def kill(self) -> None:
         """One round of KILL, for when there is no time left for more."""
@@ -126,6 +148,17 @@ def _environment_by_psutil(pid: int) -> bytes:
     return os.fsencode(
         "\0".join(["", *(f"{name}={value}" for name, value in variables.items()), ""])
     )
+
+
+def children_of(pid: int) -> set[int]:
+    try:
+        told = (_PROC / str(pid) / "task" / str(pid) / "children").read_text()
+    except OSError:
+        # Not every kernel tells them.
+        with suppress(psutil.Error):
+            return {child.pid for child in psutil.Process(pid).children()}
+        return set()
+    return {int(child) for child in told.split()}
 
 
 def _descendants(roots: set[int], pids: set[int]) -> set[int]:

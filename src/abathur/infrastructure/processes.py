@@ -11,16 +11,17 @@ import errno
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum, auto
 from pathlib import Path
 
 from abathur.domain.errors import ProcessError
 from abathur.domain.runs import Exit
-from abathur.infrastructure import process_times
-from abathur.infrastructure.cancellation import result_of, settle
+from abathur.infrastructure import cgroups, keeping, process_times
+from abathur.infrastructure.cancellation import settle
 from abathur.infrastructure.environment import clean_environment
+from abathur.infrastructure.keeping import Line
 from abathur.infrastructure.process_output import Output, Transcript
 from abathur.infrastructure.process_tags import Ending, Hunt
 from abathur.ports.processes import Launch, ProcessId, Stop
@@ -30,6 +31,23 @@ DRAIN_SECONDS = 1.0
 
 # When all are dead, exit and end of output are only a matter of the event loop's next turns.
 _SETTLE_SECONDS = 5.0
+
+
+def prefer_handles() -> None:
+    """Hear of the end of children through handles of the kernel's, where it has them.
+
+    Python 3.11 starts a thread for each child otherwise, and waits for it; later ones do it so by
+    themselves. To be called on the event loop, while it has no child.
+    """
+    if sys.version_info >= (3, 12) or not hasattr(os, "pidfd_open"):
+        return
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError:
+        return  # a sandbox, or a kernel before 5.3
+    watcher = asyncio.PidfdChildWatcher()
+    watcher.attach_loop(asyncio.get_running_loop())
+    asyncio.set_child_watcher(watcher)
 
 
 class SystemProcesses:
@@ -46,7 +64,7 @@ class SystemProcesses:
         if stop.is_set():
             return Exit(code=None, stopped=True)
         with Transcript(launch.transcript) as transcript:
-            program = _Program(launch, Output(transcript, on_line))
+            program = _Program(launch, _Started(transcript, on_line))
             try:
                 await program.start(transcript)
                 on_started(program.id())
@@ -63,6 +81,26 @@ class SystemProcesses:
 
     def me(self) -> ProcessId:
         return _identify(os.getpid())
+
+
+def run_briefly(argv: Sequence[str], pass_env: Sequence[str], timeout_seconds: float) -> int | None:
+    """Run a small program of this machine to its end; blocks, so not for the event loop.
+
+    Its exit code; None when it couldn't be started or was killed after the time.
+    """
+    try:
+        done = subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=clean_environment(pass_env),
+            timeout=timeout_seconds,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.returncode
 
 
 Helper = subprocess.Popen[bytes]
@@ -86,6 +124,22 @@ def start_helper(module: str, *args: str, stdin: int, stdout: int) -> Helper:
     )
 
 
+class _Started(Output):
+    """The output of a run, and the end of the process that we started for it."""
+
+    def __init__(self, transcript: Transcript, on_line: Callable[[str], None]) -> None:
+        super().__init__(transcript, on_line)
+        self.gone = asyncio.Event()
+
+    def process_exited(self) -> None:
+        self.gone.set()
+        super().process_exited()
+
+    def agent_exited(self) -> None:
+        """As the keeper says, which stays while anything is left below it."""
+        super().process_exited()
+
+
 class _Verdict(Enum):
     EXITED = auto()
     STOPPED = auto()
@@ -95,11 +149,14 @@ class _Verdict(Enum):
 class _Program:
     """One started program with its pipes."""
 
-    def __init__(self, launch: Launch, output: Output) -> None:
+    def __init__(self, launch: Launch, output: _Started) -> None:
         self._launch = launch
         self._output = output
         self._hunt = Hunt(launch.tags)
+        self._line = Line(output.agent_exited) if keeping.IS_AVAILABLE else None
         self._transport: asyncio.SubprocessTransport | None = None
+        self._pid = 0
+        self._cgroup: Path | None = None
         self._stdin: asyncio.WriteTransport | None = None
 
     async def start(self, transcript: Transcript) -> None:
@@ -115,32 +172,47 @@ class _Program:
             await self._feed(feed)
 
     async def _spawn(self, transcript: Transcript, stdin: int) -> None:
-        launch = self._launch
-        command = launch.command
-        starting = asyncio.ensure_future(
-            asyncio.get_running_loop().subprocess_exec(
-                lambda: self._output,
-                *command.argv,
-                stdin=stdin,
-                stdout=subprocess.PIPE,
-                stderr=transcript.stderr,
-                cwd=launch.cwd,
-                env=clean_environment(command.pass_env, launch.env, command.env, launch.tags),
-                start_new_session=True,
-            )
-        )
+        starting = asyncio.ensure_future(self._begin(transcript, stdin))
         try:
             # Cancelled half-way, the event loop would kill the program alone, and without grace.
             await settle(starting)
         except (OSError, ValueError) as error:
-            raise ProcessError(_why_not_started(launch, error)) from error
-        finally:
-            if started := result_of(starting):
-                self._transport = started[0]
-                self._hunt.follow(started[0].get_pid(), self._output.exited.is_set)
+            raise ProcessError(_why_not_started(self._launch, error)) from error
+
+    async def _begin(self, transcript: Transcript, stdin: int) -> None:
+        launch, line = self._launch, self._line
+        command, argv, tags = launch.command, launch.command.argv, launch.tags
+        if line is not None:
+            # The keeper doesn't carry the tags: whoever ends what carries them leaves it alone.
+            cgroup = self._join_cgroup()
+            argv, tags = line.argv(argv, tags, launch.grace_seconds, cgroup), {}
+        self._transport, _ = await asyncio.get_running_loop().subprocess_exec(
+            lambda: self._output,
+            *argv,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=transcript.stderr,
+            cwd=launch.cwd,
+            env=clean_environment(command.pass_env, launch.env, command.env, tags),
+            start_new_session=True,
+            pass_fds=() if line is None else (line.theirs,),
+        )
+        self._pid = self._transport.get_pid()
+        if line is not None:
+            line.hand_over()
+            self._hunt.follow_keeper(self._pid, self._output.gone.is_set)
+            self._pid = await line.started
+        self._hunt.follow(self._pid, self._output.exited.is_set)
+
+    def _join_cgroup(self) -> str:
+        self._cgroup = cgroups.make()
+        if self._cgroup is None:
+            return keeping.NO_CGROUP
+        self._hunt.follow_cgroup(self._cgroup)
+        return str(self._cgroup)
 
     def id(self) -> ProcessId:
-        return _identify(self._transport.get_pid() if self._transport else 0)
+        return _identify(self._pid)
 
     async def wait(self, stop: Stop) -> _Verdict:
         """Until the program exits, its output can't be taken, the time is up or `stop` is set."""
@@ -167,14 +239,20 @@ class _Program:
             if self._transport is not None:
                 await _within(_SETTLE_SECONDS, self._output.exited)
                 await _within(_SETTLE_SECONDS, self._output.drained)
+                await _within(_SETTLE_SECONDS, self._output.gone)
         finally:
             self._close()
+            if self._cgroup is not None:
+                await asyncio.to_thread(cgroups.end, self._cgroup)
 
     def exit(self, verdict: _Verdict, stderr_tail: str) -> Exit:
         if self._output.failure is not None:
             raise self._output.failure
+        code = None if self._line is None else self._line.code
+        if code is None and self._transport is not None:
+            code = self._transport.get_returncode()
         return Exit(
-            code=None if self._transport is None else self._transport.get_returncode(),
+            code=code,
             timed_out=verdict is _Verdict.TIMED_OUT,
             stopped=verdict is _Verdict.STOPPED,
             stderr_tail=stderr_tail,
@@ -197,6 +275,8 @@ class _Program:
             self._stdin.abort()
         if self._transport is not None:
             self._transport.close()
+        if self._line is not None:
+            self._line.close()
 
 
 async def _end(hunt: Hunt, grace_seconds: float) -> int:

@@ -11,7 +11,7 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from threading import Event
 from typing import TYPE_CHECKING, Self
@@ -30,6 +30,7 @@ READY = b"r"
 _ROUNDS = 3
 _SECONDS_BETWEEN_ROUNDS = 0.3
 
+_SECONDS_TO_TRY_AGAIN = 5.0
 _START_SECONDS = 30.0
 _CLOSE_SECONDS = 5.0
 
@@ -37,18 +38,36 @@ _CLOSE_SECONDS = 5.0
 class Warden:
     """Our end of the pipe. `close` is the orderly way to let go; dying is the other one."""
 
-    def __init__(self, process: Helper, pipe: int) -> None:
+    def __init__(self, process: Helper, pipe: int, answer: int) -> None:
         self._process = process
         self._pipe: int | None = pipe
+        self._answer: int | None = answer
+        """It never says more than that it is ready: the end of this is its own."""
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
+    async def died(self) -> None:
+        """Returns when the process is gone, at once."""
+        import asyncio
+
+        if self._answer is None:
+            return
+        loop, gone = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self._answer, gone.set)
+        try:
+            await gone.wait()
+        finally:
+            loop.remove_reader(self._answer)
+
     async def close(self) -> None:
         """Call it when no agent runs any more. The warden is gone afterwards, and ends nothing."""
         import asyncio
 
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            os.close(answer)
         pipe, self._pipe = self._pipe, None
         if pipe is not None:
             _say_farewell(pipe)
@@ -61,6 +80,53 @@ class Warden:
         await self.close()
 
 
+class Guard:
+    """A warden that is there for as long as this is open: one that dies has a successor at once."""
+
+    def __init__(
+        self, tags: Mapping[str, str], grace_seconds: float, on_death: Callable[[str], None]
+    ) -> None:
+        self._tags, self._grace = tags, grace_seconds
+        self._on_death = on_death
+
+    async def __aenter__(self) -> Self:
+        import asyncio
+
+        self.warden = await start_warden(self._tags, self._grace)
+        self._watch = asyncio.create_task(self._replace_the_dead())
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        import asyncio
+
+        self._watch.cancel()
+        await asyncio.gather(self._watch, return_exceptions=True)
+        await self.warden.close()
+
+    async def _replace_the_dead(self) -> None:
+        import asyncio
+
+        while True:
+            await self.warden.died()
+            self._on_death("the warden died; another one is started")
+            await self.warden.close()
+            self.warden = await self._successor()
+            # One that dies at once, again and again, mustn't take the processor.
+            await asyncio.sleep(_SECONDS_BETWEEN_ROUNDS)
+
+    async def _successor(self) -> Warden:
+        import asyncio
+
+        from abathur.domain.errors import ProcessError
+
+        while True:
+            try:
+                return await start_warden(self._tags, self._grace)
+            except (ProcessError, OSError) as error:
+                self._on_death(f"no warden: {error}")
+                await asyncio.sleep(_SECONDS_TO_TRY_AGAIN)
+
+
 async def start_warden(tags: Mapping[str, str], grace_seconds: float) -> Warden:
     """When this returns, whatever is started with the tags is ended should we die.
 
@@ -71,14 +137,12 @@ async def start_warden(tags: Mapping[str, str], grace_seconds: float) -> Warden:
     from abathur.domain.errors import ProcessError
 
     process, pipe, answer = _start(json.dumps({"tags": dict(tags), "grace": grace_seconds}))
-    warden = Warden(process, pipe)
+    warden = Warden(process, pipe, answer)
     try:
         is_ready = await asyncio.to_thread(_says_ready, answer)
     except BaseException:
         await warden.close()
         raise
-    finally:
-        os.close(answer)
     if not is_ready:
         process.kill()
         await warden.close()

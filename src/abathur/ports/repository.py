@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -131,6 +132,14 @@ class Worktrees(Protocol):
         """What was begun in the worktree and not ended, as in `a rebase (a.txt isn't merged)`."""
         ...
 
+    async def snapshot(self, path: Path, message: str) -> str | None:
+        """A commit of all that is changed or new in the worktree, on top of its head.
+
+        Processes may write there meanwhile: nothing of the worktree is touched. The head itself
+        when there is no change. None when there is neither.
+        """
+        ...
+
     async def head(self, path: Path) -> str | None:
         """The commit that is checked out in the worktree; None when the folder isn't one."""
         ...
@@ -142,6 +151,10 @@ class Worktrees(Protocol):
         worktree's head, and the worktree must have no uncommitted change; else `GitError` and
         nothing is removed. A folder that is already gone is no error.
         """
+        ...
+
+    async def checked_out(self, branch: str) -> Sequence[Path]:
+        """The working trees that have `branch` checked out."""
         ...
 
     async def checkouts(self, branch: str, at: str) -> Sequence[CheckedOut]:
@@ -186,13 +199,69 @@ class Merging(Protocol):
         """What is to be known about a conflict with that work."""
         ...
 
+    async def changed_paths(self, old: str, new: str) -> Sequence[str]:
+        """Of all files that are there in one only, or differ; a renamed one counts twice."""
+        ...
+
     async def diff(self, old: str, new: str) -> bytes:
         """A patch for people and agents, from the merge base of the two."""
         ...
 
 
-class Repository(Refs, Worktrees, Merging, Protocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedFile:
+    path: str
+    added: int | None
+    """Lines; None for a binary file."""
+    removed: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptCommit:
+    """What a ref of ours keeps."""
+
+    ref: str
+    commit: str
+    committed_at: datetime
+    subject: str
+    trailers: Mapping[str, str]
+    """Those that name the task and the attempt, where the commit has them."""
+
+
+class Inspecting(Protocol):
+    """Looking at commits, and taking what is kept back into daylight."""
+
+    async def tree(self, commit: str) -> str:
+        """The hash of the commit's tree: of its content, whoever made it and when."""
+        ...
+
+    async def changed_files(self, old: str, new: str) -> Sequence[ChangedFile]:
+        """What differs between two commits."""
+        ...
+
+    async def count_changed(self, pairs: Sequence[tuple[str, str]]) -> Sequence[int]:
+        """How many files differ, for each pair of commits (old, new), by one process."""
+        ...
+
+    async def kept_commits(self, *folders: str) -> Sequence[KeptCommit]:
+        """What the refs below `refs/abathur/FOLDER/` keep, oldest first."""
+        ...
+
+    async def restore_branch(self, branch: str, commit: str) -> None:
+        """Make a branch. Raises `BranchTakenError` when there is one of this name."""
+        ...
+
+    async def restore_worktree(self, path: Path, branch: str) -> None:
+        """Check the branch out in a new folder, for a person."""
+        ...
+
+
+class Repository(Refs, Worktrees, Merging, Inspecting, Protocol):
     """All commits are full hashes, all branches names without `refs/heads/`.
 
     Every method raises `GitError` when git fails.
     """
+
+    def kept_open(self) -> AbstractAsyncContextManager[None]:
+        """Inside of it a look at a ref or commit costs no process of its own, and sees as much."""
+        ...

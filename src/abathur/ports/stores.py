@@ -17,8 +17,11 @@ from abathur.domain.audit import AuditEntry, AuditRow, Head
 from abathur.domain.gates import Gate, GateRun
 from abathur.domain.landing import Landing
 from abathur.domain.legacy import LegacyCount, LegacyRow
-from abathur.domain.runs import Attempt, RunEvent
+from abathur.domain.reviews import Review
+from abathur.domain.runs import Attempt, LateReport, RunEvent
 from abathur.domain.tasks import Task, TaskSource, TaskStatus
+from abathur.ports.admission import AdmissionStore
+from abathur.ports.money import CostStore, PoolStore
 from abathur.ports.upkeep import UpkeepStore
 
 P = ParamSpec("P")
@@ -97,7 +100,16 @@ class ClaimStore(Protocol):
     def claim(
         self, worker_id: str, limit: int, now: datetime, lease_until: datetime
     ) -> Sequence[Task]:
-        """Make up to `limit` ready tasks running, smallest rank first, and return them so."""
+        """Make up to `limit` ready tasks running, smallest rank first, and return them so.
+
+        None while the database holds anything against claiming: see `AdmissionStore.restrictions`.
+        """
+        ...
+
+    def claim_these(
+        self, worker_id: str, ids: Sequence[str], now: datetime, lease_until: datetime
+    ) -> Sequence[Task]:
+        """The same for those with these ids, whatever restricts; who isn't ready is left out."""
         ...
 
     def renew(self, worker_id: str, lease_until: datetime) -> Mapping[str, int]:
@@ -120,7 +132,9 @@ class ClaimStore(Protocol):
 
     def any_ready(self) -> bool: ...
 
-    def any_running(self) -> bool: ...
+    def any_running(self) -> bool:
+        """Whether a task is running that doesn't wait for a person's approval."""
+        ...
 
     def any_backing_off(self) -> bool:
         """Whether a pending task was tried before, so that it isn't merely scheduled."""
@@ -180,6 +194,14 @@ class AttemptStore(Protocol):
 
     def last_event(self, task_id: str, number: int) -> tuple[datetime, RunEvent] | None: ...
 
+    def add_late_report(self, late: LateReport) -> None:
+        """One that is there already, by task, attempt and fence, is skipped."""
+        ...
+
+    def late_reports(self, task_id: str) -> Sequence[LateReport]:
+        """In order of attempt and fence."""
+        ...
+
 
 class LandingStore(Protocol):
     def insert(self, landing: Landing) -> None: ...
@@ -192,10 +214,14 @@ class LandingStore(Protocol):
         """Those that aren't ended, in the order in which they will be taken."""
         ...
 
+    def wanted(self) -> Sequence[Landing]:
+        """Those of `open` that don't wait for a person's approval."""
+        ...
+
     def claim(
         self, worker_id: str, limit: int, now: datetime, lease_until: datetime
     ) -> Sequence[Landing]:
-        """Take the next landings of one target that has none under way, in their order.
+        """Take the next of `wanted` of one target that has none under way, in their order.
 
         Those whose lease is over are taken again, with what they had reached. Landings that were
         begun are taken before others and not together with them, however many there are.
@@ -231,6 +257,32 @@ class GateStore(Protocol):
     def flaky(self, limit: int) -> Sequence[GateRun]:
         """The newest runs that passed only when repeated; one for each tree."""
         ...
+
+
+class ReviewStore(Protocol):
+    """Questions to a person."""
+
+    def insert(self, review: Review) -> None: ...
+
+    def save(self, review: Review) -> None:
+        """Write the answer. Raises `IllegalTransitionError` for one that is rejected or void."""
+        ...
+
+    def get(self, review_id: str) -> Review | None: ...
+
+    def of_task(self, task_id: str) -> Sequence[Review]:
+        """Oldest first."""
+        ...
+
+    def open(self) -> Sequence[Review]:
+        """All that wait for an answer, oldest first."""
+        ...
+
+    def recent(self, limit: int) -> Sequence[Review]:
+        """The newest ones, oldest first."""
+        ...
+
+    def by_prefix(self, prefix: str, limit: int) -> Sequence[str]: ...
 
 
 class WorkerStore(Protocol):
@@ -331,6 +383,9 @@ class Stores(Protocol):
     def claims(self) -> ClaimStore: ...
 
     @property
+    def admission(self) -> AdmissionStore: ...
+
+    @property
     def graph(self) -> GraphStore: ...
 
     @property
@@ -343,6 +398,9 @@ class Stores(Protocol):
     def gates(self) -> GateStore: ...
 
     @property
+    def reviews(self) -> ReviewStore: ...
+
+    @property
     def workers(self) -> WorkerStore: ...
 
     @property
@@ -353,6 +411,12 @@ class Stores(Protocol):
 
     @property
     def legacy(self) -> LegacyStore: ...
+
+    @property
+    def costs(self) -> CostStore: ...
+
+    @property
+    def pools(self) -> PoolStore: ...
 
 
 class UnitOfWork(Protocol):

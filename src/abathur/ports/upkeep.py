@@ -24,6 +24,7 @@ class Surroundings:
     fence: int
     """The highest fence that an attempt was given; 0 without any."""
     open_landings: int
+    open_reviews: int
     is_held: bool
     """By a worker that hasn't stopped."""
 
@@ -62,6 +63,10 @@ class Reference:
 class UpkeepStore(Protocol):
     def problems(self, limit: int) -> Sequence[Problem]:
         """Where the rows contradict each other, at most `limit` of each kind."""
+        ...
+
+    def open_problems(self, limit: int) -> Sequence[Problem]:
+        """The same of what isn't finished; costs the same however much is."""
         ...
 
     def surroundings(self, task_id: str) -> Surroundings | None: ...

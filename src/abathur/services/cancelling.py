@@ -9,11 +9,12 @@ from typing import Final
 from abathur.domain.audit import Action
 from abathur.domain.errors import IllegalTransitionError, NotFoundError
 from abathur.domain.landing import LandingState
+from abathur.domain.money import UNPRICED
 from abathur.domain.records import changed
 from abathur.domain.runs import OutcomeKind
 from abathur.domain.tasks import Task, TaskStatus, moved
 from abathur.ports.stores import Stores
-from abathur.services import trail
+from abathur.services import accounting, asking, trail
 from abathur.services.finishing import cancel_dependents
 from abathur.services.submitting import waiting_status
 
@@ -34,6 +35,7 @@ def cancel(
     if task.status is TaskStatus.RUNNING:
         _end_run(stores, task, now)
     message = reason or "cancelled on request"
+    asking.void_open(stores, task.id, message, actor=actor, now=now)
     gone = moved(task, TaskStatus.CANCELLED, now, completed_at=now, error_message=message)
     trail.save(stores, Action.TASK_CANCELLED, task, gone, actor, now)
     why = f"cancelled because task {task_id} was cancelled"
@@ -61,7 +63,9 @@ def _end_run(stores: Stores, task: Task, now: datetime) -> None:
             stores.landings.save(gone, landing.fence)
     attempt = stores.attempts.get(task.id, task.attempt_count)
     if attempt is not None and attempt.ended_at is None:
-        stores.attempts.save(changed(attempt, ended_at=now, outcome=OutcomeKind.CANCELLED))
+        ended = changed(attempt, ended_at=now, outcome=OutcomeKind.CANCELLED)
+        stores.attempts.save(ended)
+        accounting.settle(stores, task, ended, None, UNPRICED, now)
     stores.workers.end_agents(task.id, now)
 
 

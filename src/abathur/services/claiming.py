@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from abathur.domain.admission import UNLIMITED, AdmissionRules
 from abathur.domain.agents import Worker
 from abathur.domain.audit import Action
 from abathur.domain.leases import check_fence
+from abathur.domain.money import UNPRICED, Pricing
 from abathur.domain.records import changed
 from abathur.domain.runs import Attempt, OutcomeKind
 from abathur.domain.tasks import JsonObject, Task, TaskStatus, moved
 from abathur.ports.stores import Stores
-from abathur.services import trail
+from abathur.services import accounting, admitting, asking, budgeting, pooling, trail
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +50,44 @@ def _promote(stores: Stores, task: Task, actor: str, now: datetime) -> Task:
 
 
 def claim(
-    stores: Stores, *, worker_id: str, limit: int, now: datetime, lease: timedelta
+    stores: Stores,
+    *,
+    worker_id: str,
+    limit: int,
+    now: datetime,
+    lease: timedelta,
+    rules: AdmissionRules = UNLIMITED,
 ) -> Sequence[Claim]:
-    """Take up to `limit` ready tasks, the most urgent first. Each is handed out exactly once."""
+    """Take up to `limit` ready tasks, the most urgent first. Each is handed out exactly once.
+
+    Tasks that admission refuses are passed by: see `domain.admission`.
+    """
     actor = actor_of(worker_id)
     promote_due(stores, now, actor)
-    tasks = stores.claims.claim(worker_id, limit, now, now + lease)
+    tasks = _taken(stores, worker_id, limit, now, now + lease, rules)
     return [_begin(stores, task, worker_id, now) for task in tasks]
+
+
+def _taken(
+    stores: Stores,
+    worker_id: str,
+    limit: int,
+    now: datetime,
+    lease_until: datetime,
+    rules: AdmissionRules,
+) -> Sequence[Task]:
+    """By one statement where nothing restricts, else by choosing first."""
+    if not rules.restricts:
+        tasks = stores.claims.claim(worker_id, limit, now, lease_until)
+        if tasks or not stores.admission.restrictions(now):
+            return tasks
+    ids = admitting.choose(stores, rules, limit, now)
+    if not ids:
+        return ()
+    tasks = stores.claims.claim_these(worker_id, ids, now, lease_until)
+    budgeting.reserve(stores, rules, tasks, now)
+    pooling.begin_probes(stores, rules, tasks, now)
+    return tasks
 
 
 def _begin(stores: Stores, task: Task, worker_id: str, now: datetime) -> Claim:
@@ -82,6 +115,7 @@ def _begin(stores: Stores, task: Task, worker_id: str, now: datetime) -> Claim:
         error_message=None,
         usage=None,
         feedback=_feedback(stores, task),
+        failure_class=None,
     )
     stores.attempts.insert(attempt)
     trail.record(
@@ -101,11 +135,13 @@ def _begin(stores: Stores, task: Task, worker_id: str, now: datetime) -> Claim:
 
 
 def _feedback(stores: Stores, task: Task) -> JsonObject | None:
-    """Why the attempt before was sent back by its landing, if it was."""
-    if task.rework_count == 0:
+    """Why the attempt before was sent back by its landing, if it was; and what was permitted."""
+    if task.attempt_count == 1:
         return None
-    landings = stores.landings.of_task(task.id)
-    return landings[-1].facts if landings else None
+    landings = stores.landings.of_task(task.id) if task.rework_count else ()
+    facts = landings[-1].facts if landings else None
+    answers = asking.answers(stores, task.id)
+    return {**(facts or {"kind": "permission"}), "permissions": answers} if answers else facts
 
 
 def renew(stores: Stores, *, worker_id: str, now: datetime, lease: timedelta) -> Held:
@@ -119,7 +155,14 @@ def renew(stores: Stores, *, worker_id: str, now: datetime, lease: timedelta) ->
 
 
 def adopt(
-    stores: Stores, task_id: str, *, fence: int, worker_id: str, now: datetime, lease: timedelta
+    stores: Stores,
+    task_id: str,
+    *,
+    fence: int,
+    worker_id: str,
+    now: datetime,
+    lease: timedelta,
+    pricing: Pricing = UNPRICED,
 ) -> tuple[Task, Attempt | None]:
     """Take over a running task whose worker is gone, to clean up after it.
 
@@ -142,5 +185,6 @@ def adopt(
             error_message=f"worker {attempt.worker_id} was gone",
         )
         stores.attempts.save(lost)
+        accounting.settle(stores, task, lost, None, pricing, now)
     stores.workers.end_agents(task_id, now)
     return task, attempt

@@ -29,6 +29,7 @@ JUDGED: Final = (
     "attempt_count",
     "fence",
     "worker_id",
+    "not_before",
     "completed_at",
     "cancelled_by",
     "error_message",
@@ -147,8 +148,13 @@ def _status(task: Task, around: Surroundings, now: datetime) -> TaskStatus:
         return TaskStatus.CANCELLED
     if task.unmet_count > 0:
         return TaskStatus.BLOCKED
-    is_blocked = task.status is TaskStatus.BLOCKED
-    return waiting_status(0, task.not_before, now) if is_blocked else task.status
+    is_stuck = task.status is TaskStatus.BLOCKED or _waits_for_nothing(task, around)
+    return waiting_status(0, task.not_before, now) if is_stuck else task.status
+
+
+def _waits_for_nothing(task: Task, around: Surroundings) -> bool:
+    is_timeless = task.status is TaskStatus.PENDING and task.not_before is None
+    return is_timeless and not around.open_reviews
 
 
 def _end_attempt(stores: Stores, task: Task, now: datetime, actor: str) -> Sequence[Fix]:

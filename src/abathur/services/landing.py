@@ -8,9 +8,12 @@ from datetime import datetime, timedelta
 
 from abathur.domain.audit import Action
 from abathur.domain.errors import IllegalTransitionError, NotFoundError, StaleFenceError
+from abathur.domain.failures import FailureClass
 from abathur.domain.landing import Announcement, Landing, LandingState, Proof
 from abathur.domain.leases import check_fence
 from abathur.domain.records import changed
+from abathur.domain.retry import may_rework
+from abathur.domain.reviews import REJECTION
 from abathur.domain.tasks import JsonObject, Task, TaskStatus, moved
 from abathur.ports.stores import Stores
 from abathur.services import trail
@@ -135,9 +138,11 @@ def refuse(
 ) -> Concluded:
     """End the landing without success: back to an agent with the facts, or failed with them."""
     current, task = _current(stores, landing)
+    spent = spent_rework(stores, task)
     ended = _end(stores, current, state, now, detail=detail, facts=facts, verify_log=verify_log)
     actor = actor_of(landing.worker_id or "")
-    if task.rework_count >= max_rework:
+    failure = _note_failure(stores, current, state)
+    if not may_rework(failure, spent, max_rework):
         taken_along = fail(stores, task, detail, actor, now)
         return Concluded(ended, stores.tasks.get(task.id) or task, taken_along)
     again = moved(
@@ -145,6 +150,25 @@ def refuse(
     )
     trail.save(stores, Action.TASK_HANDED_BACK, task, again, actor, now)
     return Concluded(ended, again)
+
+
+def spent_rework(stores: Stores, task: Task) -> int:
+    """How often work was sent back by itself: what a person has rejected doesn't count."""
+    if task.rework_count == 0:
+        return 0
+    ended = [one for one in stores.landings.of_task(task.id) if one.facts and one.state.is_final]
+    sent_back = [one for one in ended if not one.state.is_success][-task.rework_count :]
+    return sum((one.facts or {}).get("kind") != REJECTION for one in sent_back)
+
+
+def _note_failure(stores: Stores, landing: Landing, state: LandingState) -> FailureClass:
+    """Write down with the attempt why its work was refused."""
+    is_conflict = state is LandingState.CONFLICTED
+    failure = FailureClass.CONFLICT if is_conflict else FailureClass.VERIFICATION
+    attempt = stores.attempts.get(landing.task_id, landing.attempt)
+    if attempt is not None:
+        stores.attempts.save(changed(attempt, failure_class=failure))
+    return failure
 
 
 def _end(

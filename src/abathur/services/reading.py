@@ -11,13 +11,16 @@ from abathur.domain.agents import Worker
 from abathur.domain.errors import AmbiguousIdError, InvalidInputError, NotFoundError
 from abathur.domain.gates import GateRun
 from abathur.domain.landing import Landing
-from abathur.domain.runs import Attempt, RunEvent
+from abathur.domain.reviews import Review, ReviewKind, ReviewState
+from abathur.domain.runs import Attempt, EventKind, LateReport, RunEvent
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.ports.stores import Edge, Stores, TaskFilter
 
 # What only one query needs is imported there, so that a mere list starts fast.
 if TYPE_CHECKING:
+    from abathur.domain.admission import AdmissionRules, Overlap
     from abathur.domain.explain import Explanation
+    from abathur.domain.pools import Pool
 
 SHOWN_CANDIDATES = 5
 SHOWN_REFUSED = 20
@@ -86,10 +89,17 @@ class TaskDetail:
     landings: Sequence[Landing]
     gate_runs: Sequence[GateRun]
     """Of all its landings, oldest first."""
+    touches: Sequence[str]
+    """Patterns of the paths that it declares."""
+    may_overlap: bool
+    overlaps: Sequence[Overlap]
+    """What it and others have both changed, or declared and changed."""
+    late_reports: Sequence[LateReport]
 
 
 def task_detail(stores: Stores, text: str, now: datetime) -> TaskDetail:
     task = get_task(stores, text)
+    paths = stores.admission.paths(task.id)
     return TaskDetail(
         task=task,
         calculated_priority=priority_of(stores, task, now),
@@ -98,6 +108,10 @@ def task_detail(stores: Stores, text: str, now: datetime) -> TaskDetail:
         attempts=stores.attempts.of_task(task.id),
         landings=stores.landings.of_task(task.id),
         gate_runs=stores.gates.of_task(task.id),
+        touches=paths.touches,
+        may_overlap=paths.may_overlap,
+        overlaps=stores.admission.overlaps(task.id),
+        late_reports=stores.attempts.late_reports(task.id),
     )
 
 
@@ -131,6 +145,8 @@ class SwarmStatus:
     running: Sequence[Running]
     landings: Sequence[Landing]
     """Those under way or waiting."""
+    reviews: Sequence[Review]
+    """Those that wait for an answer."""
     refused: Sequence[Landing]
     """Of failed tasks whose work a person has to look at, the newest tasks first."""
     flaky: Sequence[GateRun]
@@ -138,16 +154,26 @@ class SwarmStatus:
     next_due: datetime | None
     is_idle: bool
     """See `is_idle`."""
+    pools: Sequence[Pool] = ()
+    """Providers' limits, as far as their programs told."""
+
+    @property
+    def scheduled(self) -> int:
+        """How many tasks wait for a time."""
+        held = sum(one.kind is ReviewKind.PERMISSION for one in self.reviews)
+        return max(0, self.counts[TaskStatus.PENDING] - held)
 
 
 def is_idle(stores: Stores) -> bool:
-    """Nothing runs, lands, is ready or backs off. What is scheduled for later doesn't count.
+    """Nothing runs, lands, is ready or backs off.
+
+    What is scheduled for later doesn't count, nor does what waits for a person's answer.
 
     Costs the same however many tasks are finished.
     """
     claims = stores.claims
     is_busy = claims.any_ready() or claims.any_running() or claims.any_backing_off()
-    return not is_busy and not stores.landings.open()
+    return not is_busy and not stores.landings.wanted()
 
 
 def swarm_status(stores: Stores) -> SwarmStatus:
@@ -158,10 +184,12 @@ def swarm_status(stores: Stores) -> SwarmStatus:
         workers=stores.workers.live(),
         running=[_running(stores, task, landings.get(task.id)) for task in tasks],
         landings=list(landings.values()),
+        reviews=stores.reviews.open(),
         refused=stores.landings.refused(SHOWN_REFUSED),
         flaky=stores.gates.flaky(SHOWN_FLAKY),
         next_due=stores.claims.next_due(),
         is_idle=is_idle(stores),
+        pools=stores.pools.all(),
     )
 
 
@@ -177,18 +205,32 @@ def _running(stores: Stores, task: Task, landing: Landing | None) -> Running:
 
 
 def explain_task(
-    stores: Stores, text: str, now: datetime, is_alive: Callable[[Worker], bool | None]
+    stores: Stores,
+    text: str,
+    now: datetime,
+    is_alive: Callable[[Worker], bool | None],
+    rules: AdmissionRules | None = None,
+    agent_problem: Callable[[str], str | None] = lambda agent_type: None,
 ) -> tuple[Task, Explanation]:
-    """Why the task isn't moving. `is_alive` tells None for a worker on another host."""
+    """Why the task isn't moving. `is_alive` tells None for a worker on another host.
+
+    `rules` and `agent_problem` are what the configuration restricts and can't run.
+    """
     from abathur.domain.explain import Facts, explain
+    from abathur.services.waiting_facts import waiting_facts
 
     task = get_task(stores, text)
+
+    def explained(other: Task) -> str:
+        return explain_task(stores, other.id, now, is_alive, rules, agent_problem)[1].summary
+
     attempt = stores.attempts.get(task.id, task.attempt_count)
     last = stores.attempts.last_event(task.id, task.attempt_count)
     landings = stores.landings.of_task(task.id)
     holder = stores.workers.get(task.worker_id) if task.worker_id else None
     alive = [worker for worker in stores.workers.live() if is_alive(worker) is not False]
     running = stores.tasks.counts()[TaskStatus.RUNNING]
+    reviews = stores.reviews.of_task(task.id) if not task.status.is_final else ()
     facts = Facts(
         gate_runs=stores.gates.of_task(task.id),
         task=task,
@@ -204,6 +246,10 @@ def explain_task(
         live_workers=len(alive),
         free_slots=max(0, sum(worker.max_agents for worker in alive) - running),
         cancelled_by=stores.tasks.get(task.cancelled_by) if task.cancelled_by else None,
+        review=next((one for one in reviews if one.state is ReviewState.OPEN), None),
+        agent_problem=agent_problem(task.agent_type) if task.status is TaskStatus.READY else None,
+        **waiting_facts(stores, task, now, rules, explained),
+        watched=last[1].text if last and last[1].kind is EventKind.WATCH else None,
     )
     return task, explain(facts)
 

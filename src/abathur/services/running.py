@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from abathur.domain.agents import Agent
 from abathur.domain.audit import Action
+from abathur.domain.budgets import UNBUDGETED, SpendingRules
 from abathur.domain.errors import BranchTakenError, NotFoundError
+from abathur.domain.failures import WAITING
 from abathur.domain.landing import Landing, LandingState
 from abathur.domain.leases import check_fence
 from abathur.domain.records import changed
@@ -17,9 +20,12 @@ from abathur.domain.retry import Decision, RetryAction, RetryPolicy, decide
 from abathur.domain.runs import Attempt, Outcome, OutcomeKind, RunEvent
 from abathur.domain.tasks import Task, TaskStatus, moved
 from abathur.ports.stores import Stores
-from abathur.services import trail
+from abathur.services import accounting, asking, pooling, trail
+from abathur.services.asking import Asking
 from abathur.services.claiming import actor_of
 from abathur.services.finishing import fail
+from abathur.services.holding import ask
+from abathur.services.pooling import Draws
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,14 @@ class Report:
     """For the landing that a success asks for."""
     chance: float = 0.0
     """Uniform in [0, 1), for the jitter of the back-off."""
+    asking: Asking | None = None
+    """For the question to a person that the end of the run may lead to."""
+    spending: SpendingRules | None = None
+    """What is known of money where the report is applied; None is nothing."""
+    draws: Draws | None = None
+    """The pools that the run drew on; None when nobody keeps track of them."""
+    is_probe: bool = False
+    """Whether the run tried if its pool is open again."""
 
 
 def report(
@@ -124,18 +138,31 @@ def report(
         error_message=outcome.message or None,
         usage=outcome.usage,
         head_commit=report.head_commit or attempt.head_commit,
+        failure_class=outcome.failure,
     )
     stores.attempts.save(ended)
+    accounting.settle(
+        stores, task, ended, report.target, (report.spending or UNBUDGETED).pricing, now
+    )
     stores.workers.end_agents(task.id, now)
     _tell_end(stores, holder, outcome, now)
+    if report.draws and report.is_probe and pooling.shows_answer(outcome):
+        pooling.answered(stores, report.draws, now)
     if outcome.kind is OutcomeKind.SUCCEEDED:
         return _ask_landing(stores, task, report, holder, now)
-    return after_failure(stores, task, outcome, policy, report.chance, now, holder.worker_id)
+    if outcome.denied and report.asking is not None:
+        actor = actor_of(holder.worker_id)
+        waiting = asking.permission(stores, task, outcome, report.asking, actor=actor, now=now)
+        if waiting is not None:
+            return waiting
+    return after_failure(stores, task, report, policy, now, holder.worker_id)
 
 
 def _tell_end(stores: Stores, holder: Holder, outcome: Outcome, now: datetime) -> None:
     actor = actor_of(holder.worker_id)
     data = {"attempt": holder.number, "outcome": outcome.kind, "exit_code": outcome.exit_code}
+    if outcome.failure is not None:
+        data["failure_class"] = outcome.failure
     trail.record(stores, Action.ATTEMPT_ENDED, holder.task_id, actor, now, **data)
 
 
@@ -167,6 +194,9 @@ def _ask_landing(stores: Stores, task: Task, report: Report, holder: Holder, now
         facts=None,
     )
     stores.landings.insert(landing)
+    if report.asking is not None and report.asking.tree is not None:
+        actor = actor_of(holder.worker_id)
+        asking.approval(stores, landing, report.asking, actor=actor, now=now)
     waiting = changed(
         task,
         worker_id=None,
@@ -184,27 +214,40 @@ def _ask_landing(stores: Stores, task: Task, report: Report, holder: Holder, now
 def after_failure(
     stores: Stores,
     task: Task,
-    outcome: Outcome,
+    report: Report,
     policy: RetryPolicy,
-    chance: float,
     now: datetime,
     worker_id: str,
 ) -> Task:
     """Hand the running task back for another try, now or later, or let it fail."""
+    outcome, actor = report.outcome, actor_of(worker_id)
     decision = decide(
-        outcome.kind,
+        outcome,
+        wait_count=_waits(stores, task, outcome),
         retry_count=task.retry_count,
         max_retries=task.max_retries,
         lost_count=task.lost_count + (outcome.kind is OutcomeKind.LOST),
-        retry_after_seconds=outcome.retry_after_seconds,
         policy=policy,
-        chance=chance,
+        chance=report.chance,
     )
-    actor = actor_of(worker_id)
-    if decision.action is not RetryAction.RETRY:
+    if decision.action is RetryAction.ASK:
+        ask(stores, task, outcome, (report.spending or UNBUDGETED), actor, now)
+    elif decision.action is not RetryAction.RETRY:
         fail(stores, task, outcome.message or f"the attempt ended: {outcome.kind}", actor, now)
         return stores.tasks.get(task.id) or task
+    elif report.draws and pooling.is_refusal(outcome) and not decision.spends:
+        until = pooling.refused(stores, report.draws, outcome, policy, now)
+        decision = replace(decision, delay=max(decision.delay, (until or now) - now))
     return _try_again(stores, task, outcome, decision, actor, now)
+
+
+def _waits(stores: Stores, task: Task, outcome: Outcome) -> int:
+    """How many attempts in a row before this one were refused by the provider."""
+    if not pooling.is_refusal(outcome):
+        return 0
+    earlier = [a for a in stores.attempts.of_task(task.id) if a.number < task.attempt_count]
+    refusals = takewhile(lambda a: a.failure_class in WAITING, reversed(earlier))
+    return sum(1 for _ in refusals)
 
 
 def _try_again(
@@ -241,4 +284,4 @@ def take_back(
         raise NotFoundError(f"no task has the id {task_id}")
     check_fence(f"task {task_id}", task.fence, fence)
     lost = Outcome(kind=OutcomeKind.LOST, message="the worker of its last attempt was gone")
-    return after_failure(stores, task, lost, policy, chance, now, worker_id)
+    return after_failure(stores, task, Report(outcome=lost, chance=chance), policy, now, worker_id)

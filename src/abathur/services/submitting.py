@@ -68,7 +68,9 @@ def create(
     _check_parent(stores, new.parent_task_id)
     task = _built(new, prerequisites, blocking, task_id, now)
     stores.tasks.insert(task)
-    trail.record(stores, Action.TASK_SUBMITTED, task.id, actor, now, **_told(task))
+    trail.record(stores, Action.TASK_SUBMITTED, task.id, actor, now, **_told(task), **_paths(new))
+    if new.touches:
+        stores.admission.add_paths(task.id, new.touches, may_overlap=new.may_overlap)
     return task
 
 
@@ -153,6 +155,11 @@ def waiting_status(unmet: int, not_before: datetime | None, now: datetime) -> Ta
 def _told(task: Task) -> dict[str, object]:
     """The whole task as it was submitted: from here on the trail tells differences only."""
     return {name: value for name, value in vars(task).items() if value is not None}
+
+
+def _paths(new: NewTask) -> dict[str, object]:
+    """What isn't in the task's row, so that the trail alone tells it too."""
+    return {"touches": new.touches, "may_overlap": new.may_overlap} if new.touches else {}
 
 
 def rerank(stores: Stores, task: Task, actor: str, now: datetime) -> None:

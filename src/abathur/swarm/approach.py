@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from abathur.domain.errors import GitError
+from abathur.domain.errors import GitError, IllegalTransitionError
 from abathur.domain.landing import (
     Landing,
     LandingState,
@@ -19,7 +19,7 @@ from abathur.domain.tasks import JsonObject, Task, TaskStatus
 from abathur.ports.repository import Conflict, Merge
 from abathur.services import landing as landings
 from abathur.services import running
-from abathur.swarm import bystanders
+from abathur.swarm import approvals, bystanders
 from abathur.swarm.events import SwarmEventKind
 from abathur.swarm.gates import Failure
 from abathur.swarm.parts import Parts
@@ -45,13 +45,20 @@ class Approach:
         return self.run.landing
 
     async def begin(self) -> str | None:
-        """End it if it is over already; the ref that keeps its work then."""
+        """End it if it is over already; the ref that keeps its work then.
+
+        Raises `LandingStoppedError` also when a person has to approve it first.
+        """
         self._task = await self._parts.db.read(lambda s: s.tasks.get(self._landing.task_id))
+        if self._task is None or self._task.status is not TaskStatus.RUNNING:
+            raise IllegalTransitionError(f"task {self._landing.task_id} no longer wants to land")
         self._tell(SwarmEventKind.LANDING_STARTED, f"landing on {self._landing.target}")
         kept_by = await self._finish_interrupted()
         if kept_by is None:
             check_target(self._parts.settings, self._landing.target)
             kept_by = await self._without_change()
+        if kept_by is None:
+            await approvals.require(self._parts, self._state, self._landing, self._task)
         return kept_by
 
     async def _finish_interrupted(self) -> str | None:

@@ -74,14 +74,26 @@ class Batch:
         """
         await self._drop_lost(list(self._open.values()))
         for approach in list(self._open.values()):
-            kept_by = await approach.begin()
-            if kept_by is not None:
-                self._end(approach, kept_by)
+            await self._begin(approach)
         groups: deque[Group] = deque([list(self._open.values())])
         while groups:
             group = groups.popleft()
             if group:
                 groups.extendleft(reversed(await self._round(group)))
+
+    async def _begin(self, approach: Approach) -> None:
+        """One that has to wait for a person, or isn't ours any more, doesn't keep the others."""
+        try:
+            kept_by = await approach.begin()
+        except (LandingStoppedError, StaleFenceError, IllegalTransitionError):
+            await self._let_go(approach.run)
+        else:
+            if kept_by is not None:
+                self._end(approach, kept_by)
+
+    async def _let_go(self, run: LandingRun) -> None:
+        del self._open[run.landing.id]
+        await self._on_lost(run)
 
     def _end(self, approach: Approach, kept_by: str) -> None:
         del self._open[approach.run.landing.id]
@@ -205,8 +217,7 @@ class Batch:
         lost = await self._parts.db.read(landings.lost, [run.landing for run in runs])
         for run in runs:
             if run.landing.id in lost:
-                del self._open[run.landing.id]
-                await self._on_lost(run)
+                await self._let_go(run)
         return [approach for approach in group if approach.run.landing.id in self._open]
 
     def _tell_split(self, group: Group, failure: Failure) -> None:

@@ -16,15 +16,15 @@ async def bring_along(parts: Parts, target: str, old: str, new: str) -> dict[str
     """
     behind = await parts.db.read(left_behind, target)
     left: dict[str, str] = {}
-    for tree in await parts.repository.checkouts(target, old):
+    for path in await parts.repository.checked_out(target):
         try:
-            moved = not tree.is_dirty and await parts.repository.bring_along(tree.path, old, new)
+            moved = await parts.repository.bring_along(path, old, new)
         except (GitError, OSError):
             moved = False
-        if not moved and not await _is_there(parts, target, tree.path, new):
+        if not moved and not await _is_there(parts, target, path, new):
             # Left before, it stands where it was left first. Naming an older commit than it
             # stands at does no harm: what it has already is merged with itself.
-            left[str(tree.path)] = behind.get(str(tree.path), old)
+            left[str(path)] = behind.get(str(path), old)
     return left
 
 

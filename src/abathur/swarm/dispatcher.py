@@ -7,12 +7,14 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
+from abathur.domain.admission import UNLIMITED, AdmissionRules
 from abathur.domain.errors import DatabaseError
 from abathur.domain.tasks import TaskStatus
 from abathur.ports.stores import Stores
-from abathur.services import claiming, reading
+from abathur.services import admitting, claiming, reading
 from abathur.services.claiming import Claim
 from abathur.services.running import Holder
+from abathur.swarm.admission import admission_rules
 from abathur.swarm.events import SwarmEventKind
 from abathur.swarm.parts import Parts
 from abathur.swarm.state import Run, State, StopReason
@@ -45,8 +47,8 @@ class Dispatcher:
 
     async def _claim(self, start: Callable[[Run], asyncio.Task[None]]) -> None:
         free = await self._free_slots()
-        now = self._parts.clock.now()
-        if free <= 0 or not await self._parts.db.read(has_work, now):
+        now, rules = self._parts.clock.now(), admission_rules(self._parts)
+        if free <= 0 or not await self._parts.db.read(has_work, now, rules):
             return
         claims = await self._parts.db.write(
             claiming.claim,
@@ -54,6 +56,7 @@ class Dispatcher:
             limit=free,
             now=now,
             lease=self._state.lease,
+            rules=rules,
         )
         for claim in claims:
             self._begin(claim, start)
@@ -96,18 +99,23 @@ class Dispatcher:
             self._state.begin_stop("limit")
             return True
         is_at_rest = self._until_idle and not self._state.runs and not self._state.landings
-        if is_at_rest and await self._parts.db.read(reading.is_idle):
-            self._state.begin_stop("idle")
-            return True
-        return False
+        if not is_at_rest:
+            return False
+        why = await self._parts.db.read(
+            _rest, self._parts.clock.now(), admission_rules(self._parts)
+        )
+        if why is not None:
+            self._state.begin_stop(why)
+        return why is not None
 
     async def _pause(self) -> float:
-        """Until the next pending task is due, and never longer than the polling interval."""
+        """Until a task is due or a hold ends, and never longer than the polling interval."""
         poll = self._parts.settings.swarm.poll_seconds
-        due = await self._parts.db.read(lambda stores: stores.claims.next_due())
+        now = self._parts.clock.now()
+        due = await self._parts.db.read(_next_change, now)
         if due is None:
             return poll
-        seconds = (due - self._parts.clock.now()).total_seconds()
+        seconds = (due - now).total_seconds()
         return min(poll, max(MIN_WAIT_SECONDS, seconds))
 
     async def run_worker(self, run: Run) -> None:
@@ -122,7 +130,19 @@ class Dispatcher:
             self._state.ring_all()
 
 
-def has_work(stores: Stores, now: datetime) -> bool:
+def _rest(stores: Stores, now: datetime, rules: AdmissionRules) -> str | None:
+    """Why nothing can move: `idle` or `held`; None while something can."""
+    if reading.is_idle(stores):
+        return "idle"
+    return "held" if admitting.is_held_up(stores, rules, now) else None
+
+
+def _next_change(stores: Stores, now: datetime) -> datetime | None:
+    times = (stores.claims.next_due(), stores.admission.next_end(now))
+    return min((time for time in times if time is not None), default=None)
+
+
+def has_work(stores: Stores, now: datetime, rules: AdmissionRules = UNLIMITED) -> bool:
     """Whether claiming is worth a write transaction."""
     due = stores.claims.next_due()
-    return (due is not None and due <= now) or stores.claims.any_ready()
+    return (due is not None and due <= now) or admitting.has_admitted(stores, rules, now)

@@ -18,7 +18,7 @@ from abathur.domain.errors import (
 from abathur.domain.landing import Landing, LandingState
 from abathur.domain.runs import Attempt
 from abathur.services import landing as landings
-from abathur.swarm import workspace
+from abathur.swarm import overlaps, workspace
 from abathur.swarm.approach import Approach
 from abathur.swarm.batch import Batch
 from abathur.swarm.gates import LandingStoppedError
@@ -57,7 +57,7 @@ class Lander:
         """Take what there is to land, as much as may be landed at once."""
         while self._under_way < MAX_PARALLEL and not self._state.stopping.is_set():
             now = self._parts.clock.now()
-            there = await self._parts.db.read(lambda stores: stores.landings.open())
+            there = await self._parts.db.read(lambda stores: stores.landings.wanted())
             if not there or self._are_held(there, now):
                 return
             claimed = await self._parts.db.write(
@@ -103,6 +103,8 @@ class Lander:
         ended: list[tuple[Landing, str]] = []
         try:
             try:
+                for run in runs:
+                    await overlaps.tell(self._parts, self._state, run.landing)
                 await self._land(runs, ended)
             finally:
                 self._under_way -= 1

@@ -16,6 +16,7 @@ from abathur.services import claiming, landing, running
 from abathur.swarm import workspace
 from abathur.swarm.events import SwarmEventKind
 from abathur.swarm.parts import GIT_TAG, RUN_TAG, WORKER_TAG, Parts
+from abathur.swarm.spool import Delivery
 from abathur.swarm.state import State
 
 
@@ -30,6 +31,7 @@ class Orphans:
 class Lifeline:
     def __init__(self, parts: Parts, state: State) -> None:
         self._parts, self._state = parts, state
+        self._delivery = Delivery(parts, state)
         self._idle_before: set[str] = set()
         self._idle_landings: set[str] = set()
 
@@ -49,9 +51,14 @@ class Lifeline:
         await self._give_back_landings()
         for worker in orphans.workers:
             await self._reap(worker.id)
+        lost = [*orphans.tasks, *forgotten]
+        # What a dead worker has spooled is done: its task isn't lost, and mustn't run again.
+        waiting = await self._delivery.replay(
+            self._is_dead, {(task.id, task.fence) for task in lost}
+        )
         rescued = 0
-        for task in [*orphans.tasks, *forgotten]:
-            if not self._state.runs_claim(task):
+        for task in lost:
+            if not self._state.runs_claim(task) and (task.id, task.fence) not in waiting:
                 rescued += await self._rescue(task)
         for worker in orphans.workers:
             await self._close(worker)
@@ -116,6 +123,7 @@ class Lifeline:
                 worker_id=self._state.worker_id,
                 now=self._parts.clock.now(),
                 lease=self._state.lease,
+                pricing=self._parts.settings.budget.pricing,
             )
             await self._end_agents(task)
             if attempt is not None:

@@ -11,9 +11,11 @@ from abathur.domain.agents import AgentSpec
 from abathur.domain.retry import RetryPolicy
 from abathur.domain.settings import Settings
 from abathur.ports.clock import Clock
+from abathur.ports.evidence import Evidence
 from abathur.ports.processes import ProcessRunner
 from abathur.ports.repository import Repository
 from abathur.ports.runtimes import AgentRuntime
+from abathur.ports.spool import Spool
 from abathur.ports.stores import UnitOfWork
 from abathur.ports.wakeups import Wakeups
 
@@ -21,6 +23,10 @@ WORKER_TAG = "ABATHUR_WORKER"
 RUN_TAG = "ABATHUR_RUN"
 GIT_TAG = "ABATHUR_GIT"
 """On git processes of a worker. They aren't agents: the warden lets them end by themselves."""
+
+
+LONGEST_GRACE_SHARE = 0.25
+"""Of a lease: agents that are ended because it can't be renewed have to be gone before it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +37,8 @@ class Parts:
     processes: ProcessRunner
     open_wakeups: Callable[[], AbstractAsyncContextManager[Wakeups]]
     clock: Clock
+    spool: Spool
+    evidence: Evidence
     settings: Settings
     host: str
     folder: Path
@@ -46,6 +54,12 @@ class Parts:
     @property
     def worktrees(self) -> Path:
         return self.folder / "worktrees"
+
+    @property
+    def grace_seconds(self) -> float:
+        """What an agent is given between being asked to end and being killed."""
+        swarm = self.settings.swarm
+        return min(swarm.grace_seconds, swarm.lease_seconds * LONGEST_GRACE_SHARE)
 
     @property
     def policy(self) -> RetryPolicy:

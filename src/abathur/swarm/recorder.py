@@ -12,6 +12,7 @@ from abathur.domain.runs import EventKind, RunEvent
 from abathur.ports.runtimes import AgentRuntime
 from abathur.services import running
 from abathur.swarm.events import SwarmEventKind
+from abathur.swarm.meter import Meter
 from abathur.swarm.parts import Parts
 from abathur.swarm.state import Run, State
 
@@ -19,6 +20,8 @@ FLUSH_SECONDS: Final = 0.5
 KEPT_TEXTS: Final = 50
 MAX_STORED_EVENTS: Final = 20_000
 """Per attempt. A flood stays in the transcript file; the database isn't the place for it."""
+
+MAX_OPEN_CALLS: Final = 1000
 
 DECISIVE: Final = frozenset(
     {
@@ -33,29 +36,52 @@ DECISIVE: Final = frozenset(
 
 
 class Recorder:
-    def __init__(self, parts: Parts, state: State, run: Run, runtime: AgentRuntime) -> None:
+    def __init__(
+        self, parts: Parts, state: State, run: Run, runtime: AgentRuntime, meter: Meter
+    ) -> None:
         self._parts, self._state, self._run, self._runtime = parts, state, run, runtime
+        self._meter = meter
         self._sequence = 0
         self._buffer: list[tuple[int, datetime, RunEvent]] = []
+        self._open_calls: set[str] = set()
+        self.heard_at = parts.clock.monotonic()
+        """When the last output came, by the steady clock."""
         self._decisive: deque[RunEvent] = deque(maxlen=1000)
         self._texts: deque[RunEvent] = deque(maxlen=KEPT_TEXTS)
 
+    @property
+    def has_open_call(self) -> bool:
+        """Whether a tool that the agent called has not answered yet, as far as that is told."""
+        return bool(self._open_calls)
+
     def take_line(self, line: str) -> None:
+        self.heard_at = self._parts.clock.monotonic()
         for event in self._runtime.parse(line):
             self.take(event)
 
     def take(self, event: RunEvent) -> None:
         self._sequence += 1
+        self._follow_calls(event)
         if event.kind in DECISIVE:
             self._decisive.append(event)
         elif event.kind is EventKind.TEXT:
             self._texts.append(event)
         if self._sequence <= MAX_STORED_EVENTS or event.kind is EventKind.END:
             self._buffer.append((self._sequence, self._parts.clock.now(), event))
+        self._meter.take(event)
         self._tell(event)
 
+    def _follow_calls(self, event: RunEvent) -> None:
+        call = event.data.get("call")
+        if not isinstance(call, str):
+            return
+        if event.kind is EventKind.TOOL_USE and len(self._open_calls) < MAX_OPEN_CALLS:
+            self._open_calls.add(call)
+        elif event.kind is EventKind.TOOL_RESULT:
+            self._open_calls.discard(call)
+
     def _tell(self, event: RunEvent) -> None:
-        if event.text and event.kind is not EventKind.RAW:
+        if event.text and event.kind not in {EventKind.RAW, EventKind.WATCH}:
             self._state.tell(
                 SwarmEventKind.AGENT_EVENT,
                 event.text,
@@ -67,6 +93,10 @@ class Recorder:
     def events(self) -> list[RunEvent]:
         """What the runtime's verdict needs: texts, and after them all that decides."""
         return [*self._texts, *self._decisive]
+
+    def unstored(self) -> tuple[tuple[int, datetime, RunEvent], ...]:
+        """What the database doesn't have yet; it goes with the report."""
+        return tuple(self._buffer)
 
     async def keep_flushing(self) -> None:
         """Write what has come every half second, until cancelled."""

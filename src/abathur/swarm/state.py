@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from abathur.domain.landing import Landing
+from abathur.domain.needs import Need
 from abathur.domain.runs import Attempt
 from abathur.domain.tasks import Task
 from abathur.services.running import Holder
@@ -20,6 +21,11 @@ from abathur.swarm.silence import Silence
 class StopReason(StrEnum):
     RELEASED = "released"
     """The swarm stops; the task goes back to the queue."""
+    OVER_BUDGET = "over_budget"
+    """It has spent what it may; the task is held."""
+    TIMED_OUT = "timed_out"
+    SILENT = "silent"
+    """It says nothing, and nothing of it moves."""
     LOST = "lost"
     """Cancelled, or the lease is gone: nothing may be written any more."""
 
@@ -57,14 +63,16 @@ class Run:
     holder: Holder
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     reason: StopReason | None = None
+    why: str = ""
+    """What a person is told of the reason."""
 
     @property
     def key(self) -> RunKey:
         return self.task.id, self.attempt.number
 
     def end(self, reason: StopReason) -> None:
-        """Ask it to end. Losing the lease outweighs everything else."""
-        if self.reason is not StopReason.LOST:
+        """Ask it to end. The first reason counts, but losing the lease outweighs everything."""
+        if self.reason is None or reason is StopReason.LOST:
             self.reason = reason
         self.stop.set()
 
@@ -143,6 +151,10 @@ class State:
                 data=data or {},
             )
         )
+
+    def needs_person(self, need: Need, text: str, task: Task | None = None) -> None:
+        """Say that somebody has to look, for the views and for notices."""
+        self.tell(SwarmEventKind.NEEDS_PERSON, text, task=task, data={"need": need.value})
 
     def warn(self, text: str, task: Task | None = None) -> None:
         self.tell(SwarmEventKind.WARNING, text, task=task)

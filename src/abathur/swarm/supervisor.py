@@ -20,6 +20,7 @@ from abathur.swarm.heartbeat import Heartbeat
 from abathur.swarm.lander import Lander
 from abathur.swarm.lifeline import Lifeline, close_worker
 from abathur.swarm.parts import WORKER_TAG, Parts
+from abathur.swarm.reconciler import Reconciler
 from abathur.swarm.silence import Silence
 from abathur.swarm.state import LandingRun, Run, State, StopReason
 
@@ -35,7 +36,7 @@ class SwarmResult:
     failed: int
     cancelled: int
     stopped_by: str
-    """`idle`, `limit`, `signal` or `request`."""
+    """`idle`, `held`, `limit`, `signal` or `request`."""
 
 
 class Supervisor:
@@ -80,7 +81,11 @@ class Supervisor:
         await parts.db.write(_register, self._row())
         state.tell(SwarmEventKind.SWARM_STARTED, self._size())
         try:
-            async with parts.guard({WORKER_TAG: state.worker_id}), parts.open_wakeups() as wakeups:
+            async with (
+                parts.guard({WORKER_TAG: state.worker_id}),
+                parts.repository.kept_open(),
+                parts.open_wakeups() as wakeups,
+            ):
                 await Lifeline(parts, state).rescue()
                 await Caretaker(parts, state).tidy()
                 dispatcher = Dispatcher(parts, state, until_idle=until_idle, task_limit=task_limit)
@@ -152,6 +157,7 @@ class Supervisor:
             Heartbeat(parts, state).loop(),
             Lifeline(parts, state).loop(),
             Caretaker(parts, state).loop(),
+            Reconciler(parts, state).loop(),
             self._listen(wakeups),
         ]
         return [group.create_task(loop) for loop in loops]

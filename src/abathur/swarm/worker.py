@@ -6,26 +6,47 @@ import asyncio
 import json
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from abathur.domain.agents import Agent, AgentSpec, AgentState
 from abathur.domain.briefing import briefing
-from abathur.domain.errors import AbathurError, BranchTakenError, DatabaseError, StaleFenceError
-from abathur.domain.runs import Attempt, Command, Exit, Outcome, OutcomeKind, RunSpec
+from abathur.domain.errors import (
+    AbathurError,
+    AgentUnavailableError,
+    BranchTakenError,
+    ConfigError,
+    DatabaseError,
+    StaleFenceError,
+)
+from abathur.domain.failures import FailureClass
+from abathur.domain.runs import Attempt, Command, Exit, Outcome, OutcomeKind, RunEvent, RunSpec
 from abathur.domain.settings import CommandSetting
+from abathur.domain.silence import settings_of
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.ports.processes import Launch, ProcessId
 from abathur.ports.runtimes import AgentRuntime
 from abathur.services import running
+from abathur.services.reports import Fate, SpooledReport
 from abathur.services.running import Report
-from abathur.swarm import workspace
+from abathur.swarm import approvals, workspace
 from abathur.swarm.events import SwarmEventKind
+from abathur.swarm.evidence import Watch, Watched
+from abathur.swarm.meter import Meter
 from abathur.swarm.parts import RUN_TAG, WORKER_TAG, Parts
 from abathur.swarm.recorder import Recorder
+from abathur.swarm.spool import Delivery, salvage
 from abathur.swarm.state import Run, State, StopReason
 from abathur.swarm.workspace import Workspace
 
-REPORT_PAUSE_SECONDS: Final = 2.0
+CUT_OFF: Final = frozenset({OutcomeKind.RELEASED, OutcomeKind.CANCELLED})
+"""Of a run that was ended from outside. Any other outcome is the agent's own, and is reported."""
+ENDED_BY_WATCH: Final = frozenset({StopReason.TIMED_OUT, StopReason.SILENT})
+BACKSTOP_SECONDS: Final = 120.0
+"""After its time a run is ended in any case, should its watch be stuck."""
+BUSY_VARIABLE: Final = "ABATHUR_BUSY"
+"""Names the file in which an agent may say until when it is busy."""
 PLAIN_RUNTIMES: Final = frozenset({"command", "fake"})
 """Programs that get the prompt as it was typed: they may take it for a script."""
 
@@ -37,7 +58,8 @@ class Worker:
         self._parts, self._state, self._run = parts, state, run
         self._attempt: Attempt = run.attempt
         self._workspace: Workspace | None = None
-        self._head: str | None = None
+        self._meter = Meter(parts, state, run)
+        self._unstored: tuple[tuple[int, datetime, RunEvent], ...] = ()
 
     async def run(self) -> None:
         try:
@@ -45,17 +67,19 @@ class Worker:
         except asyncio.CancelledError:
             await asyncio.shield(self._salvage("interrupted"))
             raise
-        if self._run.reason is StopReason.LOST:
-            await self._end_lost()
+        if self._run.reason is StopReason.LOST and outcome.kind in CUT_OFF:
+            await self._end_lost(outcome)
             return
-        try:
-            await self._report(outcome)
-        except StaleFenceError:
-            await self._end_lost()
+        await self._report(outcome)
 
-    async def _end_lost(self) -> None:
+    async def _end_lost(self, outcome: Outcome) -> None:
         """Cancelled, or somebody else has the task: nothing is reported, the work is kept."""
+        await self._meter.correct(outcome)
         await self._salvage("it was cancelled or its lease was lost")
+        with suppress(DatabaseError):
+            await self._parts.db.write(
+                running.add_events, self._run.task.id, self._run.attempt.number, self._unstored
+            )
         number = self._run.attempt.number
         task_id = self._run.task.id
         task = await self._parts.db.read(lambda stores: stores.tasks.get(task_id))
@@ -68,7 +92,7 @@ class Worker:
                 attempt=number,
             )
         else:
-            self._state.warn(f"attempt {number} lost its lease; its report isn't taken", task)
+            self._state.warn(f"attempt {number} lost its lease; its report isn't applied", task)
 
     async def _outcome(self) -> Outcome:
         try:
@@ -79,8 +103,16 @@ class Worker:
         except DatabaseError as error:
             self._state.warn(f"the run is given up: {error}", self._run.task)
             return Outcome(kind=OutcomeKind.RELEASED, message=str(error))
+        except (AgentUnavailableError, ConfigError) as error:
+            return Outcome(
+                kind=OutcomeKind.FAILED,
+                message=_one_line(error),
+                failure=FailureClass.CONFIGURATION,
+            )
         except (AbathurError, OSError) as error:
-            return Outcome(kind=OutcomeKind.FAILED, message=_one_line(error))
+            return Outcome(
+                kind=OutcomeKind.FAILED, message=_one_line(error), failure=FailureClass.PROCESS
+            )
         except Exception as error:
             # A bug in one runtime, perhaps a third party's, must not take the swarm down.
             message = f"internal error: {type(error).__name__}: {_one_line(error)}"
@@ -92,13 +124,14 @@ class Worker:
             return self._stopped()
         spec = self._parts.resolve_agent(self._run.task.agent_type)
         runtime = self._parts.load_runtime(spec.runtime)
+        await self._meter.begin(spec)
         place, command = await self._prepare(spec, runtime)
         self._workspace = place
         await self._parts.repository.add_worktree(place.path, place.branch, place.start)
         failed = await self._set_up(place)
         if failed is not None:
             return failed
-        return await self._run_agent(runtime, command, place)
+        return await self._run_agent(spec, runtime, command, place)
 
     async def _prepare(self, spec: AgentSpec, runtime: AgentRuntime) -> tuple[Workspace, Command]:
         """Choose the place and record it. Others choose too: a name that was taken is avoided."""
@@ -134,6 +167,8 @@ class Worker:
             session_id=self._parts.new_id(),
             input_data=task.input_data,
             settings=spec.settings,
+            allowed=approvals.allowed(self._run.attempt),
+            budget_usd=self._meter.budget_usd,
         )
 
     async def _prompt(self, spec: AgentSpec, place: Workspace) -> str:
@@ -219,9 +254,10 @@ class Worker:
                 "ABATHUR_TARGET": place.target,
                 "ABATHUR_FACTS": str(self._write_facts(place)),
                 "TMPDIR": str(folder / "scratch"),
+                BUSY_VARIABLE: str(folder / "busy"),
             },
             timeout_seconds=timeout,
-            grace_seconds=self._parts.settings.swarm.grace_seconds,
+            grace_seconds=self._parts.grace_seconds,
         )
 
     def _write_facts(self, place: Workspace) -> object:
@@ -242,36 +278,44 @@ class Worker:
         return path
 
     async def _run_agent(
-        self, runtime: AgentRuntime, command: Command, place: Workspace
+        self, spec: AgentSpec, runtime: AgentRuntime, command: Command, place: Workspace
     ) -> Outcome:
-        recorder = Recorder(self._parts, self._state, self._run, runtime)
+        recorder = Recorder(self._parts, self._state, self._run, runtime, self._meter)
+        silence = settings_of(
+            self._parts.settings.silence, spec.agent_type, spec.settings.get("silence")
+        )
         passed = (*command.pass_env, *self._parts.settings.swarm.pass_env)
-        timeout = self._run.task.max_execution_timeout_seconds
-        flushing = asyncio.create_task(recorder.keep_flushing())
+        timeout = self._run.task.max_execution_timeout_seconds + BACKSTOP_SECONDS
+        launch = self._launch(replace(command, pass_env=passed), place, "transcript.jsonl", timeout)
+        beside = [asyncio.create_task(recorder.keep_flushing())]
         started: list[asyncio.Task[None]] = []
+
+        def on_started(process: ProcessId) -> None:
+            started.append(asyncio.create_task(self._record_process(process)))
+            watch = Watch(self._parts, self._state, self._run, recorder, watched(process))
+            beside.append(asyncio.create_task(watch.loop()))
+
+        def watched(process: ProcessId) -> Watched:
+            return Watched(
+                worktree=place.path,
+                base=place.base,
+                declaration=Path(launch.env[BUSY_VARIABLE]),
+                timeout_seconds=self._run.task.max_execution_timeout_seconds,
+                silence=silence,
+                leader=process,
+            )
+
         try:
             end = await self._parts.processes.run(
-                self._launch(replace(command, pass_env=passed), place, "transcript.jsonl", timeout),
-                on_started=lambda process: started.append(
-                    asyncio.create_task(self._record_process(process))
-                ),
-                on_line=recorder.take_line,
-                stop=self._run.stop,
+                launch, on_started=on_started, on_line=recorder.take_line, stop=self._run.stop
             )
         finally:
-            flushing.cancel()
-            await asyncio.gather(flushing, *started, return_exceptions=True)
-        await recorder.flush_if_possible()
-        outcome = self._verdict(runtime, recorder, end)
-        if outcome.kind is OutcomeKind.SUCCEEDED:
-            unfinished = await self._parts.repository.unfinished(place.path)
-            if unfinished is not None:
-                # What is in the middle of something isn't what the agent wanted to hand in.
-                message = f"the agent ended in the middle of {unfinished}; nothing of it lands"
-                return replace(outcome, kind=OutcomeKind.FAILED, message=message)
-            message = f"{self._run.task.summary}\n\nLeft by the agent uncommitted."
-            self._head = await self._parts.repository.commit_leftovers(place.path, message)
-        return outcome
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, *started, return_exceptions=True)
+        await self._meter.settle()
+        self._unstored = recorder.unstored()
+        return self._verdict(runtime, recorder, end)
 
     async def _record_process(self, process: ProcessId) -> None:
         with suppress(StaleFenceError):
@@ -280,13 +324,17 @@ class Worker:
             )
 
     def _verdict(self, runtime: AgentRuntime, recorder: Recorder, end: Exit) -> Outcome:
-        if end.stopped:
-            return self._stopped()
+        if end.stopped and self._run.reason in ENDED_BY_WATCH:
+            end = replace(end, stopped=False, timed_out=True)
         outcome = runtime.outcome(end, recorder.events())
+        if end.stopped:
+            return self._meter.stopped(outcome.usage)
         if outcome.kind is OutcomeKind.CANCELLED:
             # Nobody here asked for it, so it is the agent's own doing.
-            return replace(outcome, kind=OutcomeKind.FAILED)
+            return replace(outcome, kind=OutcomeKind.FAILED, failure=FailureClass.PROCESS)
         if end.timed_out and outcome.kind is not OutcomeKind.SUCCEEDED:
+            if self._run.reason is StopReason.SILENT:
+                return replace(outcome, kind=OutcomeKind.SILENT, message=self._run.why)
             seconds = self._run.task.max_execution_timeout_seconds
             return replace(
                 outcome, kind=OutcomeKind.TIMED_OUT, message=f"timed out after {seconds} s"
@@ -294,50 +342,39 @@ class Worker:
         return outcome
 
     def _stopped(self) -> Outcome:
-        return Outcome(kind=OutcomeKind.RELEASED, message="the swarm was stopped")
+        return self._meter.stopped(None)
 
     async def _report(self, outcome: Outcome) -> None:
-        if outcome.kind is not OutcomeKind.SUCCEEDED:
-            await self._salvage(outcome.message or outcome.kind)
-        report = Report(
-            outcome=outcome,
-            base_commit=self._workspace.base if self._workspace else None,
-            head_commit=self._head,
-            target=self._workspace.target if self._workspace else None,
-            landing_id=self._parts.new_id(),
-            chance=self._parts.chance(),
+        spooled = SpooledReport(
+            holder=self._run.holder,
+            ended_at=self._parts.clock.now(),
+            report=Report(
+                outcome=outcome,
+                base_commit=self._workspace.base if self._workspace else None,
+                target=self._workspace.target if self._workspace else None,
+                landing_id=self._parts.new_id(),
+                chance=self._parts.chance(),
+            ),
+            start=self._workspace.start if self._workspace else None,
+            events=self._unstored,
         )
-        self._tell_end(outcome, await self._written(report))
-
-    async def _written(self, report: Report) -> Task:
-        """Write the report, as often as it takes: a disk that is full now may have room later.
-
-        Another worker can only get the task once our lease is over, and then this ends with
-        `StaleFenceError`.
-        """
-        while True:
-            try:
-                return await self._parts.db.write(
-                    running.report,
-                    self._run.holder,
-                    report,
-                    self._parts.policy,
-                    self._parts.clock.now(),
-                )
-            except DatabaseError as error:
-                self._state.warn(f"the report waits for the database: {error}", self._run.task)
-                if self._state.stop_now.is_set():
-                    raise
-                await self._parts.clock.sleep(REPORT_PAUSE_SECONDS)
+        spooled = replace(spooled, report=self._meter.completed(spooled.report))
+        delivery = Delivery(self._parts, self._state)
+        found, report = await delivery.send(self._run, self._attempt, spooled)
+        if found.task is None or found.fate is not Fate.APPLIED:
+            await self._end_lost(outcome)
+        else:
+            self._tell_end(report.outcome, found.task)
+            await approvals.tell_asked(self._parts, self._state, report.asking, found.task)
 
     def _tell_end(self, outcome: Outcome, task: Task) -> None:
         number = self._run.attempt.number
-        text = outcome.message or outcome.kind.value
+        text = outcome.message or task.error_message or outcome.kind.value
         self._state.tell(SwarmEventKind.ATTEMPT_ENDED, text, task=task, attempt=number)
         if task.status is TaskStatus.FAILED:
             self._state.tally.failed += 1
             self._state.tell(SwarmEventKind.TASK_FAILED, text, task=task, attempt=number)
-        elif task.status in {TaskStatus.PENDING, TaskStatus.READY}:
+        elif task.status in {TaskStatus.PENDING, TaskStatus.READY} and not _is_asked(task):
             when = f" at {task.not_before:%H:%M:%S}" if task.not_before else ""
             self._state.tell(
                 SwarmEventKind.TASK_WAITS, f"will be tried again{when}", task=task, attempt=number
@@ -345,18 +382,15 @@ class Worker:
 
     async def _salvage(self, why: str) -> None:
         """Keep what was made and clear the place. Never raises: what can't be kept stays put."""
-        if self._workspace is None:
-            return
         try:
-            message = f"{self._run.task.summary}\n\nUnfinished: {why}."
-            ref = await workspace.give_up(self._parts, self._attempt, message)
-        except (AbathurError, OSError) as error:
+            await salvage(self._parts, self._state, self._run.task, self._attempt, why)
+        except DatabaseError as error:
             self._state.warn(f"the worktree is left as it is: {error}", self._run.task)
-            return
-        if ref is not None:
-            self._state.tell(
-                SwarmEventKind.WORK_SALVAGED, f"unfinished work kept at {ref}", task=self._run.task
-            )
+
+
+def _is_asked(task: Task) -> bool:
+    """It waits for an answer and for no time."""
+    return task.status is TaskStatus.PENDING and task.not_before is None
 
 
 def _prerequisites(task: Task | None) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Final
 from abathur.domain import branches
 from abathur.domain.errors import GitError, UnknownBranchError
 from abathur.domain.protection import check_target
+from abathur.domain.reviews import REJECTION
 from abathur.domain.runs import Attempt
 from abathur.domain.tasks import JsonObject, Task
 from abathur.services import running
@@ -70,14 +71,17 @@ async def plan_workspace(
 
 
 async def _starting_point(parts: Parts, feedback: JsonObject | None, tip: str) -> tuple[str, str]:
-    """After a failed check: the very tree that failed. Otherwise the target as it is now.
+    """After a failed check: the very tree that failed. After a person's no: the work as it was.
+
+    Otherwise the target as it is now.
 
     After a conflict the agent starts afresh, on a clean tree: a program that isn't made for
     conflict markers would work on broken files. It is told what both sides did instead.
     """
-    merged = (feedback or {}).get("merge_commit")
-    if feedback and merged and await parts.repository.resolve(merged):
-        return feedback["onto"], merged
+    facts = feedback or {}
+    earlier = facts.get("work_commit" if facts.get("kind") == REJECTION else "merge_commit")
+    if earlier and await parts.repository.resolve(earlier):
+        return facts["onto"], earlier
     return tip, tip
 
 

@@ -1,7 +1,8 @@
 """A real repository, and git itself to look at it from outside."""
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,11 @@ def git(git_repo: Path) -> Outside:
     return Outside(git_repo)
 
 
-@pytest.fixture
-async def repository(git_repo: Path) -> GitRepository:
-    return await open_repository(git_repo)
+@pytest.fixture(params=["asked anew", "kept open"])
+async def repository(
+    git_repo: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[GitRepository]:
+    """As a command uses it, which asks little, and as a swarm does."""
+    opened = await open_repository(git_repo)
+    async with opened.kept_open() if request.param == "kept open" else nullcontext():
+        yield opened

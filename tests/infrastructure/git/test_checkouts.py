@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from abathur.domain.errors import GitError
-from abathur.infrastructure.git.repository import GitRepository
+from abathur.infrastructure.git.repository import GitRepository, open_repository
 
 if TYPE_CHECKING:
     from tests.infrastructure.git.conftest import Outside
@@ -147,3 +148,23 @@ async def test_a_folder_that_is_no_working_tree_is_an_error(
 ) -> None:
     with pytest.raises(GitError, match="isn't a working tree of"):
         await repository.bring_along(tmp_path, landed.old, landed.new)
+
+
+async def test_who_has_a_branch_is_found_as_git_finds_it(git: Outside, tmp_path: Path) -> None:
+    opened = await open_repository(git.root)
+    for name, args in {"a": ("-b", "side"), "b": ("--detach",), "ä b": ("-b", "ö/x")}.items():
+        git("worktree", "add", "--quiet", *args, str(tmp_path / name))
+    linked = {"side": [tmp_path / "a"], "ö/x": [tmp_path / "ä b"], "main": [git.root], "none": []}
+    for branch, paths in linked.items():
+        assert list(await opened.checked_out(branch)) == paths
+    shutil.rmtree(tmp_path / "a")
+    assert list(await opened.checked_out("side")) == []
+    with pytest.raises(GitError, match="checked out"):
+        await opened.delete_branch("ö/x", kept_by="main")
+
+
+async def test_a_bare_repository_has_nothing_checked_out(git: Outside, tmp_path: Path) -> None:
+    git("clone", "--quiet", "--bare", ".", str(tmp_path / "bare.git"))
+    git("worktree", "add", "--quiet", str(tmp_path / "linked"), "main", at=tmp_path / "bare.git")
+    opened = await open_repository(tmp_path / "bare.git")
+    assert list(await opened.checked_out("main")) == [tmp_path / "linked"]

@@ -139,7 +139,7 @@ async def test_salvage_survives_its_branch_and_gc(
 async def test_salvage_only_ever_adds(git: Outside, repository: GitRepository) -> None:
     first = git.commit({"a": "1"})
     second = git.commit({"a": "2"})
-    other = git("commit-tree", "-m", "Other", "HEAD^{tree}")
+    other = git("commit-tree", "-m", "Other", "HEAD~1^{tree}")
     for commit in (first, first, second):
         ref = await repository.salvage("task", 1, commit)
         assert await repository.resolve(ref) == commit
@@ -151,6 +151,19 @@ async def test_salvage_only_ever_adds(git: Outside, repository: GitRepository) -
     assert await repository.resolve(ref) == second
     with pytest.raises(GitError):
         await repository.salvage("no..good", 1, first)
+
+
+async def test_the_same_files_in_two_commits_are_kept_by_one_ref(
+    git: Outside, repository: GitRepository
+) -> None:
+    end = git.commit({"a": "1"})
+    snapshot = git("commit-tree", "-m", "Snapshot", "HEAD^{tree}")
+    ref = await repository.salvage("task", 1, snapshot)
+    assert await repository.salvage("task", 1, end) == ref
+    assert await repository.contains(ref, snapshot)
+    assert await repository.contains(ref, end)
+    assert await repository.tree_equal(ref, end)
+    assert [name for name, _ in await repository.salvage_refs()] == [ref]
 
 
 async def test_a_branch_is_deleted_only_when_something_else_keeps_it(

@@ -1,10 +1,14 @@
-"""What Claude Code really printed, read and judged. Recorded with 2.1.330 but where a name says."""
+"""What Claude Code really printed, read and judged. Recorded with 2.1.330 but where a name says.
+
+Those named `documented_` were written by hand after its documentation and the types of its SDK.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from abathur.domain.failures import FailureClass
 from abathur.domain.runs import EventKind, Exit, Outcome, OutcomeKind, RunEvent, Usage
 from abathur.infrastructure.runtimes.claude import ClaudeRuntime
 
@@ -29,8 +33,30 @@ ENDS: dict[str, tuple[int, OutcomeKind, str]] = {
     "max_turns": (1, FAILED, "raise runtimes.claude.max_turns"),
     "budget": (1, FAILED, "raise runtimes.claude.max_budget_usd"),
     "refused": (1, FAILED, "API Error: Connection refused"),
+    "documented_quota": (1, LIMITED, "hit your limit"),
+    "documented_billing": (1, LIMITED, "Credit balance is too low"),
+    "documented_model": (1, FAILED, "API Error: 404 model"),
+    "documented_server": (1, FAILED, "API Error: 500"),
     "sigint": (0, FAILED, "result_type=user"),
     "sigterm": (143, FAILED, "ended without its final event (killed by SIGTERM)"),
+}
+
+CLASSES = {
+    "documented_quota": FailureClass.QUOTA,
+    "documented_billing": FailureClass.QUOTA,
+    "documented_model": FailureClass.MODEL_NOT_FOUND,
+    "documented_server": FailureClass.SERVER,
+    "limit": FailureClass.CAPACITY,
+    "overloaded": FailureClass.CAPACITY,
+    "auth": FailureClass.AUTHENTICATION,
+    "forbidden": FailureClass.AUTHENTICATION,
+    "no_key": FailureClass.AUTHENTICATION,
+    "too_long": FailureClass.CONTEXT_OVERFLOW,
+    "max_turns": FailureClass.AGENT,
+    "budget": FailureClass.BUDGET,
+    "refused": FailureClass.NETWORK,
+    "sigint": FailureClass.AGENT,
+    "sigterm": FailureClass.PROCESS,
 }
 
 
@@ -53,6 +79,40 @@ def test_each_recorded_end_is_judged(name: str) -> None:
     outcome = judged(name, Exit(code=code))
     assert outcome.kind is kind
     assert words in outcome.message if words else outcome.message == ""
+
+
+@pytest.mark.parametrize("name", ["denied", "denied_2_1_197"])
+def test_what_was_denied_is_told_with_the_rule_that_would_allow_it(name: str) -> None:
+    write, bash = judged(name, Exit(code=0)).denied
+    assert (write.tool, write.rule) == ("Write", "Write")
+    assert write.input["file_path"] == "/repo/worktree/hello.txt"
+    # A redirection isn't one plain command, so no rule can be trusted to mean just this one.
+    assert (bash.tool, bash.rule) == ("Bash", "Bash")
+    assert bash.input["command"] == "echo x >> hello.txt; ls"
+
+
+@pytest.mark.parametrize("name", sorted(ENDS.keys() - {"denied", "denied_2_1_197"}))
+def test_nothing_else_was_denied(name: str) -> None:
+    assert judged(name, Exit(code=ENDS[name][0])).denied == ()
+
+
+@pytest.mark.parametrize("name", sorted(ENDS))
+def test_each_failure_has_its_class(name: str) -> None:
+    outcome = judged(name, Exit(code=ENDS[name][0]))
+    assert outcome.failure is CLASSES.get(name)
+    assert not outcome.is_guess
+
+
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        "error: unknown option '--nope'",
+        "--dangerously-skip-permissions cannot be used with root/sudo privileges",
+    ],
+)
+def test_what_is_refused_before_the_start_is_the_configuration(stderr: str) -> None:
+    outcome = ClaudeRuntime().outcome(Exit(code=1, stderr_tail=stderr), [])
+    assert outcome.failure is FailureClass.CONFIGURATION
 
 
 def test_every_transcript_is_judged_here() -> None:

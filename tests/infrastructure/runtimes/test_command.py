@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from abathur.domain.errors import AgentUnavailableError
+from abathur.domain.errors import AgentUnavailableError, InvalidInputError
 from abathur.domain.runs import Command, Exit, Outcome, OutcomeKind, RunSpec
 from abathur.infrastructure.runtimes.command import CommandRuntime
 
@@ -80,7 +80,7 @@ def test_what_is_put_in_is_never_taken_for_a_placeholder() -> None:
     ("data", "words"), [({}, "isn't there"), ({"x": [1]}, "holds no single value")]
 )
 def test_input_that_is_missing_is_named(data: dict[str, Any], words: str) -> None:
-    with pytest.raises(AgentUnavailableError, match=f"`x` {words}"):
+    with pytest.raises(InvalidInputError, match=f"`x` {words}"):
         command({"argv": ["/a", "{input.x}"]}, input_data=data)
 
 

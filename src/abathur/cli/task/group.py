@@ -17,6 +17,7 @@ COMMANDS: Final[Commands] = {
     "diff": ("abathur.cli.task.diff:diff", "Show the changes that a task made."),
     "cancel": ("abathur.cli.task.ending:cancel", "Cancel tasks and all that waits for them."),
     "retry": ("abathur.cli.task.ending:retry", "Queue failed or cancelled tasks again."),
+    "budget": ("abathur.cli.task.budget:budget", "Say what a task may cost."),
     "prune": ("abathur.cli.task.prune:prune", "Remove ended tasks for good."),
     "plan": ("abathur.cli.task.plan:plan", "Show in what order tasks can run."),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PAGE = 1000
 EVERYTHING = 2**62
+HELD = " (held)"
 
 COLUMNS = (
     Column(title="ID", most=13),
@@ -72,17 +73,20 @@ def list_(as_json: bool, tree: bool, **typed: Any) -> None:
     """List tasks, oldest first."""
     wanted = Wanted(**typed)
     moment = _moment(wanted, context.now())
-    tasks = context.read(_find, wanted, moment)
+    tasks, held = context.read(_find, wanted, moment)
     if as_json:
         output.write_json([shapes.task(task) for task in tasks])
     elif tasks:
-        write_tasks(tasks, moment, tree)
+        write_tasks(tasks, moment, tree, held)
     else:
         output.say(_nothing(wanted))
 
 
-def write_tasks(tasks: Sequence[Task], now: datetime, tree: bool = False) -> None:
-    output.write_table(COLUMNS, _rows(tasks, tree, now))
+def write_tasks(
+    tasks: Sequence[Task], now: datetime, tree: bool = False, held: Collection[str] = ()
+) -> None:
+    """Those that are `held` are marked."""
+    output.write_table(COLUMNS, _rows(tasks, tree, now, held))
 
 
 def _moment(wanted: Wanted, now: datetime) -> datetime:
@@ -100,18 +104,20 @@ def _nothing(wanted: Wanted) -> str:
     return "No tasks yet; `abathur task submit PROMPT` makes one."
 
 
-def _rows(tasks: Sequence[Task], tree: bool, now: datetime) -> list[list[str]]:
+def _rows(
+    tasks: Sequence[Task], tree: bool, now: datetime, held: Collection[str]
+) -> list[list[str]]:
     if not tree:
-        return [_row(task, "", now) for task in tasks]
+        return [_row(task, "", now, held) for task in tasks]
     from abathur.cli.task.tree import as_tree
 
-    return [_row(task, branch, now) for branch, task in as_tree(tasks, output.has_unicode())]
+    return [_row(task, branch, now, held) for branch, task in as_tree(tasks, output.has_unicode())]
 
 
-def _row(task: Task, branch: str, now: datetime) -> list[str]:
+def _row(task: Task, branch: str, now: datetime, held: Collection[str]) -> list[str]:
     return [
         short(task.id),
-        task.status.value,
+        f"{task.status.value}{HELD if task.id in held else ''}",
         str(task.priority),
         task.agent_type,
         branch + task.summary,
@@ -119,7 +125,10 @@ def _row(task: Task, branch: str, now: datetime) -> list[str]:
     ]
 
 
-def _find(stores: Stores, wanted: Wanted, moment: datetime) -> Sequence[Task]:
+def _find(
+    stores: Stores, wanted: Wanted, moment: datetime
+) -> tuple[Sequence[Task], Collection[str]]:
+    """The tasks, and which of them are held at present."""
     from abathur.ports.stores import TaskFilter
     from abathur.services.reading import resolve_id, resolve_trail
 
@@ -137,9 +146,12 @@ def _find(stores: Stores, wanted: Wanted, moment: datetime) -> Sequence[Task]:
     if wanted.at is not None:
         from abathur.services.replaying import tasks_at
 
-        return tasks_at(stores, moment, replace(where, limit=wanted.limit or EVERYTHING))
+        return tasks_at(stores, moment, replace(where, limit=wanted.limit or EVERYTHING)), ()
     found = _all_pages(stores, where)
-    return found[-wanted.limit :] if wanted.limit else found
+    found = found[-wanted.limit :] if wanted.limit else found
+    from abathur.services.admitting import held
+
+    return found, held(stores, found, moment)
 
 
 def _all_pages(stores: Stores, where: TaskFilter) -> Sequence[Task]:

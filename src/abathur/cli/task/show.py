@@ -17,9 +17,10 @@ from abathur.cli.task.ids import id_argument
 from abathur.cli.text import clean, clean_block, length, local, pad, short
 
 if TYPE_CHECKING:
+    from abathur.domain.admission import Overlap
     from abathur.domain.gates import GateRun
     from abathur.domain.landing import Landing
-    from abathur.domain.runs import Attempt
+    from abathur.domain.runs import Attempt, LateReport
     from abathur.domain.tasks import Task
     from abathur.services.reading import TaskDetail
 
@@ -55,8 +56,10 @@ def _lines(found: TaskDetail, now: datetime) -> Iterator[str]:
     yield from _block("waits for", [_line(other) for other in found.prerequisites])
     yield from _block("waited for by", [_line(other) for other in found.dependents])
     yield from _block("attempts", [_attempt(one, now) for one in found.attempts])
+    yield from _block("late reports", [_late_report(one, now) for one in found.late_reports])
     yield from _block("landings", [_landing(one) for one in found.landings])
     yield from _block("gates", [_gate_run(run, found) for run in found.gate_runs])
+    yield from _block("overlaps", [_overlap(one, task) for one in found.overlaps])
 
 
 def _block(title: str, lines: Sequence[str]) -> Iterator[str]:
@@ -82,6 +85,8 @@ def _facts(found: TaskDetail, now: datetime) -> Iterator[tuple[str, str]]:
     yield "ended", _when(task.completed_at, now)
     yield "estimate", length(task.estimated_duration_seconds).strip("-")
     yield "timeout", length(task.max_execution_timeout_seconds)
+    yield "touches", ", ".join(found.touches)
+    yield "may overlap", "yes" if found.may_overlap else ""
     yield "retries", f"{task.retry_count} of {task.max_retries} spent"
     yield "parent", task.parent_task_id or ""
     if task.worktree_path and Path(task.worktree_path).is_dir():  # both are removed together
@@ -113,6 +118,8 @@ def _attempt(attempt: Attempt, now: datetime) -> str:
     ended = attempt.ended_at or now
     took = length((ended - attempt.started_at).total_seconds())
     outcome = attempt.outcome.value if attempt.outcome else "running"
+    if attempt.failure_class is not None:
+        outcome += f" ({attempt.failure_class.value.replace('_', ' ')})"
     parts = [f"{attempt.number}  {outcome}", f"after {took}" if attempt.ended_at else f"for {took}"]
     runtime = f"runtime {attempt.runtime}" if attempt.runtime else ""
     cost = attempt.usage.cost_usd if attempt.usage else None
@@ -140,4 +147,19 @@ def _gate_run(run: GateRun, found: TaskDetail) -> str:
     log = f": {run.log_path}" if not run.verdict.is_pass and run.log_path else ""
     return clean(
         f"attempt {attempt}  {run.gate} {verdict} after {took} on tree {run.tree[:12]}{others}{log}"
+    )
+
+
+def _overlap(overlap: Overlap, task: Task) -> str:
+    mine = overlap.task_id == task.id
+    other = overlap.other_task_id if mine else overlap.task_id
+    return clean(f"with {short(other)}, in {', '.join(overlap.paths)}")
+
+
+def _late_report(late: LateReport, now: datetime) -> str:
+    outcome = late.report.get("outcome") or {}
+    message = f": {outcome['message']}" if outcome.get("message") else ""
+    return clean(
+        f"{late.attempt}  {outcome.get('kind', 'unknown')}, came {_when(late.received_at, now)} "
+        f"when the lease was lost; kept, not applied{message}"
     )

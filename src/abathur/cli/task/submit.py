@@ -54,7 +54,10 @@ class Options:
     input_data: str | None
     input_file: Path | None
     target: str | None
+    budget: float | None
     idempotency_key: str | None
+    touches: tuple[str, ...]
+    allow_overlap: bool
 
 
 @click.command()
@@ -105,6 +108,17 @@ class Options:
     metavar="BRANCH",
     help="Where its work lands.  [default: the configured branch, else the current one]",
 )
+@click.option(
+    "--touches",
+    multiple=True,
+    metavar="PATTERN",
+    help="Paths that it will change, like `docs/` or `src/**/*.py`; may be given several times. "
+    "Tasks that touch the same aren't run at once.",
+)
+@click.option("--allow-overlap", is_flag=True, help="Run it beside others that touch the same.")
+@click.option(
+    "--budget", type=click.FloatRange(min=0), metavar="USD", help="The most that it may cost."
+)
 @click.option("--idempotency-key", metavar="TEXT", help="Submit at most once under this key.")
 @json_option
 def submit(as_json: bool, **typed: Any) -> None:
@@ -152,7 +166,12 @@ def _submit_resolved(
         prerequisites=tuple(resolve_id(stores, text) for text in options.prerequisite),
         parent_task_id=resolve_id(stores, options.parent) if options.parent else None,
     )
-    return submit_task(stores, whole, task_id=task_id, now=now, actor=actor)
+    done = submit_task(stores, whole, task_id=task_id, now=now, actor=actor)
+    if options.budget is not None and done.created:
+        from abathur.services.budgeting import set_task_budget
+
+        set_task_budget(stores, done.task.id, options.budget, now=now, actor=actor)
+    return done
 
 
 # --- from text to values ------------------------------------------------------------------
@@ -178,6 +197,8 @@ def _new_task(options: Options) -> NewTask:
         input_data=_input_data(options),
         idempotency_key=_key(options.idempotency_key),
         created_by=bootstrap.actor(),
+        touches=options.touches,
+        may_overlap=options.allow_overlap,
     )
 
 

@@ -1,7 +1,8 @@
-"""`abathur why`: one command that tells why a task isn't moving."""
+"""`abathur why`: one command that tells why a task, or the queue, isn't moving."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -19,14 +20,25 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@id_argument()
+@id_argument(required=False, metavar="[ID]")
 @json_option
-def why(task_id: str, as_json: bool) -> None:
-    """Say why a task isn't moving, and what to do."""
+def why(task_id: str | None, as_json: bool) -> None:
+    """Say why a task isn't moving, and what to do; without an ID, what holds up the queue."""
+    if task_id is None:
+        from abathur.cli.queue_view import tell_queue
+
+        tell_queue(as_json)
+        return
     from abathur.services.reading import explain_task
 
+    project, rules = context.configured()
     task, explanation = context.read(
-        explain_task, task_id, context.now().astimezone(), bootstrap.worker_is_alive
+        explain_task,
+        task_id,
+        context.now().astimezone(),
+        bootstrap.worker_is_alive,
+        rules,
+        partial(bootstrap.agent_problem, project),
     )
     if as_json:
         output.write_json(shapes.explanation(task, explanation))

@@ -11,22 +11,26 @@ from abathur.infrastructure.git.commands import Git
 from abathur.infrastructure.git.place import Placed
 from abathur.infrastructure.git.revisions import HEADS, require_hash
 from abathur.infrastructure.git.status import has_unstaged_changes, is_unfinished
-from abathur.infrastructure.git.worktree_list import linked_record, working_trees
+from abathur.infrastructure.git.worktree_list import holders, linked_record
 from abathur.ports.repository import CheckedOut
 
 _INDEX_DIFFERS = ("diff-index", "--cached", "--quiet", "--ignore-submodules=dirty")
 
 # Said before git touches the first file, when a person is at work at the same moment.
-_REFUSALS = ("would be overwritten", "would be removed", "not uptodate", ".lock': File exists")
+_TOUCHED = "not uptodate"
+_REFUSALS = ("would be overwritten", "would be removed", _TOUCHED, ".lock': File exists")
 
 
 class Checkouts(Placed):
+    async def checked_out(self, branch: str) -> Sequence[Path]:
+        found = await holders(self._git, self._place, HEADS + branch)
+        return [path for path in found if self._is_working_tree(path)]
+
     async def checkouts(self, branch: str, at: str) -> Sequence[CheckedOut]:
         require_hash(at)
         return [
-            CheckedOut(path=tree.path, is_dirty=await self._is_dirty(tree.path, at))
-            for tree in await working_trees(self._git, self._root)
-            if tree.branch == HEADS + branch and self._is_working_tree(tree.path)
+            CheckedOut(path=path, is_dirty=await self._is_dirty(path, at))
+            for path in await self.checked_out(branch)
         ]
 
     def _is_working_tree(self, path: Path) -> bool:
@@ -42,9 +46,7 @@ class Checkouts(Placed):
         if await self._is_dirty(path, old) or await _would_cover(git, old, new):
             return False
         try:
-            # A file that was touched but not changed would be taken for a changed one.
-            await git.run("update-index", "-q", "--refresh", waits_for_locks=False)
-            await git.run("read-tree", "-m", "-u", old, new, waits_for_locks=False)
+            await _read_tree(git, old, new)
         except GitError as error:
             if any(reason in str(error) for reason in _REFUSALS):
                 return False
@@ -66,6 +68,18 @@ class Checkouts(Placed):
         if record := linked_record(self._common, path):
             return record
         raise GitError(f"{path} isn't a working tree of {self._root}")
+
+
+async def _read_tree(git: Git, old: str, new: str) -> None:
+    move = ("read-tree", "-m", "-u", old, new)
+    try:
+        await git.run(*move, waits_for_locks=False)
+    except GitError as error:
+        if _TOUCHED not in str(error):
+            raise
+        # A file that was touched but not changed is taken for a changed one until that is seen.
+        await git.run("update-index", "-q", "--refresh", waits_for_locks=False)
+        await git.run(*move, waits_for_locks=False)
 
 
 async def _would_cover(git: Git, old: str, new: str) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from abathur.domain.errors import GitError
 from abathur.infrastructure.cancellation import result_of, settle
@@ -75,6 +76,14 @@ class Result:
         return os.fsdecode(self.stdout).removesuffix("\n")
 
 
+class Objects(Protocol):
+    """Answers what can be looked up without a process for each look."""
+
+    async def names(self, names: Sequence[str]) -> list[str | None]: ...
+
+    async def parents(self, commit: str) -> tuple[str, ...]: ...
+
+
 class Git:
     """Runs git in one folder. Cancelling ends git in order, so that it takes its locks away."""
 
@@ -88,6 +97,8 @@ class Git:
         self._sleep = sleep
         self._tags = tags or {}
         self._cache: dict[str, Mapping[str, str]] = {}
+        self.objects: Objects | None = None
+        """Set while somebody keeps the repository open."""
 
     def at(self, folder: Path) -> Git:
         """The same for another working tree of the repository."""
@@ -129,19 +140,8 @@ class Git:
         lock.unlink(missing_ok=True)
 
     async def _once(self, args: Sequence[str], stdin: bytes, env: Mapping[str, str]) -> Result:
-        starting = asyncio.ensure_future(
-            asyncio.create_subprocess_exec(
-                "git",
-                *_OPTIONS,
-                *args,
-                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                cwd=self.folder,
-                env={**_environment(), **env, **self._tags},
-                start_new_session=True,
-            )
-        )
+        stdin_kind = subprocess.PIPE if stdin else subprocess.DEVNULL
+        starting = asyncio.ensure_future(self._spawn(args, env, stdin_kind, subprocess.PIPE))
         try:
             # Cancelled half-way, the event loop would kill git, which leaves its locks then.
             process = await settle(starting)
@@ -154,6 +154,30 @@ class Git:
             if (started := result_of(starting)) and started.returncode is None:
                 await settle(asyncio.ensure_future(_end(started)))
         return Result(process.returncode or 0, stdout, stderr)
+
+    async def start(self, *args: str) -> asyncio.subprocess.Process:
+        """A git that the caller talks to, and ends. Raises `GitError` if it can't be started."""
+        try:
+            return await self._spawn(args, {}, subprocess.PIPE, subprocess.DEVNULL)
+        except FileNotFoundError as error:
+            raise GitError(_why_not_started(self.folder)) from error
+        except OSError as error:
+            raise GitError(f"can't run git: {error.strerror}") from error
+
+    async def _spawn(
+        self, args: Sequence[str], env: Mapping[str, str], stdin: int, stderr: int
+    ) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            "git",
+            *_OPTIONS,
+            *args,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            cwd=self.folder,
+            env={**_environment(), **env, **self._tags},
+            start_new_session=True,
+        )
 
     async def _find_identity(self) -> Mapping[str, str]:
         pattern = r"^(user|author|committer)\.(name|email)$"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from abathur.domain.conflicts import MAX_COMMITS, MAX_PATHS, BothSides, Side, hunks
 from abathur.infrastructure.git.commands import Git
-from abathur.infrastructure.git.objects import read_objects
+from abathur.infrastructure.git.commit_objects import read_objects
 from abathur.infrastructure.git.place import Placed
 from abathur.infrastructure.git.revisions import require_hash
 from abathur.ports.repository import Conflict

@@ -19,7 +19,7 @@ from pathlib import Path
 from abathur.domain.errors import GitError
 from abathur.infrastructure.git.commands import Git
 from abathur.infrastructure.git.place import Placed
-from abathur.infrastructure.git.revisions import HEADS
+from abathur.infrastructure.git.revisions import HEADS, look_up
 from abathur.infrastructure.git.status import is_hollow, is_unfinished, operation, status_of
 from abathur.infrastructure.git.worktree_list import linked_record, record_of
 
@@ -34,7 +34,7 @@ class Leftovers(Placed):
             (record / name).unlink(missing_ok=True)
         git = self._git.at(path)
         found = await status_of(git)
-        inside = {*found.repositories_inside, *await _links(git)}
+        inside = {*found.repositories_inside, *await links_inside(git)}
         foreign = sorted(name for name in inside if self._is_foreign(path / name))
         is_merging = is_unfinished(record)
         if not found.changes and not foreign and not is_merging:
@@ -43,9 +43,14 @@ class Leftovers(Placed):
             await git.outlast(self._common / f"{HEADS}{found.branch}.lock")
         for name in foreign:
             await _adopt(git, record, {}, name)
-        await _add_all(git, without=inside.difference(foreign))
+        await add_all(git, without=inside.difference(foreign))
         await _commit(git, message, allow_empty=is_merging)
-        return _required((await status_of(git)).head, path)
+        return _required(await self._head_of(git, found.branch), path)
+
+    async def _head_of(self, git: Git, branch: str | None) -> str | None:
+        if branch is None:
+            return (await status_of(git)).head
+        return (await look_up(self._git, f"{HEADS}{branch}^{{commit}}"))[0]
 
     async def unfinished(self, path: Path) -> str | None:
         record = linked_record(self._common, path)
@@ -72,7 +77,7 @@ class Leftovers(Placed):
         return record
 
 
-async def _links(git: Git) -> Sequence[str]:
+async def links_inside(git: Git) -> Sequence[str]:
     """Repositories inside that are in the index as links without being submodules."""
     listed = await git.run("ls-files", "--stage", "-z")
     links = [
@@ -113,10 +118,12 @@ async def _adopt(git: Git, record: Path, env: Mapping[str, str], name: str) -> N
     await git.run("read-tree", f"--prefix={name}/", tree.text, env=env)
 
 
-async def _add_all(git: Git, without: set[str]) -> None:
+async def add_all(git: Git, without: set[str], env: Mapping[str, str] | None = None) -> None:
     paths = [".", *(f":(exclude,literal,top){name}" for name in sorted(without))]
     given = b"".join(os.fsencode(path) + b"\0" for path in paths)
-    await git.run("add", "--all", "--pathspec-from-file=-", "--pathspec-file-nul", stdin=given)
+    await git.run(
+        "add", "--all", "--pathspec-from-file=-", "--pathspec-file-nul", stdin=given, env=env
+    )
 
 
 async def _commit(git: Git, message: str, allow_empty: bool) -> None:

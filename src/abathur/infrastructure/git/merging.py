@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from abathur.domain.errors import GitError, UnrelatedHistoriesError
 from abathur.domain.landing import WORK_TRAILER, Strategy
 from abathur.infrastructure.git import rebasing
 from abathur.infrastructure.git.commands import Git, Result
 from abathur.infrastructure.git.place import Placed
-from abathur.infrastructure.git.revisions import commit_of, is_ancestor, look_up
+from abathur.infrastructure.git.revisions import commit_of, is_ancestor, look_up, require_hash
 from abathur.ports.repository import Conflict, Merge
 
 _MERGE_TREE = ("merge-tree", "--write-tree", "-z", "--name-only", "--messages")
@@ -40,6 +40,11 @@ class Merging(Placed):
             strategy = Strategy.SQUASH
         made = await _commit(self._git, tree, onto, work, message, strategy)
         return Merge(commit=made, onto=onto, tree=tree, strategy=strategy)
+
+    async def changed_paths(self, old: str, new: str) -> Sequence[str]:
+        options = ("-r", "-z", "--name-only", "--no-renames")
+        listed = await self._git.run("diff-tree", *options, require_hash(old), require_hash(new))
+        return [name.decode(errors="replace") for name in listed.fields]
 
     async def diff(self, old: str, new: str) -> bytes:
         old, new = await commit_of(self._git, old), await commit_of(self._git, new)

@@ -22,6 +22,7 @@ class Placed:
     """A part of the repository."""
 
     def __init__(self, place: Place) -> None:
+        self._place = place
         self._git = place.git
         self._root = place.root
         self._common = place.common

@@ -7,8 +7,8 @@ from datetime import datetime
 from abathur.domain.errors import UnrelatedHistoriesError
 from abathur.domain.landing import WORK_TRAILER, Proof, Strategy
 from abathur.infrastructure.git.commands import Git
+from abathur.infrastructure.git.commit_objects import read_commits
 from abathur.infrastructure.git.merging import merge_trees
-from abathur.infrastructure.git.objects import read_commits
 from abathur.infrastructure.git.place import Placed
 from abathur.infrastructure.git.revisions import HEADS, is_ancestor, look_up, require_hash
 

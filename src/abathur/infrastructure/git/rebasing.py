@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from abathur.infrastructure.git.commands import Git
-from abathur.infrastructure.git.objects import Commit, read_commits, write_commit
+from abathur.infrastructure.git.commit_objects import Commit, read_commits, write_commit
 
 MAX_COMMITS: Final = 200
 """More are landed as one."""

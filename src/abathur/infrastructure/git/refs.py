@@ -16,7 +16,7 @@ from abathur.infrastructure.git.revisions import (
     look_up,
     require_hash,
 )
-from abathur.infrastructure.git.worktree_list import working_trees
+from abathur.infrastructure.git.worktree_list import holders, plain_head
 
 SALVAGE = "refs/abathur/salvage/"
 WITHDRAWN = "refs/abathur/withdrawn/"
@@ -31,6 +31,8 @@ class Refs(Placed):
         return frozenset(name.removeprefix(HEADS) for name in listed.text.splitlines())
 
     async def current_branch(self) -> str | None:
+        if ref := plain_head(self._common):
+            return ref.removeprefix(HEADS)
         head = await self._git.run("symbolic-ref", "--quiet", "HEAD", codes=(0, 1))
         return head.text.removeprefix(HEADS) or None
 
@@ -75,15 +77,17 @@ class Refs(Placed):
             raise GitError(
                 f"branch `{branch}` isn't deleted: `{kept_by}` doesn't keep its tip {tip[:12]}"
             )
-        for tree in await working_trees(self._git, self._root):
-            if tree.branch == ref and tree.path.exists():
-                raise GitError(f"branch `{branch}` isn't deleted: it is checked out in {tree.path}")
+        for path in await holders(self._git, self._place, ref):
+            if path.exists():
+                raise GitError(f"branch `{branch}` isn't deleted: it is checked out in {path}")
         await self._write(f"delete {ref}\0{tip}\0", f"deleted, kept by {kept_by}")
 
     async def salvage(self, task_id: str, attempt: int, commit: str) -> str:
         """Salvaging again adds to what the ref keeps already; other work gets a ref beside it.
 
         There is other work when the queue was restored from a backup: attempts count anew then.
+        A snapshot of a run and what it left at its end are often the same files in two commits:
+        then the ref gets one commit above both.
         """
         return await self._keep(f"{SALVAGE}{task_id}/{attempt}", commit, "salvaged")
 
@@ -95,6 +99,8 @@ class Refs(Placed):
         ref, kept = await self._free_ref(name, wanted)
         if kept is not None and await is_ancestor(self._git, wanted, kept):
             return ref
+        if kept is not None and not await is_ancestor(self._git, kept, wanted):
+            wanted = await self._above(wanted, kept)
         if kept != wanted:
             old = kept or _nothing(wanted)
             await self._write(f"update {ref}\0{wanted}\0{old}\0", reason)
@@ -109,7 +115,20 @@ class Refs(Placed):
             kept = await self._read(ref)
             if kept is None or await self._are_in_line(kept, wanted):
                 return ref, kept
+            if await self._tree(kept) == await self._tree(wanted):
+                return ref, kept
         raise AssertionError("counting ends never")
+
+    async def _tree(self, commit: str) -> str | None:
+        return (await look_up(self._git, f"{commit}^{{tree}}"))[0]
+
+    async def _above(self, commit: str, other: str) -> str:
+        """A commit with the files of `commit` and both as its parents."""
+        parents = ("-p", commit, "-p", other)
+        text = b"Unfinished: what a snapshot and the end of the run have in common."
+        tree = f"{commit}^{{tree}}"
+        made = await self._git.commit("commit-tree", tree, *parents, "-F", "-", stdin=text)
+        return made.text
 
     async def _are_in_line(self, a: str, b: str) -> bool:
         return await is_ancestor(self._git, a, b) or await is_ancestor(self._git, b, a)

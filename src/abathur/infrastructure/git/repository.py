@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from abathur.domain.errors import GitError, NotARepositoryError
 from abathur.infrastructure.git.checkouts import Checkouts
 from abathur.infrastructure.git.commands import Git
 from abathur.infrastructure.git.conflicts import Conflicts
+from abathur.infrastructure.git.inspecting import Inspecting
 from abathur.infrastructure.git.leftovers import Leftovers
 from abathur.infrastructure.git.merging import Merging
+from abathur.infrastructure.git.objects import KeptObjects
 from abathur.infrastructure.git.place import Place
 from abathur.infrastructure.git.proving import Proving
 from abathur.infrastructure.git.refs import Refs
 from abathur.infrastructure.git.scratch import Scratch
+from abathur.infrastructure.git.snapshots import Snapshots
 from abathur.infrastructure.git.worktree_list import working_trees
 from abathur.infrastructure.git.worktrees import Worktrees
 
@@ -24,12 +28,33 @@ OLDEST_GIT = (2, 38)
 """The first one that merges without a working tree."""
 
 
-class GitRepository(Refs, Worktrees, Scratch, Leftovers, Checkouts, Merging, Proving, Conflicts):
+class GitRepository(
+    Refs,
+    Worktrees,
+    Scratch,
+    Leftovers,
+    Snapshots,
+    Checkouts,
+    Merging,
+    Proving,
+    Conflicts,
+    Inspecting,
+):
     """Made by `open_repository`."""
 
     @property
     def root(self) -> Path:
         return self._root
+
+    @asynccontextmanager
+    async def kept_open(self) -> AsyncIterator[None]:
+        objects = KeptObjects(self._git)
+        self._git.objects = objects
+        try:
+            yield
+        finally:
+            self._git.objects = None
+            await objects.close()
 
 
 async def open_repository(

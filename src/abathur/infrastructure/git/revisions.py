@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from abathur.domain.errors import GitError, UnknownBranchError
-from abathur.infrastructure.git.commands import Git
+from abathur.infrastructure.git.commands import Git, Objects
 
 HEADS = "refs/heads/"
 
@@ -20,6 +20,8 @@ async def look_up(git: Git, *names: str) -> list[str | None]:
     """The object that each name stands for, by one process; None where there is none."""
     # A line is a question: a name of two lines would be two, and is no name at all.
     asked = ["" if "\n" in name or "\0" in name else name for name in names]
+    if git.objects is not None and all(asked):
+        return await git.objects.names(asked)
     questions = "".join(f"{name}\n" for name in asked).encode(errors="surrogateescape")
     answers = await git.run("cat-file", "--batch-check=%(objectname)", stdin=questions)
     return [line if is_hash(line) else None for line in answers.text.split("\n")]
@@ -45,8 +47,21 @@ async def commit_of(git: Git, revision: str) -> str:
 
 async def is_ancestor(git: Git, commit: str, descendant: str) -> bool:
     """Both are full hashes. A commit is its own ancestor."""
+    if git.objects is not None:
+        near = await _is_near_ancestor(git.objects, commit, descendant)
+        if near is not None:
+            return near
     result = await git.run("merge-base", "--is-ancestor", commit, descendant, codes=(0, 1))
     return result.code == 0
+
+
+async def _is_near_ancestor(objects: Objects, commit: str, descendant: str) -> bool | None:
+    """The answer when the two are one commit or next to each other, else None."""
+    if commit == descendant or commit in await objects.parents(descendant):
+        return True
+    if descendant in await objects.parents(commit):
+        return False  # there are no circles
+    return None
 
 
 async def make_branch(git: Git, branch: str, commit: str) -> None:

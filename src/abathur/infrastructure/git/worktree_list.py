@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,6 +12,12 @@ from pathlib import Path
 
 from abathur.domain.errors import GitError
 from abathur.infrastructure.git.commands import Git
+from abathur.infrastructure.git.place import Place
+
+_COMMIT = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+_KEPT_ELSEWHERE = "refs/heads/.invalid"
+"""What `HEAD` names where refs are in tables instead of files (gitrepository-layout(5))."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,51 @@ async def working_trees(git: Git, root: Path | None = None) -> Sequence[WorkingT
     main, *others = map(_parsed, os.fsdecode(listed.stdout).removesuffix("\0\0").split("\0\0"))
     # With a separate git folder, git names that one instead of the main working tree.
     return [replace(main, path=root or main.path), *others]
+
+
+async def holders(git: Git, place: Place, ref: str) -> Sequence[Path]:
+    """The working trees that have the branch checked out. A folder among them may be gone."""
+    read = _read_holders(place, ref)
+    if read is not None:
+        return read
+    return [tree.path for tree in await working_trees(git, place.root) if tree.branch == ref]
+
+
+def plain_head(git_dir: Path) -> str | None:
+    """The ref in a `HEAD` that is a file of one line; None is for git to read.
+
+    Most are such files. With refs in tables they are there too, but name nothing.
+    """
+    try:
+        text = (git_dir / "HEAD").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+    ref = text.removeprefix("ref: ").removesuffix("\n")
+    is_plain = text.startswith("ref: refs/heads/") and ref.isprintable()
+    return ref if is_plain and ref != _KEPT_ELSEWHERE else None
+
+
+def _read_holders(place: Place, ref: str) -> list[Path] | None:
+    """As git would list them, without asking it; None when only git can tell."""
+    found: list[Path] = []
+    try:
+        records = [pointer.parent for pointer in place.common.glob("worktrees/*/gitdir")]
+        for git_dir in [place.common, *records]:
+            head = plain_head(git_dir) or _detached(git_dir)
+            if head is None:
+                return None
+            if head == ref and not (git_dir == place.common == place.root):  # a bare repository
+                is_main = git_dir == place.common
+                pointer = git_dir / "gitdir"
+                found.append(place.root if is_main else _pointed_to(git_dir, pointer).parent)
+    except FileNotFoundError:
+        return None
+    return found
+
+
+def _detached(git_dir: Path) -> str | None:
+    text = (git_dir / "HEAD").read_bytes().rstrip(b"\n")
+    return text.decode() if _COMMIT.fullmatch(text) else None
 
 
 def record_of(common: Path, path: Path) -> Path | None:

@@ -24,6 +24,7 @@ from typing import Final
 from abathur.domain.errors import AgentUnavailableError
 from abathur.domain.runs import Command, Exit, Outcome, RunEvent, RunSpec
 from abathur.infrastructure.runtimes import claude_events, claude_verdict
+from abathur.infrastructure.runtimes.claude_denials import EDITING_TOOLS
 from abathur.infrastructure.runtimes.sections import Section, check_program
 
 DEFAULT_TOOLS: Final = ("Bash", "Edit", "Glob", "Grep", "NotebookEdit", "Read", "Write")
@@ -37,7 +38,7 @@ PERMISSION_MODES: Final = (
     "plan",
 )
 
-_EDITING_TOOLS: Final = frozenset({"*", "Edit", "MultiEdit", "NotebookEdit", "Write"})
+_EDITING_TOOLS: Final = EDITING_TOOLS | {"*"}
 
 # Tools that wait for a person, outlive the run, leave the worktree or reach other agents.
 _UNWANTED_TOOLS: Final = (
@@ -169,7 +170,7 @@ def _flags(
     options = {
         "--model": _model(spec, section),
         "--max-turns": section.number("max_turns"),
-        "--max-budget-usd": section.number("max_budget_usd"),
+        "--max-budget-usd": _budget(spec, section),
         "--mcp-config": section.text("mcp_config"),
         "--append-system-prompt": spec.system_prompt if system_prompt else None,
     }
@@ -187,7 +188,7 @@ def _tool_flags(spec: RunSpec, section: Section) -> list[str]:
     """A definition's tools are all that there are; those of the settings only need no asking."""
     named = [tool for tool in spec.tools if tool != "*"]
     allowed = named or section.names("allowed_tools") or DEFAULT_TOOLS
-    flags = [f"--allowedTools={','.join(allowed)}"]
+    flags = [f"--allowedTools={','.join([*allowed, *spec.allowed])}"]
     flags += [f"--disallowedTools={','.join(_UNWANTED_TOOLS)}"]
     if named:
         own = dict.fromkeys(t.partition("(")[0] for t in named if not t.startswith("mcp__"))
@@ -198,6 +199,12 @@ def _tool_flags(spec: RunSpec, section: Section) -> list[str]:
 def _model(spec: RunSpec, section: Section) -> str | None:
     model = spec.model or section.text("model")
     return _MODELS.get(model, model) if model else None
+
+
+def _budget(spec: RunSpec, section: Section) -> float | None:
+    """The lower of what the settings and the task's budget allow."""
+    limits = [one for one in (section.number("max_budget_usd"), spec.budget_usd) if one is not None]
+    return round(min(limits), 6) if limits else None
 
 
 def _extra(section: Section) -> tuple[str, ...]:

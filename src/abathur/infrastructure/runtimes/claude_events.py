@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from abathur.domain.masking import masked
 from abathur.domain.runs import EventKind, RunEvent
 from abathur.infrastructure.runtimes.output import decoded, objects, one_line
 
 Message = Mapping[str, Any]
 
 _LIMIT_MARK: Final = '{"type":"rate_limit_event"'
+MAX_DENIED: Final = 20
+"""Denials that are told with what was asked for; an agent may knock at the same door for hours."""
 _KEPT: Final = (
     "subtype",
     "is_error",
@@ -137,7 +140,8 @@ def _said(block: object, origin: dict[str, str]) -> RunEvent:
         case "tool_use":
             name = _text(_get(block, "name"))
             text = f"{name} {_subject(_get(block, 'input'))}"
-            return RunEvent(EventKind.TOOL_USE, one_line(text), {"tool": name, **origin})
+            data = {"tool": name, **_call(_get(block, "id")), **origin}
+            return RunEvent(EventKind.TOOL_USE, one_line(text), data)
         case other:
             return RunEvent(EventKind.RAW, one_line(_text(other)), origin)
 
@@ -158,8 +162,14 @@ def _user(message: Message) -> Iterator[RunEvent]:
             content = _get(block, "content")
             parts = [content, *(_get(part, "text") for part in _list(content))]
             text = " ".join(part for part in parts if isinstance(part, str))
-            data = {"is_error": _get(block, "is_error") is True, **_origin(message)}
+            call = _call(_get(block, "tool_use_id"))
+            data = {"is_error": _get(block, "is_error") is True, **call, **_origin(message)}
             yield RunEvent(EventKind.TOOL_RESULT, one_line(text), data)
+
+
+def _call(name: object) -> dict[str, str]:
+    """What a use of a tool and its result have in common."""
+    return {"call": name} if isinstance(name, str) else {}
 
 
 def _origin(message: Message) -> dict[str, str]:
@@ -172,10 +182,16 @@ def _origin(message: Message) -> dict[str, str]:
 
 def _result(message: Message) -> Iterator[RunEvent]:
     data = {key: message[key] for key in _KEPT if key in message}
-    denials = [_text(_get(item, "tool_name")) for item in _list(message.get("permission_denials"))]
-    data["denials"] = [name for name in denials if name]
+    denials = [item for item in _list(message.get("permission_denials")) if _get(item, "tool_name")]
+    data["denials"] = [_text(_get(item, "tool_name")) for item in denials]
+    data["denied"] = [
+        {"tool": _text(_get(item, "tool_name")), "input": masked(_get(item, "tool_input") or {})}
+        for item in denials[:MAX_DENIED]
+    ]
     cost = _number(message.get("total_cost_usd"))
-    yield RunEvent(EventKind.USAGE, "" if cost is None else f"${cost:.4f}", {"cost_usd": cost})
+    told = "" if cost is None else f"${cost:.4f}"
+    # Of the whole session so far, not of this round alone.
+    yield RunEvent(EventKind.USAGE, told, {"cost_usd": cost, "is_total": True})
     text = _text(message.get("result")) or _text(message.get("subtype"))
     yield RunEvent(EventKind.END, one_line(text), data)
 

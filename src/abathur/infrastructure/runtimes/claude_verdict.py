@@ -10,8 +10,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from abathur.domain.failure_texts import by_text
+from abathur.domain.failures import FailureClass, by_status
 from abathur.domain.runs import EventKind, Exit, Outcome, OutcomeKind, RunEvent, Usage
-from abathur.infrastructure.runtimes.endings import described, interrupted
+from abathur.infrastructure.runtimes import claude_denials
+from abathur.infrastructure.runtimes.endings import described, died, interrupted
 from abathur.infrastructure.runtimes.output import last_line, one_line, structured
 
 Word = Mapping[str, Any]
@@ -30,17 +33,20 @@ _FAILING_REASONS: Final = frozenset(
         "prompt_too_long",
     }
 )
-_BUSY: Final = frozenset({429, 503, 529})
-_REFUSED_LOGIN: Final = frozenset({401, 403})
+_LIMITS: Final = frozenset({FailureClass.QUOTA, FailureClass.CAPACITY})
 
-# Texts count only where the program gives no status. Digits around the number would be an id.
-_TOO_LONG: Final = re.compile(r"prompt is too long|context (?:window|length)", re.IGNORECASE)
-_LIMITED: Final = re.compile(
-    r"(?<!\d)429(?!\d)|rate.?limit|hit your (?:\w+ )*limit|usage limit reached|overloaded",
+_BY_ERROR: Final[Mapping[str, FailureClass]] = {
+    "authentication_failed": FailureClass.AUTHENTICATION,
+    "billing_error": FailureClass.QUOTA,
+    "model_not_found": FailureClass.MODEL_NOT_FOUND,
+    "overloaded": FailureClass.CAPACITY,
+}
+"""The program's own names. `server_error` and `unknown` are also said of a lost connection."""
+
+# Said on stderr before anything is begun.
+_MISCONFIGURED: Final = re.compile(
+    r"unknown option|argument missing|cannot be used with root|mcp config|invalid settings",
     re.IGNORECASE,
-)
-_LOGGED_OUT: Final = re.compile(
-    r"not logged in|/login|invalid api key|failed to authenticate|oauth token", re.IGNORECASE
 )
 _RESET_IN_TEXT: Final = re.compile(r"limit reached\|(\d{10})(?!\d)")
 _MAX_WAIT: Final = 8 * 86_400
@@ -56,6 +62,7 @@ def outcome(end: Exit, events: Sequence[RunEvent], epoch: float) -> Outcome:
             result_data=_result_data(finals),
             usage=usage,
             exit_code=end.code,
+            denied=claude_denials.of_edits(finals[-1]),
         )
     if ended := interrupted(end, usage):
         return ended
@@ -90,46 +97,90 @@ def _is_ok(final: Word) -> bool:
 def _without_final(end: Exit, events: Sequence[RunEvent], epoch: float) -> Outcome:
     reason = last_line(end.stderr_tail) or "ended without its final event"
     warned = _warned(events)
-    if warned.get("api_error_status") in _BUSY:
-        return _limited(_text(warned.get("text")), end, None, _retry_after("", events, epoch))
+    if warned and (failure := _named(warned) or by_status(warned.get("api_error_status"))):
+        said = _text(warned.get("text"))
+        wait = _retry_after("", events, epoch)
+        return _refused(failure, said, {}, end, None, wait)
+    misconfigured = _MISCONFIGURED.search(reason) and not died(end.code)
     return Outcome(
         kind=OutcomeKind.FAILED,
         message=f"{reason} ({described(end.code)})",
         exit_code=end.code,
+        failure=FailureClass.CONFIGURATION if misconfigured else FailureClass.PROCESS,
     )
 
 
 def _failure(final: Word, end: Exit, events: Sequence[RunEvent], epoch: float) -> Outcome:
     said = _said(final)
+    failure = _class(final, said, events)
+    return _refused(failure, said, final, end, _usage(final), _retry_after(said, events, epoch))
+
+
+def _class(final: Word, said: str, events: Sequence[RunEvent]) -> FailureClass:
+    """By the program's own words for it, then by the status, and by its prose only at last."""
+    warned = _warned(events)
     status = final.get("api_error_status")
-    if status is None:
-        status = _warned(events).get("api_error_status")
-    usage = _usage(final)
-    if final.get("terminal_reason") == "prompt_too_long" or _TOO_LONG.search(said):
+    status = warned.get("api_error_status") if status is None else status
+    reason, subtype = final.get("terminal_reason"), final.get("subtype")
+    if reason == "prompt_too_long" or by_text(said) is FailureClass.CONTEXT_OVERFLOW:
+        return FailureClass.CONTEXT_OVERFLOW
+    if subtype == "error_max_budget_usd":
+        return FailureClass.BUDGET
+    if isinstance(subtype, str) and subtype.startswith("error_max"):
+        return FailureClass.AGENT
+    if _is_rejected(events) and status in {None, 429}:
+        return FailureClass.QUOTA
+    known = _named(warned) or by_status(status)
+    if known is None and status == 404:
+        known = FailureClass.MODEL_NOT_FOUND
+    if known is None and status is None and (final.get("is_error") or warned):
+        known = by_text(said) or _server(warned)
+    return known or FailureClass.AGENT
+
+
+def _named(warned: Word) -> FailureClass | None:
+    return _BY_ERROR.get(_text(warned.get("error")))
+
+
+def _server(warned: Word) -> FailureClass | None:
+    return FailureClass.SERVER if warned.get("error") == "server_error" else None
+
+
+def _is_rejected(events: Sequence[RunEvent]) -> bool:
+    """Whether the program's last word about a limit is that it is reached."""
+    told = [e.data.get("status") for e in events if e.kind is EventKind.LIMIT]
+    lasting = [status for status in told if status != "retry"]
+    return bool(lasting) and lasting[-1] == "rejected"
+
+
+def _refused(
+    failure: FailureClass,
+    said: str,
+    final: Word,
+    end: Exit,
+    usage: Usage | None,
+    wait: float | None,
+) -> Outcome:
+    """The outcome of a run that ended without success, for a reason that is known."""
+    is_limit = failure in _LIMITS
+    message = said or "the provider's limit is reached"
+    if failure is FailureClass.CONTEXT_OVERFLOW:
         message = f"the prompt is too long for the model: {said}"
-    elif status in _BUSY or (status is None and _LIMITED.search(said)):
-        return _limited(said, end, usage, _retry_after(said, events, epoch))
-    elif status in _REFUSED_LOGIN or (status is None and _LOGGED_OUT.search(said)):
+    elif failure is FailureClass.AUTHENTICATION:
         message = f"{said}; {_LOGIN}"
-    else:
+    elif not is_limit:
         message = _ended_early(final) or said
-    denied = _denied(final)
+    denied = "" if is_limit else _denied(final)
+    is_own = failure is FailureClass.AGENT
     return Outcome(
-        kind=OutcomeKind.FAILED,
+        kind=OutcomeKind.RATE_LIMITED if is_limit else OutcomeKind.FAILED,
         message=one_line(f"{message}; {denied}" if denied else message, 500),
-        result_data=_result_data([final]) if _text(final.get("result")) else None,
+        result_data=_result_data([final]) if _text(final.get("result")) and not is_limit else None,
         usage=usage,
         exit_code=end.code,
-    )
-
-
-def _limited(said: str, end: Exit, usage: Usage | None, wait: float | None) -> Outcome:
-    return Outcome(
-        kind=OutcomeKind.RATE_LIMITED,
-        message=said or "the provider's limit is reached",
-        usage=usage,
-        exit_code=end.code,
-        retry_after_seconds=wait,
+        retry_after_seconds=wait if is_limit else None,
+        failure=failure,
+        denied=claude_denials.denied(final) if is_own else (),
     )
 
 

@@ -13,10 +13,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from abathur.domain.errors import AgentUnavailableError
+from abathur.domain.errors import AgentUnavailableError, InvalidInputError
+from abathur.domain.failure_texts import by_text
+from abathur.domain.failures import FailureClass
 from abathur.domain.runs import Command, EventKind, Exit, Outcome, OutcomeKind, RunEvent, RunSpec
 from abathur.domain.tasks import JsonObject
-from abathur.infrastructure.runtimes.endings import described, interrupted
+from abathur.infrastructure.runtimes.endings import described, died, interrupted
 from abathur.infrastructure.runtimes.output import last_line, one_line, structured
 from abathur.infrastructure.runtimes.sections import Section, check_program
 
@@ -75,8 +77,15 @@ class CommandRuntime:
             return Outcome(kind=OutcomeKind.SUCCEEDED, exit_code=0, result_data=result)
         reason = last_line(end.stderr_tail, "\n".join(said[-50:]))
         message = f"{described(end.code)}: {reason}" if reason else described(end.code)
+        # The last words may be about anything, so what is read from them is a guess.
+        guess = None if died(end.code) else by_text(reason)
         return Outcome(
-            kind=OutcomeKind.FAILED, message=message, exit_code=end.code, result_data=result
+            kind=OutcomeKind.FAILED,
+            message=message,
+            exit_code=end.code,
+            result_data=result,
+            failure=guess or (FailureClass.PROCESS if died(end.code) else FailureClass.AGENT),
+            is_guess=guess is not None,
         )
 
 
@@ -111,6 +120,6 @@ def _input_value(data: JsonObject, key: str) -> str:
     if isinstance(value, str | int | float):
         return str(value)
     there = "holds no single value" if key in data else "isn't there"
-    raise AgentUnavailableError(
+    raise InvalidInputError(
         f"argv uses {{input.{key}}}, but `{key}` {there} in the task's input data; add it there"
     )

@@ -13,8 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeGuard
 
+from abathur.domain.failures import FailureClass, by_status
 from abathur.domain.runs import (
     Command,
+    Denial,
     EventKind,
     Exit,
     Outcome,
@@ -32,8 +34,10 @@ _KINDS: Final = {
     "started": EventKind.STARTED,
     "text": EventKind.TEXT,
     "tool": EventKind.TOOL_USE,
+    "tool_result": EventKind.TOOL_RESULT,
     "usage": EventKind.USAGE,
     "limit": EventKind.LIMIT,
+    "denied": EventKind.DENIED,
     "end": EventKind.END,
 }
 _COUNTS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
@@ -50,6 +54,7 @@ class FakeRuntime:
             "attempt": spec.attempt,
             "worktree": str(spec.worktree),
             "steps": _steps(spec),
+            "allowed": spec.allowed,
         }
         # Isolated and without `site`: starts in some milliseconds and sees no foreign package.
         return Command(
@@ -82,6 +87,7 @@ class FakeRuntime:
             message=f"{reason} ({described(end.code)})",
             usage=usage,
             exit_code=end.code,
+            failure=FailureClass.PROCESS,
         )
 
 
@@ -101,15 +107,31 @@ def _final(event: RunEvent, end: Exit, usage: Usage | None) -> Outcome:
     kind = OutcomeKind.SUCCEEDED if data.get("ok") is True else OutcomeKind.FAILED
     if data.get("limited"):
         kind = OutcomeKind.RATE_LIMITED
+    succeeded = kind is OutcomeKind.SUCCEEDED
     result, wait = data.get("result"), data.get("retry_after_seconds")
     return Outcome(
         kind=kind,
-        message="" if kind is OutcomeKind.SUCCEEDED else event.text or "failed without a reason",
+        message="" if succeeded else event.text or "failed without a reason",
         result_data=result if isinstance(result, Mapping) else None,
         usage=usage,
         exit_code=end.code,
         retry_after_seconds=wait if _is_number(wait) else None,
+        denied=tuple(
+            Denial(tool=rule.partition("(")[0], input={}, rule=rule)
+            for rule in data.get("denied") or ()
+        ),
+        failure=None if succeeded else _failure(data),
     )
+
+
+def _failure(data: Mapping[str, Any]) -> FailureClass:
+    if data.get("limited"):
+        return FailureClass.QUOTA
+    named, status = data.get("class"), data.get("status")
+    if named in set(FailureClass):
+        return FailureClass(named)
+    known = by_status(status) if isinstance(status, int) else None
+    return known or FailureClass.AGENT
 
 
 def _usage(parts: Sequence[Mapping[str, Any]]) -> Usage | None:

@@ -20,8 +20,12 @@ event a line. A step is a mapping with one key:
     garbage: true                     bytes that aren't text, a line of a megabyte, unknown events
     flood: COUNT                      that many text events
     usage: {input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_usd}
+    need: RULE                        ends the run as denied, unless a person has allowed it
     limit: {retry_after_seconds}      ends the run as rate limited
-    fail: MESSAGE                     ends the run as failed
+    warn_limit: {type, utilization}   tells of a limit that comes near; `status: rejected` and
+                                      `resets_in_seconds` of one that is reached
+    fail: MESSAGE                     ends the run as failed; or {message, class} with a class of
+                                      failure, or {message, status} with a status of HTTP
     die: CODE or SIGNAL               ends the process without a final event
     result: {...}                     handed back with the final event
 """
@@ -40,6 +44,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 result: dict[str, Any] = {}
+allowed: list[str] = []
 
 
 class StepError(Exception):
@@ -138,13 +143,15 @@ def commit(message: Any) -> None:
 
 def run(command: Any, env: dict[str, str] | None = None) -> None:
     argv = ["sh", "-c", command] if isinstance(command, str) else [str(item) for item in command]
-    emit("tool", "run " + " ".join(argv))
+    call = f"{time.monotonic_ns()}"
+    emit("tool", "run " + " ".join(argv), call=call)
     with subprocess.Popen(
         argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env
     ) as done:
         lines = done.communicate()[0].decode(errors="replace").splitlines()
     for line in lines:
         say(line)
+    emit("tool_result", f"ended with {done.returncode}", call=call)
     if done.returncode:
         last = next((line for line in reversed(lines) if line.strip()), "no output")
         raise StepError(f"`{' '.join(argv)}` ended with {done.returncode}: {last}")
@@ -210,14 +217,31 @@ def usage(counts: Any) -> None:
     emit("usage", **counts)
 
 
+def need(rule: Any) -> None:
+    if str(rule) not in allowed:
+        emit("denied", f"{rule}: not allowed", tool=str(rule).partition("(")[0])
+        finish(1, f"denied: {rule}", ok=False, denied=[str(rule)])
+    emit("tool", f"use {rule}")
+
+
 def limit(step: Any) -> NoReturn:
     wait = step.get("retry_after_seconds") if isinstance(step, dict) else None
     emit("limit", "the provider's limit is reached", retry_after_seconds=wait)
     finish(1, "rate limited", ok=False, limited=True, retry_after_seconds=wait)
 
 
-def fail(message: Any) -> NoReturn:
-    raise StepError(str(message))
+def warn_limit(step: Any) -> None:
+    told = {"status": "allowed_warning", "type": "five_hour", **step}
+    if "resets_in_seconds" in told:
+        told["resets_at"] = time.time() + float(told.pop("resets_in_seconds"))
+    emit("limit", f"limit {told['type']}: {told['status']}", **told)
+
+
+def fail(step: Any) -> NoReturn:
+    if isinstance(step, dict):
+        told = {name: step[name] for name in ("class", "status") if name in step}
+        finish(1, str(field(step, "message")), ok=False, **told)
+    raise StepError(str(step))
 
 
 def die(how: Any) -> NoReturn:
@@ -252,7 +276,9 @@ STEPS: dict[str, Callable[[Any], None]] = {
     "garbage": garbage,
     "flood": flood,
     "usage": usage,
+    "need": need,
     "limit": limit,
+    "warn_limit": warn_limit,
     "fail": fail,
     "die": die,
     "result": set_result,
@@ -282,6 +308,7 @@ def main() -> None:
     plan = json.load(sys.stdin.buffer)
     prompt, steps = plan["prompt"], plan["steps"]
     os.chdir(plan["worktree"])
+    allowed.extend(plan["allowed"])
     emit("started", prompt.split("\n", 1)[0][:200], attempt=plan["attempt"], prompt=len(prompt))
     try:
         if not isinstance(steps, list):

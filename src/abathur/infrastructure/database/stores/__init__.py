@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from abathur.infrastructure.database.engines.base import Session
+from abathur.infrastructure.database.stores.admission import SqlAdmission
 from abathur.infrastructure.database.stores.attempts import SqlAttempts
 from abathur.infrastructure.database.stores.audit import SqlAudit
 from abathur.infrastructure.database.stores.claims import SqlClaims
+from abathur.infrastructure.database.stores.costs import SqlCosts
 from abathur.infrastructure.database.stores.gates import SqlGates
 from abathur.infrastructure.database.stores.graph import SqlGraph
 from abathur.infrastructure.database.stores.landings import SqlLandings
 from abathur.infrastructure.database.stores.legacy import SqlLegacy
+from abathur.infrastructure.database.stores.pools import SqlPools
+from abathur.infrastructure.database.stores.reviews import SqlReviews
 from abathur.infrastructure.database.stores.tasks import SqlTasks
 from abathur.infrastructure.database.stores.upkeep import SqlUpkeep
 from abathur.infrastructure.database.stores.workers import SqlWorkers
@@ -23,26 +27,34 @@ class SqlStores:
 
     tasks: SqlTasks
     claims: SqlClaims
+    admission: SqlAdmission
     graph: SqlGraph
     attempts: SqlAttempts
     landings: SqlLandings
     gates: SqlGates
+    reviews: SqlReviews
     workers: SqlWorkers
     audit: SqlAudit
     upkeep: SqlUpkeep
     legacy: SqlLegacy
+    costs: SqlCosts
+    pools: SqlPools
 
 
 def open_stores(session: Session) -> SqlStores:
     return SqlStores(
         tasks=SqlTasks(session),
         claims=SqlClaims(session),
+        admission=SqlAdmission(session),
         graph=SqlGraph(session),
         attempts=SqlAttempts(session),
         landings=SqlLandings(session),
         gates=SqlGates(session),
+        reviews=SqlReviews(session),
         workers=SqlWorkers(session),
         audit=SqlAudit(session),
         upkeep=SqlUpkeep(session),
         legacy=SqlLegacy(session),
+        costs=SqlCosts(session),
+        pools=SqlPools(session),
     )

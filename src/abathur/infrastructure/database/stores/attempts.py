@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from abathur.domain.runs import Attempt, RunEvent
+from abathur.domain.runs import Attempt, LateReport, RunEvent
 from abathur.infrastructure.database.engines.base import Session
 from abathur.infrastructure.database.stores.rows import (
     attempt_of,
     attempt_row,
     event_of,
+    late_report_of,
+    late_report_row,
     moment,
 )
 
@@ -34,9 +36,7 @@ class SqlAttempts:
         return None if row is None else attempt_of(row)
 
     def save(self, attempt: Attempt) -> None:
-        row = attempt_row(attempt)
-        del row["started_at"]
-        self._session.send("attempts_save", **row)
+        self._session.send("attempts_save", **attempt_row(attempt))
 
     def unended(self, worker_id: str | None = None) -> Sequence[Attempt]:
         rows = self._session.fetch("attempts_unended", worker_id=worker_id)
@@ -72,3 +72,10 @@ class SqlAttempts:
     def last_event(self, task_id: str, number: int) -> tuple[datetime, RunEvent] | None:
         row = self._session.fetch_one("events_last", task_id=task_id, attempt=number)
         return None if row is None else (moment(row["at"]), event_of(row))
+
+    def add_late_report(self, late: LateReport) -> None:
+        self._session.send("late_reports_insert", **late_report_row(late))
+
+    def late_reports(self, task_id: str) -> Sequence[LateReport]:
+        rows = self._session.fetch("late_reports_of_task", task_id=task_id)
+        return [late_report_of(row) for row in rows]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from abathur.domain.tasks import Task
 from abathur.infrastructure.database.codecs import time_of
-from abathur.infrastructure.database.engines.base import Session
+from abathur.infrastructure.database.engines.base import Row, Session
 from abathur.infrastructure.database.stores.rows import task_of
 
 
@@ -21,8 +21,20 @@ class SqlClaims:
         rows = self._session.fetch(
             "tasks_claim", worker_id=worker_id, limit=limit, now=now, lease_until=lease_until
         )
-        # RETURNING has no order of its own.
-        return sorted((task_of(row) for row in rows), key=lambda t: (t.rank, t.id))
+        return _in_order(rows)
+
+    def claim_these(
+        self, worker_id: str, ids: Sequence[str], now: datetime, lease_until: datetime
+    ) -> Sequence[Task]:
+        return _in_order(
+            self._session.fetch(
+                "tasks_claim_these",
+                worker_id=worker_id,
+                ids=list(ids),
+                now=now,
+                lease_until=lease_until,
+            )
+        )
 
     def renew(self, worker_id: str, lease_until: datetime) -> Mapping[str, int]:
         rows = self._session.fetch("tasks_renew", worker_id=worker_id, lease_until=lease_until)
@@ -50,3 +62,8 @@ class SqlClaims:
 
     def any_backing_off(self) -> bool:
         return self._session.fetch_one("tasks_any_backing_off") is not None
+
+
+def _in_order(rows: Iterable[Row]) -> Sequence[Task]:
+    """That of claiming; RETURNING has no order of its own."""
+    return sorted((task_of(row) for row in rows), key=lambda t: (t.rank, t.id))

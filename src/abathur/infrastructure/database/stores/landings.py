@@ -28,6 +28,9 @@ class SqlLandings:
     def open(self) -> Sequence[Landing]:
         return [landing_of(row) for row in self._session.fetch("landings_open")]
 
+    def wanted(self) -> Sequence[Landing]:
+        return [landing_of(row) for row in self._session.fetch("landings_wanted")]
+
     def claim(
         self, worker_id: str, limit: int, now: datetime, lease_until: datetime
     ) -> Sequence[Landing]:

@@ -11,10 +11,11 @@ from typing import Final
 from abathur.domain.agents import Agent, AgentState, Worker
 from abathur.domain.audit import Action, AuditEntry
 from abathur.domain.errors import DatabaseCorruptError
+from abathur.domain.failures import FailureClass
 from abathur.domain.gates import GateRun, Verdict
 from abathur.domain.landing import Landing, LandingState, Proof, Strategy
 from abathur.domain.records import made
-from abathur.domain.runs import Attempt, EventKind, OutcomeKind, RunEvent, Usage
+from abathur.domain.runs import Attempt, EventKind, LateReport, OutcomeKind, RunEvent, Usage
 from abathur.domain.tasks import Task, TaskSource, TaskStatus
 from abathur.infrastructure.database.codecs import json_of, time_of
 from abathur.infrastructure.database.engines.base import Row
@@ -67,6 +68,7 @@ def attempt_of(row: Row) -> Attempt:
     row["started_at"] = moment(row["started_at"])
     row["outcome"] = OutcomeKind(row["outcome"]) if row["outcome"] else None
     row["usage"] = usage_of(row["usage"])
+    row["failure_class"] = FailureClass(row["failure_class"]) if row["failure_class"] else None
     row["feedback"] = json_of(row["feedback"])
     _read_times(row, ("lease_until", "ended_at"))
     return made(Attempt, row)
@@ -76,6 +78,15 @@ def attempt_row(attempt: Attempt) -> Row:
     if attempt.usage is None:
         return vars(attempt)
     return {**vars(attempt), "usage": asdict(attempt.usage)}
+
+
+def late_report_of(row: Row) -> LateReport:
+    received, report = moment(row["received_at"]), json_of(row["report"]) or {}
+    return LateReport(**{**row, "received_at": received, "report": report})
+
+
+def late_report_row(late: LateReport) -> Row:
+    return {name: getattr(late, name) for name in LateReport.__dataclass_fields__}
 
 
 def event_of(row: Row) -> RunEvent:

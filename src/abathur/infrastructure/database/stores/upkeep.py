@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -16,10 +16,27 @@ from abathur.infrastructure.database.stores.rows import moment
 from abathur.ports.upkeep import Ended, PruneFilter, Reference, Surroundings
 
 PREFIX: Final = "check_"
+OPEN: Final = (
+    "open_unmet_counts",
+    "check_blocked_without_reason",
+    "check_started_too_early",
+    "check_waits_for_dead_end",
+    "check_running_without_holder",
+    "check_holder_gone",
+    "check_lease_without_end",
+    "open_lease_without_run",
+    "check_attempt_unended",
+    "check_landing_open",
+    "check_landing_announced",
+    "check_landing_without_holder",
+    "check_agent_unended",
+)
+"""Those that cost the same however many tasks are finished."""
 CLEARING_UP: Final = timedelta(minutes=10)
 """After this a living worker has cleared away what a task left behind, or has given up."""
 PRUNED: Final = (
     "run_events",
+    "reviews",
     "landings",
     "agents",
     "checkpoints",
@@ -36,18 +53,23 @@ class SqlUpkeep:
         self._session = session
 
     def problems(self, limit: int) -> Sequence[Problem]:
-        found = [
+        return [*self._found(self._session.names(PREFIX), limit), *self._cycle()]
+
+    def open_problems(self, limit: int) -> Sequence[Problem]:
+        return self._found(OPEN, limit)
+
+    def _found(self, names: Iterable[str], limit: int) -> list[Problem]:
+        return [
             Problem(
-                code=name.removeprefix(PREFIX),
+                code=name.partition("_")[2],
                 text=row["what"],
                 table=row["tbl"],
                 key=row["row_key"],
                 task_id=row["task_id"],
             )
-            for name in self._session.names(PREFIX)
+            for name in names
             for row in self._session.fetch(name, limit=limit)
         ]
-        return [*found, *self._cycle()]
 
     def _cycle(self) -> Sequence[Problem]:
         waits_for: dict[str, list[str]] = defaultdict(list)
@@ -71,6 +93,7 @@ class SqlUpkeep:
             attempts=row["attempts"] or 0,
             fence=row["fence"] or 0,
             open_landings=row["open_landings"],
+            open_reviews=row["open_reviews"],
             is_held=row["live_holders"] > 0,
         )
 

@@ -2,8 +2,8 @@
 CREATE TABLE reviews (
   id TEXT COLLATE "C" PRIMARY KEY,
   task_id TEXT COLLATE "C" NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
-  attempt BIGINT,
-  kind TEXT COLLATE "C" NOT NULL CHECK (kind IN ('landing', 'permission', 'conflict')),
+  attempt BIGINT NOT NULL,
+  kind TEXT COLLATE "C" NOT NULL CHECK (kind IN ('landing', 'permission')),
   tree TEXT COLLATE "C",
   question TEXT COLLATE "C" NOT NULL,
   data TEXT COLLATE "C" NOT NULL DEFAULT '{}' CHECK (data::json IS NOT NULL),
@@ -15,4 +15,4 @@ CREATE TABLE reviews (
 );
 
 CREATE INDEX reviews_by_task ON reviews (task_id, id);
-CREATE INDEX reviews_open ON reviews (id) WHERE state = 'open';
+CREATE INDEX reviews_open ON reviews (task_id, id) WHERE state = 'open';

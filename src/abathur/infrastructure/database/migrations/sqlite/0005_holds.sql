@@ -12,8 +12,25 @@ CREATE TABLE holds (
 );
 
 -- The paths that a task says it will touch, as patterns relative to the root of the repository.
+-- With `may_overlap` it doesn't wait for others that touch the same.
 CREATE TABLE task_paths (
   task_id TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
   pattern TEXT NOT NULL,
+  may_overlap INTEGER NOT NULL DEFAULT 0 CHECK (may_overlap IN (0, 1)),
   PRIMARY KEY (task_id, pattern)
 ) WITHOUT ROWID;
+
+-- Paths that a task has changed while another one, still under way, declared or changed them too.
+CREATE TABLE path_overlaps (
+  task_id TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+  attempt INTEGER NOT NULL,
+  other_task_id TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+  paths TEXT NOT NULL,
+  found_at TEXT NOT NULL,
+  PRIMARY KEY (task_id, attempt, other_task_id)
+) WITHOUT ROWID;
+
+CREATE INDEX path_overlaps_by_other ON path_overlaps (other_task_id);
+
+-- Agents that are at work, or whose end nobody wrote down.
+CREATE INDEX agents_unended ON agents (task_id) WHERE terminated_at IS NULL;

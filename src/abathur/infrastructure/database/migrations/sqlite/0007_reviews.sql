@@ -2,8 +2,8 @@
 CREATE TABLE reviews (
   id TEXT PRIMARY KEY,
   task_id TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
-  attempt INTEGER,
-  kind TEXT NOT NULL CHECK (kind IN ('landing', 'permission', 'conflict')),
+  attempt INTEGER NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('landing', 'permission')),
   tree TEXT,
   question TEXT NOT NULL,
   data TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(data)),
@@ -15,4 +15,4 @@ CREATE TABLE reviews (
 );
 
 CREATE INDEX reviews_by_task ON reviews (task_id, id);
-CREATE INDEX reviews_open ON reviews (id) WHERE state = 'open';
+CREATE INDEX reviews_open ON reviews (task_id, id) WHERE state = 'open';

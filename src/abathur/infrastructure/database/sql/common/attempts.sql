@@ -2,11 +2,13 @@
 INSERT INTO attempts (
   task_id, number, fence, worker_id, runtime, model, session_id, branch, worktree_path,
   base_commit, head_commit, salvage_ref, transcript_path, pid, pid_started_at, lease_until,
-  started_at, ended_at, outcome, exit_code, error_message, usage, feedback
+  started_at, ended_at, outcome, exit_code, error_message, usage, feedback,
+  failure_class
 ) VALUES (
   :task_id, :number, :fence, :worker_id, :runtime, :model, :session_id, :branch, :worktree_path,
   :base_commit, :head_commit, :salvage_ref, :transcript_path, :pid, :pid_started_at, :lease_until,
-  :started_at, :ended_at, :outcome, :exit_code, :error_message, :usage, :feedback
+  :started_at, :ended_at, :outcome, :exit_code, :error_message, :usage, :feedback,
+  :failure_class
 );
 
 -- name: attempts_save
@@ -16,7 +18,8 @@ UPDATE attempts SET
   base_commit = :base_commit, head_commit = :head_commit, salvage_ref = :salvage_ref,
   transcript_path = :transcript_path, pid = :pid, pid_started_at = :pid_started_at,
   lease_until = :lease_until, ended_at = :ended_at, outcome = :outcome, exit_code = :exit_code,
-  error_message = :error_message, usage = :usage, feedback = :feedback
+  error_message = :error_message, usage = :usage, feedback = :feedback,
+  failure_class = :failure_class
 WHERE task_id = :task_id AND number = :number;
 
 -- name: attempts_get
@@ -45,3 +48,12 @@ ORDER BY sequence LIMIT :limit;
 -- name: events_last
 SELECT at, kind, text, data FROM run_events
 WHERE task_id = :task_id AND attempt = :attempt ORDER BY sequence DESC LIMIT 1;
+
+-- name: late_reports_insert
+INSERT INTO late_reports (task_id, attempt, fence, worker_id, received_at, report)
+VALUES (:task_id, :attempt, :fence, :worker_id, :received_at, :report)
+ON CONFLICT DO NOTHING;
+
+-- name: late_reports_of_task
+SELECT task_id, attempt, fence, worker_id, received_at, report FROM late_reports
+WHERE task_id = :task_id ORDER BY attempt, fence;

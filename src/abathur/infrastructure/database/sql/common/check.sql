@@ -127,6 +127,26 @@ WHERE l.state IN ('queued', 'running') AND l.state = 'running'
   AND (l.lease_until IS NULL OR l.worker_id IS NULL)
 LIMIT :limit;
 
+-- name: check_review_open
+SELECT 'reviews' AS tbl, r.id AS row_key, r.task_id,
+  'review ' || r.id || ' is open, but its task is ' || t.status
+  || ' and waits for no answer' AS what
+FROM reviews AS r JOIN tasks AS t ON t.id = r.task_id
+WHERE r.state = 'open' AND NOT (
+  (r.kind = 'permission' AND t.status = 'pending' AND t.not_before IS NULL)
+  OR (r.kind = 'landing' AND EXISTS (
+    SELECT 1 FROM landings AS l
+    WHERE l.task_id = r.task_id AND l.attempt = r.attempt AND l.state IN ('queued', 'running'))))
+LIMIT :limit;
+
+-- name: check_waits_for_nothing
+SELECT 'tasks' AS tbl, t.id AS row_key, t.id AS task_id,
+  'task ' || t.id || ' is pending, but waits neither for a time nor for an answer' AS what
+FROM tasks AS t
+WHERE t.status = 'pending' AND t.not_before IS NULL AND NOT EXISTS (
+  SELECT 1 FROM reviews AS r WHERE r.task_id = t.id AND r.state = 'open')
+LIMIT :limit;
+
 -- name: check_agent_unended
 SELECT 'agents' AS tbl, g.id AS row_key, g.task_id,
   'agent ' || g.id || ' is ' || g.state || ', but its task is ' || t.status AS what
@@ -184,6 +204,11 @@ FROM landings AS l LEFT JOIN attempts AS a ON a.task_id = l.task_id AND a.number
 LEFT JOIN tasks AS t ON t.id = l.task_id
 WHERE a.task_id IS NULL OR t.id IS NULL LIMIT :limit;
 
+-- name: check_orphan_review
+SELECT 'reviews' AS tbl, r.id AS row_key, r.task_id,
+  'review ' || r.id || ' belongs to task ' || r.task_id || ', which doesn''t exist' AS what
+FROM reviews AS r LEFT JOIN tasks AS t ON t.id = r.task_id WHERE t.id IS NULL LIMIT :limit;
+
 -- name: check_orphan_agent
 SELECT 'agents' AS tbl, g.id AS row_key, g.task_id,
   'agent ' || g.id || ' belongs to task ' || g.task_id || ', which doesn''t exist' AS what
@@ -234,8 +259,8 @@ FROM tasks WHERE source NOT IN ('human', 'agent_requirements', 'agent_planner',
 -- name: check_unknown_outcome
 SELECT 'attempts' AS tbl, task_id || '/' || number AS row_key, task_id,
   'attempt ' || task_id || '/' || number || ' has the unknown outcome ' || outcome AS what
-FROM attempts WHERE outcome NOT IN ('succeeded', 'failed', 'timed_out', 'rate_limited', 'cancelled',
-  'released', 'lost') LIMIT :limit;
+FROM attempts WHERE outcome NOT IN ('succeeded', 'failed', 'timed_out', 'silent', 'rate_limited',
+  'cancelled', 'released', 'lost') LIMIT :limit;
 
 -- Edges between tasks that can still wait; a cycle among them is found by walking.
 -- name: waiting_edges

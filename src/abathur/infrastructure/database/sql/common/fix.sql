@@ -20,6 +20,10 @@ WHERE id = :row_key AND state IN ('queued', 'running') AND merge_commit IS NULL
 UPDATE landings SET state = 'queued', worker_id = NULL, lease_until = NULL, fence = fence + 1
 WHERE id = :row_key AND state = 'running' AND (lease_until IS NULL OR worker_id IS NULL);
 
+-- name: fix_review_open
+UPDATE reviews SET state = 'void', decided_at = :now, comment = 'nothing waited for an answer'
+WHERE id = :row_key AND state = 'open';
+
 -- name: fix_agent_unended
 UPDATE agents SET state = 'terminated', terminated_at = :now
 WHERE id = :row_key AND terminated_at IS NULL
@@ -65,6 +69,10 @@ WHERE id = :row_key
       WHERE a.task_id = landings.task_id AND a.number = landings.attempt)
     AND EXISTS (SELECT 1 FROM tasks AS t WHERE t.id = landings.task_id));
 
+-- name: fix_orphan_review
+DELETE FROM reviews
+WHERE id = :row_key AND NOT EXISTS (SELECT 1 FROM tasks AS t WHERE t.id = :task_id);
+
 -- name: fix_orphan_agent
 DELETE FROM agents
 WHERE id = :row_key AND NOT EXISTS (SELECT 1 FROM tasks AS t WHERE t.id = agents.task_id);
@@ -106,6 +114,9 @@ WHERE task_id = :task_id AND task_id || '/' || attempt = :row_key HAVING count(*
 -- name: row_of_landings
 SELECT * FROM landings WHERE id = :row_key;
 
+-- name: row_of_reviews
+SELECT * FROM reviews WHERE id = :row_key;
+
 -- name: row_of_agents
 SELECT * FROM agents WHERE id = :row_key;
 
@@ -127,6 +138,7 @@ SELECT
   (SELECT max(a.fence) FROM attempts AS a WHERE a.task_id = t.id) AS fence,
   (SELECT count(*) FROM landings AS l
    WHERE l.task_id = t.id AND l.state IN ('queued', 'running')) AS open_landings,
+  (SELECT count(*) FROM reviews AS r WHERE r.task_id = t.id AND r.state = 'open') AS open_reviews,
   (SELECT count(*) FROM workers AS w
    WHERE w.id = t.worker_id AND w.stopped_at IS NULL) AS live_holders
 FROM tasks AS t WHERE t.id = :id;

@@ -26,6 +26,14 @@ SELECT * FROM landings WHERE task_id = :task_id ORDER BY attempt;
 -- name: landings_open
 SELECT * FROM landings WHERE state IN ('queued', 'running') ORDER BY state DESC, rank, id;
 
+-- name: landings_wanted
+SELECT l.* FROM landings AS l
+WHERE l.state IN ('queued', 'running') AND NOT EXISTS (
+  SELECT 1 FROM reviews AS r
+  WHERE r.task_id = l.task_id AND r.state = 'open' AND r.attempt = l.attempt
+    AND r.kind = 'landing' AND l.state = 'queued')
+ORDER BY l.state DESC, l.rank, l.id;
+
 -- For engines on which several claim at once; a statement of its own, as what comes after it has to
 -- see what others did.
 -- name: landings_claim_turn
@@ -33,27 +41,37 @@ SELECT 1 AS turn;
 
 -- The next landings of one target: it must have none under way whose lander's lease lasts. Those that
 -- were begun come first, by themselves and all of them, for they may be in the target already; the
--- first of their batch stays the first. Both states are named everywhere: SQLite uses the index of
+-- first of their batch stays the first. What is queued is passed over while it waits for a person's
+-- approval, or a person holds its target. Both states are named everywhere: SQLite uses the index of
 -- the open landings only where its own condition stands, word for word.
 -- name: landings_claim
-WITH next AS MATERIALIZED (
-  SELECT l.id, l.target, (l.merge_commit IS NULL AND l.state = 'queued') AS is_fresh
+WITH ready AS MATERIALIZED (
+  SELECT l.id, l.target, l.rank, (l.merge_commit IS NULL AND l.state = 'queued') AS is_fresh,
+    coalesce(l.state = 'running' AND l.batch = l.id, 0) AS is_first
   FROM landings AS l
   WHERE l.state IN ('queued', 'running')
     AND NOT EXISTS (
       SELECT 1 FROM landings AS o
       WHERE o.target = l.target AND o.state IN ('queued', 'running')
         AND o.state = 'running' AND o.lease_until > :now)
-  ORDER BY is_fresh, coalesce(l.state = 'running' AND l.batch = l.id, 0) DESC, l.rank, l.id LIMIT 1
+    AND (l.state = 'running'
+      OR (l.target NOT IN (
+            SELECT name FROM holds
+            WHERE scope = 'target' AND cause = 'person'
+              AND (hold_until IS NULL OR hold_until > :now))
+        AND NOT EXISTS (
+            SELECT 1 FROM reviews AS r
+            WHERE r.task_id = l.task_id AND r.state = 'open' AND r.attempt = l.attempt
+              AND r.kind = 'landing')))
+), next AS MATERIALIZED (
+  SELECT id, target, is_fresh FROM ready ORDER BY is_fresh, is_first DESC, rank, id LIMIT 1
 )
 UPDATE landings SET
   state = 'running', worker_id = :worker_id, lease_until = :lease_until, fence = fence + 1,
   started_at = coalesce(started_at, :now), batch = (SELECT id FROM next)
 WHERE id IN (
-  SELECT l.id FROM next JOIN landings AS l ON l.target = next.target
-  WHERE l.state IN ('queued', 'running') 
-    AND (l.merge_commit IS NULL AND l.state = 'queued') = next.is_fresh
-  ORDER BY l.rank, l.id
+  SELECT r.id FROM next JOIN ready AS r ON r.target = next.target AND r.is_fresh = next.is_fresh
+  ORDER BY r.rank, r.id
   LIMIT coalesce((SELECT CASE WHEN is_fresh THEN :limit ELSE 1000 END FROM next), 0)
 )
 RETURNING *;

@@ -46,6 +46,9 @@ WHERE task_id IN (SELECT value FROM json_each(:ids)) AND branch IS NOT NULL;
 -- name: prune_run_events
 DELETE FROM run_events WHERE task_id IN (SELECT value FROM json_each(:ids));
 
+-- name: prune_reviews
+DELETE FROM reviews WHERE task_id IN (SELECT value FROM json_each(:ids));
+
 -- name: prune_landings
 DELETE FROM landings WHERE task_id IN (SELECT value FROM json_each(:ids));
 

@@ -79,12 +79,29 @@ UPDATE tasks SET
   lost_count = :lost_count, cancelled_by = :cancelled_by
 WHERE id = :id AND fence = :expected_fence;
 
+-- Claims nothing while anything restricts claiming: so that it is seen costs no further statement.
 -- name: tasks_claim
 UPDATE tasks SET
   status = 'running', worker_id = :worker_id, lease_until = :lease_until, fence = fence + 1,
   attempt_count = attempt_count + 1, started_at = coalesce(started_at, :now),
   last_updated_at = :now, error_message = NULL
-WHERE id IN (SELECT id FROM tasks WHERE status = 'ready' ORDER BY rank, id LIMIT :limit)
+WHERE id IN (
+  SELECT id FROM tasks
+  WHERE status = 'ready'
+    AND NOT EXISTS (SELECT 1 FROM holds WHERE hold_until IS NULL OR hold_until > :now)
+    AND NOT EXISTS (SELECT 1 FROM pools WHERE exhausted_until IS NOT NULL)
+    AND NOT EXISTS (SELECT 1 FROM budgets)
+    AND NOT EXISTS (SELECT 1 FROM task_paths)
+  ORDER BY rank, id LIMIT :limit
+)
+RETURNING *;
+
+-- name: tasks_claim_these
+UPDATE tasks SET
+  status = 'running', worker_id = :worker_id, lease_until = :lease_until, fence = fence + 1,
+  attempt_count = attempt_count + 1, started_at = coalesce(started_at, :now),
+  last_updated_at = :now, error_message = NULL
+WHERE status = 'ready' AND id IN (SELECT value FROM json_each(:ids))
 RETURNING *;
 
 -- name: tasks_rerank
@@ -110,10 +127,15 @@ SELECT * FROM tasks WHERE status = 'pending' AND not_before <= :now ORDER BY ran
 SELECT 1 AS yes FROM tasks WHERE status = 'ready' LIMIT 1;
 
 -- name: tasks_any_running
-SELECT 1 AS yes FROM tasks WHERE status = 'running' LIMIT 1;
+SELECT 1 AS yes FROM tasks AS t
+WHERE t.status = 'running' AND (t.worker_id IS NOT NULL OR NOT EXISTS (
+  SELECT 1 FROM reviews AS r
+  WHERE r.task_id = t.id AND r.state = 'open' AND r.kind = 'landing'))
+LIMIT 1;
 
 -- name: tasks_any_backing_off
-SELECT 1 AS yes FROM tasks WHERE status = 'pending' AND attempt_count > 0 LIMIT 1;
+SELECT 1 AS yes FROM tasks
+WHERE status = 'pending' AND not_before IS NOT NULL AND attempt_count > 0 LIMIT 1;
 
 -- name: tasks_next_due
 SELECT min(not_before) AS at FROM tasks WHERE status = 'pending';

@@ -23,13 +23,31 @@ WITH next AS MATERIALIZED (
     AND NOT EXISTS (
       SELECT 1 FROM landings AS o
       WHERE o.target = l.target AND o.state = 'running' AND o.lease_until > :now)
+    AND (l.state = 'running'
+      OR (l.target NOT IN (
+            SELECT name FROM holds
+            WHERE scope = 'target' AND cause = 'person'
+              AND (hold_until IS NULL OR hold_until > :now))
+        AND NOT EXISTS (
+            SELECT 1 FROM reviews AS r
+            WHERE r.task_id = l.task_id AND r.state = 'open' AND r.attempt = l.attempt
+              AND r.kind = 'landing')))
   ORDER BY (l.merge_commit IS NULL AND l.state = 'queued'),
     coalesce(l.state = 'running' AND l.batch = l.id, false) DESC, l.rank, l.id LIMIT 1
   FOR NO KEY UPDATE OF l SKIP LOCKED
 ), chosen AS MATERIALIZED (
   SELECT l.id FROM next JOIN landings AS l ON l.target = next.target
-  WHERE l.state IN ('queued', 'running') 
+  WHERE l.state IN ('queued', 'running')
     AND (l.merge_commit IS NULL AND l.state = 'queued') = next.is_fresh
+    AND (l.state = 'running'
+      OR (l.target NOT IN (
+            SELECT name FROM holds
+            WHERE scope = 'target' AND cause = 'person'
+              AND (hold_until IS NULL OR hold_until > :now))
+        AND NOT EXISTS (
+            SELECT 1 FROM reviews AS r
+            WHERE r.task_id = l.task_id AND r.state = 'open' AND r.attempt = l.attempt
+              AND r.kind = 'landing')))
   ORDER BY l.rank, l.id
   LIMIT coalesce((SELECT CASE WHEN is_fresh THEN :limit ELSE 1000 END FROM next), 0)
   FOR NO KEY UPDATE OF l SKIP LOCKED

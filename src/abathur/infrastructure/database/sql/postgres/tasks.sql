@@ -64,7 +64,27 @@ ORDER BY t.id LIMIT :limit;
 -- What another claimer is just taking is passed over instead of waited for.
 -- name: tasks_claim
 WITH taken AS (
-  SELECT id FROM tasks WHERE status = 'ready' ORDER BY rank, id LIMIT :limit
+  SELECT id FROM tasks
+  WHERE status = 'ready'
+    AND NOT EXISTS (SELECT 1 FROM holds WHERE hold_until IS NULL OR hold_until > :now)
+    AND NOT EXISTS (SELECT 1 FROM pools WHERE exhausted_until IS NOT NULL)
+    AND NOT EXISTS (SELECT 1 FROM budgets)
+    AND NOT EXISTS (SELECT 1 FROM task_paths)
+  ORDER BY rank, id LIMIT :limit
+  FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE tasks AS t SET
+  status = 'running', worker_id = :worker_id, lease_until = :lease_until, fence = fence + 1,
+  attempt_count = attempt_count + 1, started_at = coalesce(started_at, :now),
+  last_updated_at = :now, error_message = NULL
+FROM taken WHERE t.id = taken.id
+RETURNING t.*;
+
+-- name: tasks_claim_these
+WITH taken AS (
+  SELECT id FROM tasks
+  WHERE status = 'ready' AND id IN (SELECT json_array_elements_text(:ids::json))
+  ORDER BY id
   FOR NO KEY UPDATE SKIP LOCKED
 )
 UPDATE tasks AS t SET

@@ -47,6 +47,16 @@ WHERE lease_until NOT GLOB '????-??-??T??:??:??.??????Z' OR (
     ended_at IS NOT NULL AND julianday(ended_at) IS NULL)
 LIMIT :limit;
 
+-- name: check_time_in_reviews
+SELECT 'reviews' AS tbl, CAST(id AS TEXT) AS row_key, task_id,
+  'row ' || id || ' of reviews holds a time that can''t be read' AS what
+FROM reviews
+WHERE asked_at NOT GLOB '????-??-??T??:??:??.??????Z' OR (
+    asked_at IS NOT NULL AND julianday(asked_at) IS NULL)
+  OR decided_at NOT GLOB '????-??-??T??:??:??.??????Z' OR (
+    decided_at IS NOT NULL AND julianday(decided_at) IS NULL)
+LIMIT :limit;
+
 -- name: check_time_in_workers
 SELECT 'workers' AS tbl, CAST(id AS TEXT) AS row_key, NULL AS task_id,
   'row ' || id || ' of workers holds a time that can''t be read' AS what

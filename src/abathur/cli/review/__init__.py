@@ -1,0 +1,1 @@
+"""`abathur review`: questions that wait for a person."""

@@ -1,0 +1,1 @@
+"""`abathur salvage`: work that was kept without landing."""

@@ -1,0 +1,60 @@
+"""Values of the domain as plain JSON and back, by the types of their fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+
+def plain(value: Any) -> Any:
+    """What JSON and a database can hold. Fields of dataclasses keep their names.
+
+    Half characters (lone surrogates), which an agent's escapes can make, are replaced.
+    """
+    if isinstance(value, str) and not isinstance(value, Enum):
+        return value if value.isascii() else value.encode(errors="replace").decode()
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    return value
+
+
+def typed(kind: Any, value: Any) -> Any:
+    """The value of type `kind` that `plain` was given. A field that is missing gets its default.
+
+    Raises `KeyError`, `TypeError` or `ValueError` when it isn't one.
+    """
+    if get_origin(kind) in {Union, UnionType}:
+        if value is None:
+            return None
+        kind = next(one for one in get_args(kind) if one is not NoneType)
+        return typed(kind, value)
+    if get_origin(kind) is tuple:
+        return _typed_tuple(get_args(kind), value)
+    if get_origin(kind) is Mapping:
+        _, item_kind = get_args(kind)
+        return {key: typed(item_kind, item) for key, item in value.items()}
+    if is_dataclass(kind) and isinstance(kind, type):
+        hints = get_type_hints(kind)
+        given = [field.name for field in fields(kind) if field.name in value]
+        return kind(**{name: typed(hints[name], value[name]) for name in given})
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind(value)
+    return datetime.fromisoformat(value) if kind is datetime else value
+
+
+def _typed_tuple(kinds: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
+    if len(kinds) == 2 and kinds[1] is Ellipsis:
+        return tuple(typed(kinds[0], item) for item in value)
+    return tuple(typed(kind, item) for kind, item in zip(kinds, value, strict=True))

@@ -1,0 +1,81 @@
+"""Questions to a person, and answers that hold for exactly what was shown.
+
+A review goes `open -> approved | rejected | void`; an approved one can become void too. What it
+was asked about stands in `tree` and `data`, and never changes: other work is another question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Final
+
+from abathur.domain.records import record
+from abathur.domain.tasks import JsonObject
+
+REJECTION: Final = "review"
+"""The kind of the facts of a landing that a person has rejected."""
+AGENT_PREFIX: Final = "agent:"
+"""Before an agent type, among patterns of targets: no branch has a colon in its name."""
+
+
+class ReviewKind(StrEnum):
+    LANDING = "landing"
+    """May this work land? Holds the landing of one attempt."""
+    PERMISSION = "permission"
+    """May the agent use a tool that it was denied? Holds the task."""
+
+
+class ReviewState(StrEnum):
+    OPEN = "open"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    VOID = "void"
+    """No longer about anything: there is other work, or the task was cancelled."""
+
+
+@record
+class Review:
+    id: str
+    task_id: str
+    attempt: int
+    """The one that made the work, or that was denied something."""
+    kind: ReviewKind
+    tree: str | None
+    """Of the work commit, for a landing: what an approval is good for."""
+    question: str
+    """One line for a person."""
+    data: JsonObject
+    """For a landing: `landing_id`, `target`, `target_commit` (where the target was when it was
+    asked), `base_commit`, `work_commit`. For a permission: `denied`, a list of `tool`, `input`
+    and `rule`; and `allowed`, the rules that were approved."""
+    state: ReviewState
+    comment: str | None
+    """Of whoever decided; for a void one, what made it void."""
+    asked_at: datetime
+    decided_at: datetime | None
+    decided_by: str | None
+
+
+def is_required(required_for: Iterable[str], target: str, agent_type: str) -> bool:
+    """Whether a person has to approve what this agent type made for this target.
+
+    Patterns are shell-like, with `*` for any text; `agent:NAME` is about agent types.
+    """
+    for pattern in required_for:
+        if pattern.startswith(AGENT_PREFIX):
+            if fnmatchcase(agent_type, pattern.removeprefix(AGENT_PREFIX)):
+                return True
+        elif fnmatchcase(target, pattern):
+            return True
+    return False
+
+
+def commands(review: Review, short_id: str) -> str:
+    """How to answer, in one line."""
+    return (
+        f"`abathur review show {short_id}`, then `abathur review approve {short_id}` "
+        f"or `abathur review reject {short_id} --comment TEXT`"
+    )

@@ -1,0 +1,193 @@
+"""The parent of one agent. Standard library only; started by its path, not imported (Linux).
+
+Whatever the agent starts stays below it: as a *subreaper* it becomes the parent of what loses its
+own, so neither a second fork, nor a session, nor an empty environment leads out. It speaks with
+the supervisor over one socket:
+
+    started PID      the program runs
+    failed ERRNO     it can't be started
+    exit CODE        it has ended; negative for a signal
+
+When the socket closes, the supervisor is dead: then everything below is asked to end, and killed
+after the grace. It stays until nothing is below it any more. Should it be killed itself, the
+kernel kills the agent (the parent-death signal; it is tied to the thread that forked, and here
+there is only one).
+
+Arguments: descriptor of the socket, seconds of grace, folder of a cgroup or `-`, how many tags
+follow, the tags (NAME=VALUE; only the agent carries them), then the program and its arguments.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import NoReturn
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.2
+SECONDS_TO_DIE = 30.0
+IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE)
+
+
+class Voice:
+    """What is said to the supervisor; it may be gone."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        os.set_inheritable(descriptor, False)
+
+    def say(self, word: str, number: int) -> None:
+        with suppress(OSError):
+            os.write(self.descriptor, f"{word} {number}\n".encode())
+
+
+def start(argv: list[str], tags: list[str], cgroup: str, libc: ctypes.CDLL) -> int:
+    """The agent's pid. Raises `OSError` when its program can't be run."""
+    heard, told = os.pipe()
+    keeper = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        become(argv, tags, cgroup, (keeper, told), libc)
+    os.close(told)
+    with os.fdopen(heard, "rb") as answer:
+        failure = answer.read()
+    if failure:
+        os.waitpid(pid, 0)
+        number = int(failure)
+        raise OSError(number, os.strerror(number))
+    return pid
+
+
+def become(
+    argv: list[str], tags: list[str], cgroup: str, line: tuple[int, int], libc: ctypes.CDLL
+) -> NoReturn:
+    keeper, told = line
+    try:
+        os.setsid()
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != keeper:  # it died before the kernel was told
+            os._exit(1)
+        for number in (*IGNORED, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        if cgroup != "-":
+            with suppress(OSError), open(f"{cgroup}/cgroup.procs", "w") as members:  # noqa: PTH123
+                members.write("0")
+        os.environ.update({name: value for name, _, value in (tag.partition("=") for tag in tags)})
+        os.execvp(argv[0], argv)
+    except OSError as error:
+        os.write(told, str(error.errno or errno.EIO).encode())
+    finally:
+        os._exit(127)
+
+
+def parents() -> Iterator[tuple[int, int]]:
+    """(pid, its parent's pid) of all that live."""
+    for name in os.listdir("/proc"):  # noqa: PTH208
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123
+                    fields = file.read().rpartition(b")")[2].split()
+            except OSError:
+                continue
+            if fields[0] not in (b"Z", b"X"):
+                yield int(name), int(fields[1])
+
+
+def below() -> set[int]:
+    children: dict[int, list[int]] = {}
+    for pid, parent in parents():
+        children.setdefault(parent, []).append(pid)
+    found: set[int] = set()
+    fresh = [os.getpid()]
+    while fresh:
+        fresh = [child for pid in fresh for child in children.get(pid, ()) if child not in found]
+        found.update(fresh)
+    return found
+
+
+def reap(agent: int, voice: Voice) -> bool:
+    """Take the exit codes of those that have ended; whether any child is left."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return False
+        if pid == 0:
+            return True
+        if pid == agent:
+            voice.say("exit", os.waitstatus_to_exitcode(status))
+
+
+def end_all(agent: int, voice: Voice, grace: float, cgroup: str) -> None:
+    """The supervisor is dead."""
+    kill_at = time.monotonic() + grace
+    asked: set[int] = set()
+    pause = FIRST_PAUSE
+    while reap(agent, voice) and time.monotonic() < kill_at + SECONDS_TO_DIE:
+        is_over = time.monotonic() >= kill_at
+        found = below()
+        for pid in found if is_over else found - asked:
+            try:
+                # What is below us can't have its pid taken over: we are who would reap it, or
+                # its parent is, which was seen to live an instant ago.
+                os.kill(pid, signal.SIGKILL if is_over else signal.SIGTERM)
+            except OSError:
+                continue
+        if is_over and cgroup != "-":
+            with suppress(OSError), open(f"{cgroup}/cgroup.kill", "w") as order:  # noqa: PTH123
+                order.write("1")
+        asked |= found
+        time.sleep(pause)  # noqa: TID251
+        pause = min(pause * 2, LONGEST_PAUSE)
+    with suppress(OSError):
+        os.rmdir(cgroup)  # noqa: PTH106
+
+
+def keep(agent: int, voice: Voice, wakeup: int, grace: float, cgroup: str) -> None:
+    """Until nothing is below, or the supervisor is gone and has been followed by all of it."""
+    poll = select.poll()
+    poll.register(wakeup, select.POLLIN)
+    poll.register(voice.descriptor, select.POLLIN)
+    while reap(agent, voice):
+        for descriptor, _ in poll.poll():
+            if descriptor == voice.descriptor:  # it never says a word: this is its end
+                end_all(agent, voice, grace, cgroup)
+                return
+            os.read(descriptor, 1000)
+
+
+def main(voice: Voice, grace: float, cgroup: str, tags: list[str], argv: list[str]) -> None:
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    wakeup, told = os.pipe()
+    os.set_blocking(told, False)
+    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        agent = start(argv, tags, cgroup, libc)
+    except OSError as error:
+        voice.say("failed", error.errno or errno.EIO)
+        return
+    voice.say("started", agent)
+    # The end of the agent's output is told by the pipes' last holders: that mustn't be us.
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+    os.chdir("/")
+    keep(agent, voice, wakeup, grace, cgroup)
+
+
+if __name__ == "__main__":
+    _, descriptor, grace, cgroup, count, *rest = sys.argv
+    first = int(count)
+    main(Voice(int(descriptor)), float(grace), cgroup, rest[:first], rest[first:])

@@ -1,0 +1,104 @@
+"""Where a swarm asks a person: before work lands, and when an agent was denied what it needs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from abathur.domain import reviews
+from abathur.domain.errors import DatabaseError
+from abathur.domain.landing import Landing
+from abathur.domain.needs import Need
+from abathur.domain.reviews import Review
+from abathur.domain.runs import Attempt, Outcome, OutcomeKind
+from abathur.domain.tasks import Task
+from abathur.services import reviewing
+from abathur.services.asking import Asking
+from abathur.services.claiming import actor_of
+from abathur.services.running import Report
+from abathur.swarm.gates import LandingStoppedError
+from abathur.swarm.parts import Parts
+from abathur.swarm.state import State
+
+SHORT_ID: Final = 13
+
+
+def judged(outcome: Outcome, *, is_changed: bool) -> Outcome:
+    """A run that ended well but left nothing, since it was denied its edits, has failed."""
+    if outcome.kind is not OutcomeKind.SUCCEEDED or is_changed or not outcome.denied:
+        return replace(outcome, denied=()) if outcome.denied else outcome
+    tools = ", ".join(dict.fromkeys(one.tool for one in outcome.denied))
+    message = f"changed nothing, as it was denied: {tools}"
+    return replace(outcome, kind=OutcomeKind.FAILED, message=message)
+
+
+def allowed(attempt: Attempt) -> tuple[str, ...]:
+    """What a person has approved for the attempt's task."""
+    permissions = (attempt.feedback or {}).get("permissions") or {}
+    return tuple(permissions.get("allowed", ()))
+
+
+async def asking(parts: Parts, task: Task, report: Report) -> Asking | None:
+    """What a question needs that may follow from this end of a run; None when none will."""
+    if report.outcome.kind is not OutcomeKind.SUCCEEDED:
+        return Asking(review_id=parts.new_id()) if report.outcome.denied else None
+    target, base, head = report.target, report.base_commit, report.head_commit
+    if not (target and base and head) or not _is_required(parts, task, target):
+        return None
+    return await _about(parts, target, base, head)
+
+
+def _is_required(parts: Parts, task: Task, target: str) -> bool:
+    required_for = parts.settings.review.required_for
+    return reviews.is_required(required_for, target, task.agent_type)
+
+
+async def _about(parts: Parts, target: str, base: str, head: str) -> Asking | None:
+    """Where nothing was changed, there is nothing to approve."""
+    tree = await parts.repository.tree(head)
+    if tree == await parts.repository.tree(base):
+        return None
+    tip = await parts.repository.resolve(f"refs/heads/{target}")
+    return Asking(review_id=parts.new_id(), tree=tree, target_commit=tip)
+
+
+async def require(parts: Parts, state: State, landing: Landing, task: Task) -> None:
+    """Raise `LandingStoppedError` unless the work may land without being looked at, or was.
+
+    Reads the tree of the very commit that is about to land: an answer about any other doesn't
+    count, and the question is asked anew.
+    """
+    if not _is_required(parts, task, landing.target):
+        return
+    wanted = await _about(parts, landing.target, landing.base_commit, landing.work_commit)
+    if wanted is None or wanted.tree is None:
+        return
+    if await parts.db.read(reviewing.is_approved, landing, wanted.tree):
+        return
+    asked = await parts.db.write(
+        reviewing.ask_unless_approved,
+        landing,
+        wanted,
+        actor=actor_of(state.worker_id),
+        now=parts.clock.now(),
+    )
+    if asked is not None:
+        _tell(state, asked, task)
+        raise LandingStoppedError(f"review {asked.id} has to be answered first")
+
+
+async def tell_asked(parts: Parts, state: State, asked: Asking | None, task: Task) -> None:
+    """Call a person, if the end of the run has led to a question."""
+    if asked is None:
+        return
+    try:
+        review = await parts.db.read(lambda stores: stores.reviews.get(asked.review_id))
+    except DatabaseError:
+        return  # it is written down; `abathur review list` shows it
+    if review is not None:
+        _tell(state, review, task)
+
+
+def _tell(state: State, review: Review, task: Task) -> None:
+    how = f"`abathur review show {review.id[:SHORT_ID]}` tells how to answer"
+    state.needs_person(Need.REVIEW, f"{review.question} {how}", task)

@@ -1,0 +1,145 @@
+"""Watches what a running agent spends, and what it hears of its provider's limits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any, Final
+
+from abathur.domain.agents import AgentSpec
+from abathur.domain.budgets import EPSILON
+from abathur.domain.errors import AbathurError, DatabaseError
+from abathur.domain.failures import FailureClass
+from abathur.domain.pools import Observation, observation, pools_of
+from abathur.domain.runs import EventKind, Outcome, OutcomeKind, RunEvent, Usage
+from abathur.ports.stores import Stores
+from abathur.services import accounting, budgeting, pooling
+from abathur.services.pooling import Draws
+from abathur.services.running import Report
+from abathur.swarm.admission import spending_rules
+from abathur.swarm.events import SwarmEventKind
+from abathur.swarm.parts import Parts
+from abathur.swarm.state import Run, State, StopReason
+
+ANSWERS: Final = frozenset({EventKind.TEXT, EventKind.TOOL_USE, EventKind.USAGE})
+"""Events that a program can't tell unless its provider answered."""
+
+
+class Meter:
+    """Of one run. `take` is called on the swarm's loop with each event, and returns at once."""
+
+    def __init__(self, parts: Parts, state: State, run: Run) -> None:
+        self._parts, self._state, self._run = parts, state, run
+        self._spending = spending_rules(parts)
+        self._draws: Draws | None = None
+        self._is_probe = False
+        self._spent = 0.0
+        self._told: set[Observation] = set()
+        self._writes: set[asyncio.Task[None]] = set()
+        self.budget_usd: float | None = None
+        """What is left for the task; None is without end."""
+
+    async def begin(self, spec: AgentSpec) -> None:
+        """Look up what the run may spend, and whether it tries a pool. Raises `DatabaseError`."""
+        task_id, number = self._run.key
+        self._draws = Draws(f"{task_id}/{number}", pools_of(spec))
+        self.budget_usd, self._is_probe = await self._parts.db.read(self._facts, self._draws)
+
+    def _facts(self, stores: Stores, draws: Draws) -> tuple[float | None, bool]:
+        left = budgeting.left_for_task(stores, self._spending, self._run.task.id)
+        return left, pooling.is_probe(stores, draws)
+
+    def take(self, event: RunEvent) -> None:
+        if event.kind is EventKind.USAGE:
+            self._count(event)
+        elif event.kind is EventKind.LIMIT:
+            self._observe(event)
+        if self._is_probe and event.kind in ANSWERS and self._draws is not None:
+            self._is_probe = False
+            self._write(self._open_pools(self._draws))
+
+    def _count(self, event: RunEvent) -> None:
+        cost = event.data.get("cost_usd")
+        if not isinstance(cost, int | float) or isinstance(cost, bool) or not 0 <= cost < 1e9:
+            return
+        is_total = event.data.get("is_total") is True
+        self._spent = max(self._spent, cost) if is_total else self._spent + cost
+        if self.is_over_budget and not self._run.stop.is_set():
+            self._run.end(StopReason.OVER_BUDGET)
+
+    @property
+    def is_over_budget(self) -> bool:
+        return self.budget_usd is not None and self._spent > self.budget_usd + EPSILON
+
+    def _observe(self, event: RunEvent) -> None:
+        seen = observation(event, self._parts.clock.now())
+        if seen is None or self._draws is None:
+            return
+        rounded = replace(seen, resets_at=None, used_share=round(seen.used_share or 0.0, 2))
+        if rounded not in self._told:
+            self._told.add(rounded)
+            self._write(self._note(self._draws, seen))
+
+    async def _note(self, draws: Draws, seen: Observation) -> None:
+        now = self._parts.clock.now()
+        pool = await self._parts.db.write(pooling.observe, draws, seen, now)
+        if pool is not None and pool.exhausted_until is not None:
+            self._state.tell(
+                SwarmEventKind.LIMIT_REACHED,
+                f"limit {pool.limit_window} of {pool.key} is used up until "
+                f"{pool.exhausted_until:%H:%M:%S} UTC",
+                task=self._run.task,
+                attempt=self._run.attempt.number,
+            )
+
+    async def _open_pools(self, draws: Draws) -> None:
+        if await self._parts.db.write(pooling.answered, draws, self._parts.clock.now()):
+            self._state.tell(
+                SwarmEventKind.LIMIT_OVER,
+                f"{draws.pools[0]} answers again",
+                task=self._run.task,
+                attempt=self._run.attempt.number,
+            )
+            self._state.ring_all()
+
+    def _write(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(self._written(work))
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+
+    async def _written(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except DatabaseError as error:
+            self._state.warn(f"a limit isn't written down: {error}", self._run.task)
+
+    async def settle(self) -> None:
+        """Wait until what was seen is written down."""
+        await asyncio.gather(*self._writes, return_exceptions=True)
+
+    def stopped(self, usage: Usage | None) -> Outcome:
+        """The outcome of a run that was stopped: for its budget, or with the swarm."""
+        if self._run.reason is not StopReason.OVER_BUDGET:
+            return Outcome(kind=OutcomeKind.RELEASED, message="the swarm was stopped", usage=usage)
+        left = self.budget_usd or 0.0
+        return Outcome(
+            kind=OutcomeKind.FAILED,
+            message=f"stopped at ${self._spent:.2f}, as ${left:.2f} of its budget were left",
+            usage=usage,
+            failure=FailureClass.BUDGET,
+        )
+
+    def completed(self, report: Report) -> Report:
+        """The report with what providers' limits need."""
+        return replace(report, draws=self._draws, is_probe=self._is_probe)
+
+    async def correct(self, outcome: Outcome) -> None:
+        """Book what a run cost whose report isn't taken. Never raises."""
+        if outcome.usage is None:
+            return
+        task_id, number = self._run.key
+        try:
+            await self._parts.db.write(accounting.correct, task_id, number, outcome.usage)
+        except AbathurError as error:
+            self._state.warn(f"a late cost isn't written down: {error}", self._run.task)

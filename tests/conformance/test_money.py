@@ -1,0 +1,291 @@
+"""What attempts cost, budgets that hold, and providers' limits, on every engine."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from abathur.domain.admission import UNLIMITED, AdmissionRules, HoldCause, HoldScope
+from abathur.domain.budgets import Budgets, SpendingRules
+from abathur.domain.failures import ASKING, FailureClass
+from abathur.domain.money import CostGroup, Pricing
+from abathur.domain.pools import PROBE, Observation, PoolKey
+from abathur.domain.runs import Outcome, OutcomeKind, Usage
+from abathur.services import accounting, budgeting, claiming, pausing, pooling, running
+from abathur.services.claiming import Claim
+from abathur.services.pooling import Draws
+from abathur.services.running import Report
+
+FAILED, LIMITED = OutcomeKind.FAILED, OutcomeKind.RATE_LIMITED
+FAKE = PoolKey("fake")
+POOLED = AdmissionRules(pools_of=lambda _: ("fake/default",))
+ASSUMED = Pricing(assumed_usd=1.0)
+
+
+def budgeted(**limits: Any) -> AdmissionRules:
+    spending = SpendingRules(budgets=Budgets(**limits), pricing=ASSUMED)
+    return AdmissionRules(default_target="main", spending=spending)
+
+
+async def claim(
+    queue: Any, rules: AdmissionRules = UNLIMITED, limit: int = 9, worker: str = "w1"
+) -> list[Claim]:
+    return list(
+        await queue.write(
+            claiming.claim,
+            worker_id=worker,
+            limit=limit,
+            now=queue.now,
+            lease=queue.lease,
+            rules=rules,
+        )
+    )
+
+
+async def end(queue: Any, claimed: Claim, outcome: Outcome, **more: Any) -> Any:
+    report = Report(outcome=outcome, **more)
+    holder = queue.holder(claimed)
+    return await queue.write(running.report, holder, report, queue.policy, queue.now)
+
+
+def failed(failure: FailureClass, **more: Any) -> Outcome:
+    return Outcome(kind=FAILED, message="no", failure=failure, **more)
+
+
+def draws(claimed: Claim) -> Draws:
+    return Draws(f"{claimed.task.id}/{claimed.attempt.number}", (FAKE,))
+
+
+async def totals(queue: Any, by: CostGroup = CostGroup.DAY) -> Any:
+    return (await queue.read(accounting.cost_report, by, None)).total
+
+
+# What attempts cost
+
+
+async def test_known_and_unknown_costs_are_kept_apart(queue: Any) -> None:
+    for _ in range(2):
+        await queue.submit(max_retries=0)
+    known, unknown = await claim(queue)
+    await end(queue, known, Outcome(kind=FAILED, usage=Usage(cost_usd=0.5, output_tokens=7)))
+    usage = Usage(input_tokens=3)
+    await end(
+        queue, unknown, Outcome(kind=FAILED, usage=usage), spending=SpendingRules(pricing=ASSUMED)
+    )
+    found = await totals(queue)
+    assert (found.known_usd, found.known_attempts) == (0.5, 1)
+    assert (found.estimated_usd, found.unknown_attempts) == (0.5, 1)
+    assert (found.input_tokens, found.output_tokens) == (3, 7)
+    cost = await queue.read(lambda s: s.costs.get(unknown.task.id, 1))
+    assert (cost.cost_usd, cost.estimate_rule) == (
+        None,
+        "median of 1 known of this agent type and model",
+    )
+
+
+async def test_a_lost_attempt_is_estimated_and_corrected_by_what_comes_late(queue: Any) -> None:
+    await queue.submit()
+    (lost,) = await claim(queue)
+    await queue.start(lost, runtime="claude")
+    await queue.write(running.add_process, queue.holder(lost), 7, 1.0)
+    queue.pass_time(100)
+    await queue.adopt(await queue.task(lost.task))
+    assert (await totals(queue)).estimated_usd == 1.0
+    usage = Usage(cost_usd=0.25)
+    assert await queue.write(accounting.correct, lost.task.id, 1, usage)
+    assert not await queue.write(accounting.correct, lost.task.id, 1, Usage(cost_usd=9))
+    found = await totals(queue)
+    assert (found.known_usd, found.estimated_usd) == (0.25, 0)
+
+
+async def test_an_agent_that_never_started_cost_nothing(queue: Any) -> None:
+    await queue.submit(max_retries=0)
+    (claimed,) = await claim(queue)
+    await end(queue, claimed, Outcome(kind=FAILED), spending=SpendingRules(pricing=ASSUMED))
+    assert (await totals(queue)).counted_usd == 0
+
+
+@pytest.mark.parametrize("by", list(CostGroup))
+async def test_costs_add_up_the_same_by_whatever(queue: Any, by: CostGroup) -> None:
+    for target in ("main", "other"):
+        await queue.submit(feature_branch=target, max_retries=0)
+    for claimed in await claim(queue):
+        await end(queue, claimed, Outcome(kind=FAILED, usage=Usage(cost_usd=0.5)))
+    assert (await totals(queue, by)).known_usd == 1.0
+
+
+# Budgets
+
+
+async def test_two_that_claim_at_once_never_share_the_last_dollar(queue: Any) -> None:
+    rules = budgeted(day_usd=3)
+    for _ in range(8):
+        await queue.submit()
+    found = await asyncio.gather(
+        *(claim(queue, rules, 2, worker) for worker in ("w1", "w2", "w1", "w2"))
+    )
+    assert sum(map(len, found)) == 3
+    assert (await totals(queue)).reserved_usd == 3.0
+
+
+async def test_without_room_a_task_waits_until_others_have_settled(queue: Any) -> None:
+    rules = budgeted(day_usd=1)
+    for _ in range(2):
+        await queue.submit(max_retries=0)
+    (first,) = await claim(queue, rules)
+    assert await queue.read(lambda s: s.admission.holds()) == []
+    await end(queue, first, Outcome(kind=FAILED, usage=Usage(cost_usd=0.0)))
+    assert len(await claim(queue, rules)) == 1
+
+
+@pytest.mark.parametrize(
+    ("limits", "scope"),
+    [
+        ({"day_usd": 1.5}, HoldScope.EVERYTHING),
+        ({"target_usd": 1.5}, HoldScope.TARGET),
+        ({"targets": {"main": 1.5}}, HoldScope.TARGET),
+        ({"task_usd": 1.5}, HoldScope.TASK),
+    ],
+)
+async def test_a_used_up_budget_holds_asks_and_resuming_grants_more(
+    queue: Any, limits: dict[str, Any], scope: HoldScope
+) -> None:
+    rules = budgeted(**limits)
+    await queue.submit(feature_branch="main")
+    (first,) = await claim(queue, rules)
+    await end(queue, first, Outcome(kind=FAILED, usage=Usage(cost_usd=1.2)))
+    queue.pass_time(60)
+    assert await claim(queue, rules) == []
+    (hold,) = await queue.read(lambda s: s.admission.holds())
+    assert (hold.scope, hold.cause) == (scope, HoldCause.BUDGET)
+    assert "$1.20 spent of $1.50" in hold.reason
+    await queue.write(pausing.resume, hold.scope, hold.name, now=queue.now, actor="cli:eve")
+    assert len(await claim(queue, rules)) == 1
+
+
+async def test_a_raised_budget_ends_its_hold(queue: Any) -> None:
+    await queue.submit()
+    rules = budgeted(task_usd=0.5)
+    assert await claim(queue, rules) == []
+    assert len(await queue.read(lambda s: s.admission.holds())) == 1
+    assert len(await claim(queue, budgeted(task_usd=2))) == 1
+    assert await queue.read(lambda s: s.admission.holds()) == []
+
+
+async def test_a_task_may_have_a_budget_of_its_own(queue: Any) -> None:
+    task = await queue.submit()
+    spending = replace(UNLIMITED, spending=SpendingRules(pricing=ASSUMED))
+    set_budget = budgeting.set_task_budget
+    await queue.write(set_budget, task.id, 0.5, now=queue.now, actor="cli:eve")
+    assert await claim(queue, spending) == []
+    await queue.write(set_budget, task.id, 5.0, now=queue.now, actor="cli:eve")
+    assert len(await claim(queue, spending)) == 1
+
+
+async def test_a_task_whose_agent_spent_its_budget_is_held_at_no_charge(queue: Any) -> None:
+    rules = budgeted(task_usd=1)
+    await queue.submit()
+    (first,) = await claim(queue, rules)
+    over = failed(FailureClass.BUDGET, usage=Usage(cost_usd=1.5))
+    back = await end(queue, first, over, spending=rules.spending)
+    assert (back.status, back.retry_count) == ("ready", 0)
+    assert await claim(queue, rules) == []
+    (hold,) = await queue.read(lambda s: s.admission.holds())
+    assert "$1.50 spent of $1.00" in hold.reason
+
+
+# Kinds of failure
+
+
+@pytest.mark.parametrize("failure", sorted(ASKING - {FailureClass.BUDGET}))
+async def test_what_a_person_must_mend_holds_its_agent_type(
+    queue: Any, failure: FailureClass
+) -> None:
+    for _ in range(5):
+        await queue.submit(max_retries=0)
+    await queue.submit(agent_type="other")
+    (first,) = await claim(queue, limit=1)
+    back = await end(queue, first, failed(failure))
+    assert (back.status, back.retry_count) == ("ready", 0)
+    assert [one.task.agent_type for one in await claim(queue)] == ["other"]
+    (hold,) = await queue.read(lambda s: s.admission.holds())
+    assert (hold.scope, hold.name) == (HoldScope.AGENT_TYPE, "general")
+    await queue.write(pausing.resume, hold.scope, hold.name, now=queue.now, actor="cli:eve")
+    assert len(await claim(queue)) == 5
+
+
+async def test_the_class_is_stored_and_told(queue: Any) -> None:
+    await queue.submit()
+    (first,) = await claim(queue)
+    await end(queue, first, failed(FailureClass.PROCESS))
+    assert (await queue.attempt(first)).failure_class is FailureClass.PROCESS
+    told = [e.action_data for e in await queue.audit() if e.action_type == "attempt_ended"]
+    assert told[0]["failure_class"] == "process"
+
+
+async def test_a_refused_landing_is_the_failure_of_its_attempt(queue: Any) -> None:
+    await queue.submit()
+    (first,) = await claim(queue)
+    await queue.succeed(first)
+    await queue.refuse(await queue.lander())
+    assert (await queue.attempt(first)).failure_class is FailureClass.CONFLICT
+
+
+# Providers' limits
+
+
+async def test_a_pool_waits_then_one_task_tries_it_then_all(queue: Any) -> None:
+    for _ in range(4):
+        await queue.submit(max_retries=0)
+    (first,) = await claim(queue, POOLED, 1)
+    limited = Outcome(kind=LIMITED, failure=FailureClass.QUOTA, retry_after_seconds=60)
+    back = await end(queue, first, limited, draws=draws(first))
+    assert (back.status, back.retry_count) == ("pending", 0)
+    assert await claim(queue, POOLED) == []
+    queue.pass_time(61)
+    (probe,) = await claim(queue, POOLED)
+    assert await claim(queue, POOLED) == []
+    assert await queue.read(pooling.is_probe, draws(probe))
+    assert await queue.write(pooling.answered, draws(probe), queue.now)
+    assert len(await claim(queue, POOLED)) == 3
+
+
+async def test_a_probe_that_is_refused_closes_the_pool_for_longer(queue: Any) -> None:
+    await queue.submit(max_retries=0)
+    waits = []
+    for _ in range(3):
+        (claimed,) = await claim(queue, POOLED)
+        busy = Outcome(kind=LIMITED, failure=FailureClass.CAPACITY)
+        await end(queue, claimed, busy, draws=draws(claimed))
+        (pool,) = await queue.read(lambda s: s.pools.all())
+        waits.append((pool.exhausted_until - queue.now).total_seconds())
+        queue.now = max(pool.exhausted_until, (await queue.task(claimed.task)).not_before)
+    assert waits == [10, 20, 40]
+
+
+async def test_a_probe_without_an_answer_is_followed_by_another(queue: Any) -> None:
+    for _ in range(2):
+        await queue.submit()
+    (first,) = await claim(queue, POOLED, 1)
+    seen = Observation(window="five_hour", is_rejected=True)
+    pool = await queue.write(pooling.observe, draws(first), seen, queue.now)
+    queue.now = pool.exhausted_until
+    (probe,) = await claim(queue, POOLED)
+    assert probe.task.id != first.task.id
+    await queue.submit()
+    assert await claim(queue, POOLED) == []
+    queue.now += PROBE
+    assert len(await claim(queue, POOLED)) == 1
+
+
+async def test_guesses_from_text_are_charged_in_the_end(queue: Any) -> None:
+    task = await queue.submit(max_retries=1)
+    guess = failed(FailureClass.CAPACITY, is_guess=True)
+    charged = []
+    for _ in range(5):
+        queue.pass_time(7200)
+        (claimed,) = await claim(queue)
+        charged.append((await end(queue, claimed, guess)).retry_count)
+    assert charged == [0, 0, 0, 1, 1]
+    assert (await queue.task(task)).status == "failed"

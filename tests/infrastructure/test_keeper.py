@@ -1,0 +1,216 @@
+"""Below its keeper an agent can do what it likes: nothing of it outlives the run or the swarm."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from abathur.domain.runs import Command
+from abathur.infrastructure import cgroups, process_times
+from abathur.infrastructure.processes import SystemProcesses
+from abathur.ports.processes import Launch, ProcessId
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="keepers need Linux")
+
+# Its number goes to a file, for it has no output: no parent, session, environment or TERM either.
+LOST = """\
+exec 0<&- 1>&- 2>&-
+trap '' TERM HUP
+echo $$ >>pids
+while :; do sleep 1000; done
+"""
+AGENT = """\
+trap '' TERM
+env -i setsid sh -c 'setsid sh ./lost & exit 0'
+setsid sh -c 'echo $$ >>pids; exec sleep 1000' &
+until [ "$(wc -l <pids)" -ge 2 ]; do sleep 0.02; done
+echo up
+"""
+SUPERVISOR = """\
+import asyncio, sys
+from pathlib import Path
+from tests.infrastructure.test_keeper import launch
+from abathur.infrastructure.processes import SystemProcesses
+
+async def main(folder):
+    await SystemProcesses().run(
+        launch(folder, "sh ./agent; while :; do sleep 1000; done"),
+        on_started=lambda process: None,
+        on_line=lambda line: print(line, flush=True),
+        stop=asyncio.Event(),
+    )
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+Place = Path
+
+
+def launch(folder: Path, script: str) -> Launch:
+    return Launch(
+        command=Command(argv=("sh", "-c", script)),
+        cwd=folder,
+        transcript=folder / "transcript",
+        tags={"ABATHUR_TEST": uuid.uuid4().hex},
+        env={},
+        timeout_seconds=60,
+        grace_seconds=0.2,
+    )
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    (tmp_path / "lost").write_text(LOST)
+    (tmp_path / "agent").write_text(AGENT)
+    yield tmp_path
+    left = [pid for pid in told(tmp_path) if not is_gone(pid)]
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert left == []
+
+
+def told(place: Path) -> list[int]:
+    file = place / "pids"
+    return [int(line) for line in file.read_text().split()] if file.exists() else []
+
+
+def eventually(is_so: Callable[[], bool]) -> None:
+    """Other processes have no event to wait for."""
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline
+        os.sched_yield()
+
+
+def is_gone(pid: int) -> bool:
+    start = process_times.started_at(pid)
+    return start is None or not process_times.lives(pid, start)
+
+
+def swarm(place: Path) -> "subprocess.Popen[str]":
+    """A supervisor whose agent has done its worst."""
+    process = subprocess.Popen(
+        (sys.executable, "-c", SUPERVISOR, str(place)),
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "up\n"
+    assert len(told(place)) == 2
+    assert not any(map(is_gone, told(place)))
+    return process
+
+
+async def run(place: Path, script: str, stop: asyncio.Event | None = None) -> list[str]:
+    lines: list[str] = []
+    await SystemProcesses().run(
+        launch(place, script),
+        on_started=lambda _: None,
+        on_line=lines.append,
+        stop=stop or asyncio.Event(),
+    )
+    return lines
+
+
+def test_a_killed_supervisor_takes_along_what_dropped_everything(place: Place) -> None:
+    with swarm(place) as process:
+        process.kill()
+    eventually(lambda: all(map(is_gone, told(place))))
+
+
+def test_a_killed_keeper_takes_its_agent_along(place: Place) -> None:
+    with swarm(place) as process:
+        (keeper,) = psutil.Process(process.pid).children()
+        (agent,) = [one for one in keeper.children() if one.pid not in told(place)]
+        keeper.kill()
+        eventually(lambda: is_gone(agent.pid))
+        # What has lost its session and environment is found by nobody then.
+        process.wait()
+    for pid in told(place):
+        if not is_gone(pid):
+            os.kill(pid, signal.SIGKILL)
+    eventually(lambda: all(map(is_gone, told(place))))
+
+
+async def test_what_drops_everything_ends_with_its_run(place: Place) -> None:
+    assert await run(place, "sh ./agent") == ["up"]
+    assert len(told(place)) == 2
+    assert all(map(is_gone, told(place)))
+
+
+async def test_a_stop_ends_what_dropped_everything(place: Place) -> None:
+    stop = asyncio.Event()
+    task = asyncio.ensure_future(run(place, "sh ./agent; echo >done; exec sleep 1000", stop))
+    await asyncio.to_thread(eventually, (place / "done").exists)
+    stop.set()
+    await task
+    assert all(map(is_gone, told(place)))
+
+
+async def test_two_runs_do_not_take_each_other_for_their_own(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "lost").write_text(LOST)
+        (tmp_path / name / "agent").write_text(AGENT)
+    stop = asyncio.Event()
+    other = asyncio.ensure_future(run(tmp_path / "two", "sh ./agent; exec sleep 1000", stop))
+    await asyncio.to_thread(eventually, lambda: len(told(tmp_path / "two")) == 2)
+    await run(tmp_path / "one", "sh ./agent")
+    assert all(map(is_gone, told(tmp_path / "one")))
+    assert not any(map(is_gone, told(tmp_path / "two")))
+    stop.set()
+    await other
+    assert all(map(is_gone, told(tmp_path / "two")))
+
+
+async def test_the_agent_is_named_not_its_keeper(tmp_path: Path) -> None:
+    started: list[ProcessId] = []
+    lines: list[str] = []
+    end = await SystemProcesses().run(
+        launch(tmp_path, "echo $$; exit 7"),
+        on_started=started.append,
+        on_line=lines.append,
+        stop=asyncio.Event(),
+    )
+    assert ([str(one.pid) for one in started], end.code) == (lines, 7)
+
+
+def base_of_cgroups() -> Path | None:
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    found = [Path(line.split()[4]) for line in mounts if " - cgroup2 " in line]
+    return found[0] if found and os.access(found[0] / "cgroup.procs", os.W_OK) else None
+
+
+@pytest.mark.skipif(base_of_cgroups() is None, reason="no cgroup here that we may write to")
+async def test_a_cgroup_is_made_for_a_run_and_goes_with_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = base_of_cgroups()
+    assert base is not None
+    monkeypatch.setenv("ABATHUR_CGROUP", str(base))
+    before = set(base.glob("abathur-*"))
+    lines = await run(place, "grep 0:: /proc/self/cgroup; sh ./agent")
+    assert "/abathur-" in lines[0]
+    assert all(map(is_gone, told(place)))
+    assert set(base.glob("abathur-*")) == before
+
+
+@pytest.mark.skipif(base_of_cgroups() is None, reason="no cgroup here that we may write to")
+def test_a_cgroup_is_killed_with_all_that_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ABATHUR_CGROUP", str(base_of_cgroups()))
+    cgroup = cgroups.make()
+    assert cgroup is not None
+    with subprocess.Popen(("sleep", "1000")) as process:
+        (cgroup / "cgroup.procs").write_text(str(process.pid))
+        assert cgroups.members(cgroup) == {process.pid}
+        cgroups.end(cgroup)
+        assert process.wait() == -signal.SIGKILL
+    assert not cgroup.exists()
