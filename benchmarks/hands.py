@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from abathur.bootstrap import new_id
 from abathur.domain.agents import Worker
-from abathur.domain.landing import Proof
+from abathur.domain.landing import Announcement, Proof
 from abathur.domain.retry import RetryPolicy
 from abathur.domain.runs import Outcome, OutcomeKind
 from abathur.domain.tasks import NewTask
@@ -57,11 +57,11 @@ class Hands:
     async def land(self, claimed: Claim) -> None:
         """Report, take the landing, announce the merge, conclude."""
         await self.report(claimed)
-        taken = await self.db.write(landing.claim_landing, worker_id=WORKER, now=now(), lease=LEASE)
-        assert taken is not None
-        told = await self.db.write(
-            landing.announce_merge, taken, target_before=COMMIT, merge_commit=COMMIT
+        (taken,) = await self.db.write(
+            landing.claim_landings, worker_id=WORKER, limit=1, now=now(), lease=LEASE
         )
+        announcement = Announcement(landing=taken, target_before=COMMIT, merge_commit=COMMIT)
+        (told,) = await self.db.write(landing.announce, [announcement])
         proof = Proof(
             target=taken.target,
             target_commit=COMMIT,

@@ -70,5 +70,6 @@ def make_project(folder: Path, settings: Mapping[str, Any]) -> Path:
     ours = root / ".abathur"
     ours.mkdir()
     (ours / ".gitignore").write_text("*\n")
-    (ours / "config.yaml").write_text(json.dumps(dict(settings)))  # JSON is YAML
+    allowed = {"targets": {"main": {"allow": True}}}
+    (ours / "config.yaml").write_text(json.dumps({**allowed, **settings}))  # JSON is YAML
     return root

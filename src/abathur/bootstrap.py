@@ -415,11 +415,14 @@ def read_plan(path: str, content: str | bytes, now: datetime) -> Plan:
     return read(path, content, now)
 
 
-def make_project_files(root: Path) -> Sequence[Path]:
-    """What was missing of the project's folder and is there now. Raises `OSError`."""
+def make_project_files(root: Path, allowed: str | None = None) -> Sequence[Path]:
+    """What was missing of the project's folder and is there now. Raises `OSError`.
+
+    A configuration that is made lets work land on the target `allowed`.
+    """
     from abathur.infrastructure.project_files import make_files
 
-    return make_files(root)
+    return make_files(root, allowed)
 
 
 AT_ONCE = signal.SIGUSR1

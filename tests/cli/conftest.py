@@ -18,6 +18,7 @@ CONFIG = {
     "default_runtime": "fake",
     "swarm": {"max_agents": 2, "grace_seconds": 2},
     "retry": {"initial_seconds": 0.05, "max_seconds": 0.1},
+    "targets": {"main": {"allow": True}},
 }
 
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from abathur import bootstrap
 from abathur.cli.main import call
 
 if TYPE_CHECKING:
@@ -31,16 +32,38 @@ def test_it_makes_a_project_and_says_what_is_next(
 
 def test_a_second_time_changes_nothing(abathur: "Abathur") -> None:
     config = abathur.root / ".abathur" / "config.yaml"
-    config.write_text("default_runtime: fake\n")
+    text = "default_runtime: fake\ntargets: {main: {allow: true}}\n"
+    config.write_text(text)
     abathur.submit()
-    assert abathur.ok("init").endswith("is set up already; nothing was changed")
+    told = abathur.ok("init").splitlines()
+    assert told[0].endswith("is set up already; nothing was changed")
     assert abathur("init", "--json").json == {
         "root": str(abathur.root),
         "created": [],
+        "target": "main",
+        "target_allowed": True,
         "unchanged": True,
     }
-    assert config.read_text() == "default_runtime: fake\n"
+    assert config.read_text() == text
     assert len(abathur("task", "list", "--json").json) == 1
+
+
+def test_it_lets_work_land_where_it_was_made_and_says_so(
+    git_repo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert init(git_repo) == 0
+    assert "finished work may land on `main`" in capsys.readouterr().out
+    settings = bootstrap.load_project(git_repo).settings
+    assert settings.is_allowed("main")
+    assert not settings.is_allowed("release/1")
+
+
+def test_without_that_setting_nothing_is_submitted_to_main(abathur: "Abathur") -> None:
+    (abathur.root / ".abathur" / "config.yaml").write_text("default_runtime: fake\n")
+    refused = abathur("task", "submit", "Write")
+    assert refused.code == 4
+    assert "`targets: {main: {allow: true}}` into .abathur/config.yaml" in refused.line
+    assert "`main` is protected" in abathur.ok("init")
 
 
 def test_git_sees_only_the_configuration_and_the_agents(abathur: "Abathur") -> None:

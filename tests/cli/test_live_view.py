@@ -61,6 +61,8 @@ def full_board(agents: int) -> Board:
             running=[],
             landings=[],
             reviews=[],
+            refused=[],
+            flaky=[],
             next_due=None,
             is_idle=False,
         )

@@ -14,7 +14,7 @@ from typing import Any
 
 from abathur.domain.agents import Worker
 from abathur.domain.errors import StaleFenceError
-from abathur.domain.landing import Landing, Proof
+from abathur.domain.landing import Announcement, Landing, Proof
 from abathur.domain.retry import RetryPolicy
 from abathur.domain.runs import Outcome, OutcomeKind
 from abathur.domain.tasks import NewTask, TaskStatus
@@ -102,9 +102,8 @@ class Claimer:
         merge = taken.merge_commit
         if merge is None:
             merge = f"merge-{taken.id}"
-            taken = await self.write(
-                landing.announce_merge, taken, target_before="before", merge_commit=merge
-            )
+            told = Announcement(landing=taken, target_before="before", merge_commit=merge)
+            (taken,) = await self.write(landing.announce, [told])
         proof = Proof(
             target=taken.target,
             target_commit=merge,
@@ -123,11 +122,11 @@ class Claimer:
         for claimed in claims:
             await self.run(claimed)
         taken = await self.write(
-            landing.claim_landing, worker_id=self.name, now=self.now, lease=LEASE
+            landing.claim_landings, worker_id=self.name, limit=3, now=self.now, lease=LEASE
         )
-        if taken is not None:
-            await self.land(taken)
-        return bool(claims) or taken is not None
+        for one in taken:
+            await self.land(one)
+        return bool(claims) or bool(taken)
 
     async def is_done(self) -> bool:
         counts = await self.db.read(lambda stores: stores.tasks.counts())

@@ -10,7 +10,7 @@ import pytest
 
 from abathur.domain.agents import Agent, AgentState, Worker
 from abathur.domain.audit import AuditEntry
-from abathur.domain.landing import Landing, LandingState, Proof
+from abathur.domain.landing import Announcement, Landing, LandingState, Proof
 from abathur.domain.retry import RetryPolicy
 from abathur.domain.runs import Attempt, Outcome, OutcomeKind
 from abathur.domain.tasks import NewTask, Task, TaskStatus
@@ -155,10 +155,13 @@ class Queue:
         await self.db.write(running.report, self.holder(claimed), report, POLICY, self.now)
         return await self.landing(report.landing_id)
 
-    async def claim_landing(self, worker: str = "w1") -> Landing | None:
+    async def claim_landings(self, limit: int = 8, worker: str = "w1") -> Sequence[Landing]:
         return await self.db.write(
-            landing.claim_landing, worker_id=worker, now=self.now, lease=LEASE
+            landing.claim_landings, worker_id=worker, limit=limit, now=self.now, lease=LEASE
         )
+
+    async def claim_landing(self, worker: str = "w1") -> Landing | None:
+        return next(iter(await self.claim_landings(1, worker)), None)
 
     async def lander(self, worker: str = "w1") -> Landing:
         """The next landing, which must be there."""
@@ -167,9 +170,8 @@ class Queue:
         return claimed
 
     async def announce(self, claimed: Landing, merge: str = "merge") -> Landing:
-        return await self.db.write(
-            landing.announce_merge, claimed, target_before="before", merge_commit=merge
-        )
+        told = Announcement(landing=claimed, target_before="before", merge_commit=merge)
+        return (await self.db.write(landing.announce, [told]))[0]
 
     def proof(self, claimed: Landing, merge: str | None = "merge") -> Proof:
         return Proof(

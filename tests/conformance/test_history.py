@@ -277,11 +277,12 @@ class History(RuleBasedStateMachine):
     def claim_landing(self, worker: str) -> None:
         now = self.queue.now
         over = [t for t in self.taken_landings() if t.landing_until and t.landing_until <= now]
-        busy = {task.target for task in self.taken_landings()}
+        busy = {task.target for task in self.taken_landings() if task not in over}
         waiting = [task for task in self.tasks if task.landing and not task.landing_until]
         free = [task for task in waiting if task.target not in busy]
+        begun = [task for task in free if task.announced]
         landing = self.run(self.queue.claim_landing(worker))
-        eligible = {task.id: task for task in over or free}
+        eligible = {task.id: task for task in over or begun or free}
         if landing is None:
             assert not eligible
             return

@@ -58,7 +58,8 @@ COLUMNS = {
     "run_events": "task_id attempt sequence at kind text data",
     "landings": (
         "id task_id attempt target base_commit work_commit state rank worker_id lease_until fence "
-        "requested_at started_at ended_at target_before merge_commit verify_log detail proof facts"
+        "requested_at started_at ended_at target_before merge_commit verify_log detail proof facts "
+        "strategy onto batch"
     ),
     "workers": (
         "id host pid pid_started_at repository max_agents started_at heartbeat_at lease_until "
@@ -67,7 +68,9 @@ COLUMNS = {
     "holds": "id scope name cause reason hold_until created_by created_at",
     "task_paths": "task_id pattern may_overlap",
     "path_overlaps": "task_id attempt other_task_id paths found_at",
-    "gate_runs": "id landing_id gate tree started_at ended_at exit_code verdict log_path",
+    "gate_runs": (
+        "id landing_id gate command tree batch_size started_at ended_at exit_code verdict log_path"
+    ),
     "reviews": (
         "id task_id attempt kind tree question data state comment asked_at decided_at decided_by"
     ),

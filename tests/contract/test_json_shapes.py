@@ -19,6 +19,7 @@ from abathur.cli.shape_fields_swarm import COMMAND_SHAPES as ABOUT_THE_PROJECT_A
 from tests.cli.commands import with_json
 
 CONFIG = {
+    "targets": {"main": {"allow": True}},
     "default_runtime": "fake",
     "retry": {"initial_seconds": 0.05, "max_seconds": 0.1},
 }

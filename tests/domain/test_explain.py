@@ -193,7 +193,7 @@ def test_a_failed_task_tells_why_and_where_to_look(
     assert found.summary == "It failed after 4 attempts: the tests are red."
     assert found.details == (
         "3 of 3 retries spent",
-        "output of the verify command: /log/verify",
+        "output of the gate that failed: /log/verify",
         "transcript of attempt 4: /log/4",
         "work of attempt 4: git show refs/x",
     )

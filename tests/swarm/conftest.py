@@ -1,11 +1,12 @@
 """A project with a queue in it, and swarms that run on it in this process or in another one."""
 
+import asyncio
 import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import psutil
 import pytest
 
 from abathur import bootstrap
+from abathur.domain.gates import GateRun
 from abathur.domain.landing import Landing
 from abathur.domain.runs import Attempt
 from abathur.domain.tasks import NewTask, Task
@@ -26,13 +28,32 @@ from abathur.swarm.supervisor import Supervisor, SwarmResult
 
 SUPERVISE = Path(__file__).with_name("supervise.py")
 
+SECONDS = 20
+"""After which something hangs."""
+
 Script = Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Mapping[str, Any]]]
 
 CONFIG: Mapping[str, Any] = {
     "default_runtime": "fake",
     "swarm": {"max_agents": 3, "grace_seconds": 2, "heartbeat_seconds": 1, "lease_seconds": 20},
     "retry": {"initial_seconds": 0.05, "max_seconds": 0.2},
+    "targets": {"main": {"allow": True}},
 }
+
+
+@dataclass
+class LandingNothing:
+    """A database from which no landing can be claimed."""
+
+    real: Any
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    async def write(self, use_case: Any, *args: Any, **kwargs: Any) -> Any:
+        if use_case.__name__ == "claim_landings":
+            return []
+        return await self.real.write(use_case, *args, **kwargs)
 
 
 @dataclass
@@ -72,6 +93,24 @@ class World:
     async def run_until_idle(self, task_limit: int | None = None) -> SwarmResult:
         supervisor = await self.supervisor()
         return await supervisor.run(until_idle=True, task_limit=task_limit)
+
+    async def run_agents(self) -> None:
+        """Let all tasks be worked on, and leave their landings in the queue."""
+        wanted = len(await self.tasks())
+        parts = (await self.supervisor())._parts
+        supervisor = Supervisor(replace(parts, db=LandingNothing(self.db)), self.events.append)
+        running = asyncio.create_task(supervisor.run())
+        try:
+            async with asyncio.timeout(SECONDS), self.db.wakeups() as wakeups:
+                while len(await self.db.read(lambda stores: stores.landings.open())) < wanted:
+                    await wakeups.wait(1)
+        finally:
+            supervisor.stop()
+            await running
+        self.events.clear()
+
+    async def gate_runs(self, task: Task) -> Sequence[GateRun]:
+        return await self.db.read(lambda stores: stores.gates.of_task(task.id))
 
     async def task(self, task: Task) -> Task:
         found = await self.db.read(lambda stores: stores.tasks.get(task.id))

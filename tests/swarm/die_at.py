@@ -51,12 +51,13 @@ class Fatal:
     def _fatal(self, real: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def call(*args: Any, **kwargs: Any) -> Any:
             self.calls -= 1
-            if self.calls == 0 and self.moment == "before":
+            is_it = self.calls == 0  # others may be made before this one ends
+            if is_it and self.moment == "before":
                 die()
-            if self.calls == 0 and self.moment == "during":
+            if is_it and self.moment == "during":
                 kwargs["on_started"] = die
             result = await real(*args, **kwargs)
-            if self.calls == 0:
+            if is_it:
                 die()
             return result
 

@@ -216,6 +216,43 @@ async def test_a_daemon_of_the_set_up_command_does_not_outlive_it(world: Any) ->
     await world.assert_sound()
 
 
+@pytest.mark.parametrize(
+    ("begin", "what"),
+    [
+        ("merge -q side", "a merge"),
+        ("rebase -q side", "a rebase"),
+        ("cherry-pick side", "a cherry-pick"),
+    ],
+)
+async def test_work_in_the_middle_of_something_does_not_land(
+    world: Any, begin: str, what: str
+) -> None:
+    git = "git -c user.name=A -c user.email=a@x"
+    steps = (
+        f"b=$(git branch --show-current); git switch -q -c side; echo 1 > one; git add .; "
+        f"{git} commit -qm side; git switch -q $b; echo 2 > one; git add .; {git} commit -qm mine; "
+        f"{git} {begin}; true"
+    )
+    task = await world.submit("Merge", shell(steps), max_retries=0)
+    await world.run_until_idle()
+    failed = await world.task(task)
+    assert failed.status == "failed"
+    assert failed.error_message.startswith(f"the agent ended in the middle of {what} (one not")
+    assert world.landed() == []
+    assert any("mine" in world.git("log", "--format=%s", ref) for ref in salvaged(world))
+
+
+async def test_nothing_is_removed_when_its_salvage_ref_can_not_be_written(world: Any) -> None:
+    task = await world.submit("Fail", [*WRITE, {"fail": "lost the thread"}], max_retries=0)
+    # A ref in the place of the folder of refs.
+    world.git("update-ref", f"refs/abathur/salvage/{task.id}", "HEAD")
+    await world.run_until_idle()
+    (attempt,) = await world.attempts(task)
+    assert (Path(attempt.worktree_path) / "new.txt").read_text() == "hello\n"
+    assert attempt.branch in world.git("branch", "--format=%(refname:short)").split()
+    assert any("left as it is" in text for text in warnings(world))
+
+
 # What a check does
 
 
@@ -408,7 +445,7 @@ async def test_a_lander_that_slept_before_the_move_can_not_land_what_was_refused
     running = asyncio.create_task(sleeper.run(until_idle=True))
     async with asyncio.timeout(SECONDS):
         await frozen.reached.wait()
-        db.waiting["claim_landing"] = frozen.go_on
+        db.waiting["claim_landings"] = frozen.go_on
         before = world.git("rev-parse", "main")
         await world.db.write(landing.release_landings_of, parts.worker_id)
         world.configure(verify={"command": ["false"]}, retry={"max_rework": 0})

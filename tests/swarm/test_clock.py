@@ -1,7 +1,7 @@
 """Clocks that jump: who lives keeps its work, and who is silent loses it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -105,8 +105,8 @@ async def claim(world: Any, supervisor: Supervisor) -> None:
     )
 
 
-def refuse(run: LandingRun) -> asyncio.Task[None]:
-    raise AssertionError(f"took {run.landing.id} from its lander")
+def refuse(runs: Sequence[LandingRun]) -> asyncio.Task[None]:
+    raise AssertionError(f"took {runs[0].landing.id} from its lander")
 
 
 async def test_a_clock_that_jumps_takes_no_landing_from_a_lander_that_lives(world: Any) -> None:

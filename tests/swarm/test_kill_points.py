@@ -27,13 +27,13 @@ MOMENTS = {
     "worktree made, no agent": ("repository.add_worktree", "after", 1),
     "while the agent runs": ("processes.run", "during", 1),
     "agent exited, report not spooled": ("spool.put", "before", 1),
-    "landing claimed": ("db.claim_landing", "after", 1),
+    "landing claimed": ("db.claim_landings", "after", 1),
     "merged, not verified": ("repository.merge", "after", 1),
     "verification has its worktree": ("repository.add_detached_worktree", "after", 1),
     "during verify": ("processes.run", "during", 2),
     "verified, its worktree still there": ("repository.remove_detached_worktree", "before", 1),
     "verified": ("repository.remove_detached_worktree", "after", 1),
-    "announced, ref not moved": ("db.announce_merge", "after", 1),
+    "announced, ref not moved": ("db.announce", "after", 1),
     "ref moved, tree not brought along": ("repository.move_branch", "after", 1),
     "proof read": ("repository.prove", "after", 1),
     "tree brought along, not concluded": ("repository.bring_along", "after", 1),
@@ -181,3 +181,39 @@ async def test_a_rescue_that_is_killed_too(world: Any, point: tuple[str, str, in
     first = (await world.attempts(task))[0]
     assert first.outcome == "lost"
     assert world.git("show", f"{first.salvage_ref}:b.txt") == "b"
+
+
+BATCH = {
+    "claimed": ("db.claim_landings", "after", 1),
+    "the second merged": ("repository.merge", "after", 2),
+    "judged": ("db.add_gate_runs", "after", 1),
+    "announced": ("db.announce", "after", 1),
+    "about to move": ("repository.move_branch", "before", 1),
+    "moved": ("repository.move_branch", "after", 1),
+    "the second proven": ("repository.prove", "after", 2),
+    "brought along": ("repository.bring_along", "after", 1),
+    "one concluded": ("db.conclude", "after", 1),
+    "two concluded": ("db.conclude", "after", 2),
+    "all concluded, one place cleared": ("repository.delete_branch", "after", 1),
+}
+
+
+@pytest.mark.parametrize("strategy", ["merge", "squash"])
+@pytest.mark.parametrize("point", BATCH.values(), ids=BATCH)
+async def test_each_of_a_batch_lands_once(
+    world: Any, point: tuple[str, str, int], strategy: str
+) -> None:
+    world.configure(verify={"command": ["true"]}, landing={"strategy": strategy})
+    tasks = [
+        await world.submit(f"Add {name}", [{"write": {"path": name, "text": "x\n"}}])
+        for name in ("a", "b", "c")
+    ]
+    await world.run_agents()
+    die(world, *point)
+    await world.run_until_idle()
+    assert [e.text for e in world.events if e.kind is SwarmEventKind.WARNING] == []
+    assert [(await world.task(task)).status for task in tasks] == ["completed"] * 3
+    assert sorted(world.landed()) == sorted(task.id for task in tasks)
+    assert all((world.root / name).read_text() == "x\n" for name in ("a", "b", "c"))
+    assert list((world.root / ".abathur" / "worktrees").iterdir()) == []
+    await world.assert_sound()

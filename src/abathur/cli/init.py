@@ -12,6 +12,7 @@ from abathur.bootstrap import Project
 from abathur.cli import output
 from abathur.cli.context import app, json_option, run
 from abathur.cli.text import clean
+from abathur.domain.protection import allowing
 from abathur.domain.settings import Settings
 
 NEXT_STEPS = (
@@ -25,6 +26,10 @@ NEXT_STEPS = (
 class Initialized:
     root: Path
     made: tuple[Path, ...]
+    target: str | None
+    """The branch that is checked out."""
+    is_allowed: bool
+    """Whether work may land there."""
 
 
 @click.command()
@@ -51,34 +56,51 @@ async def _init(start: Path, database: Path | str | None) -> Initialized:
         found = Project(repository.root, Settings(), queue)
         async with bootstrap.open_database(found, may_migrate=True):
             pass
-    made = list(bootstrap.make_project_files(repository.root))
+    target = await repository.current_branch()
+    # Whoever sets up a queue on a protected branch wants it to land there; it stands in the file,
+    # for everybody to see.
+    is_protected = target is not None and not Settings().is_allowed(target)
+    made = list(bootstrap.make_project_files(repository.root, target if is_protected else None))
     project = bootstrap.load_project(repository.root, database=database)
     if isinstance(project.database, Path) and not project.database.exists():
         made.append(project.database)
     async with bootstrap.open_database(project):
         pass
-    return Initialized(project.root, tuple(made))
+    is_allowed = target is None or project.settings.is_allowed(target)
+    return Initialized(project.root, tuple(made), target, is_allowed)
 
 
 def _plain(done: Initialized) -> dict[str, object]:
     return {
         "root": str(done.root),
         "created": [str(path) for path in done.made],
+        "target": done.target,
+        "target_allowed": done.is_allowed,
         "unchanged": not done.made,
     }
 
 
 def _lines(done: Initialized) -> list[str]:
     if not done.made:
-        return [f"{clean(str(done.root))} is set up already; nothing was changed"]
+        return [f"{clean(str(done.root))} is set up already; nothing was changed", *_target(done)]
     wide = max(len(command) for command, _ in NEXT_STEPS)
     return [
         f"set up a queue in {clean(str(done.root))}",
         *(f"  made {clean(_short(path, done.root))}" for path in done.made),
+        *_target(done),
         "",
         "next:",
         *(f"  {command:{wide}}  # {what}" for command, what in NEXT_STEPS),
     ]
+
+
+def _target(done: Initialized) -> list[str]:
+    if done.target is None or Settings().is_allowed(done.target):
+        return []
+    target = clean(done.target)
+    if done.is_allowed:
+        return [f"finished work may land on `{target}`: see `targets` in .abathur/config.yaml"]
+    return [f"`{target}` is protected; `{allowing(target)}` in the configuration allows it"]
 
 
 def _short(path: Path, root: Path) -> str:

@@ -11,7 +11,7 @@ import click
 from abathur import bootstrap
 from abathur.cli import context, output, shapes
 from abathur.cli.context import json_option
-from abathur.cli.target import check_target
+from abathur.cli.target import check_branch
 from abathur.cli.task.ids import complete
 from abathur.cli.text import clean, local
 from abathur.domain.admission import Hold, HoldCause, HoldScope
@@ -130,7 +130,7 @@ def _until(text: str | None) -> datetime | None:
 async def _pause(scope: Scope, reason: str, until: datetime | None) -> Paused:
     found = context.queue()
     if scope.kind is HoldScope.TARGET:
-        await check_target(found, scope.name)
+        await check_branch(found, scope.name)
     async with context.opened(found) as db:
         return await db.write(_pause_now, scope, reason, until, context.now(), bootstrap.actor())
 

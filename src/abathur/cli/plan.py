@@ -17,7 +17,8 @@ from abathur.cli.context import json_option, now, project, read, run
 from abathur.cli.strangers import warn_of_strangers
 from abathur.cli.target import resolve_target
 from abathur.cli.text import clean
-from abathur.domain.errors import InvalidInputError, PlanError
+from abathur.domain.errors import InvalidInputError, PlanError, ProtectedTargetError
+from abathur.domain.protection import check_target
 
 if TYPE_CHECKING:
     from abathur.cli.plan_view import Item
@@ -122,9 +123,23 @@ async def _with_targets(found: Project, backlog: Plan, target: str | None) -> Pl
         for task in tasks
         if (task.new.feature_branch or default) not in there
     ]
+    problems += [
+        f"{backlog.file}:{task.line}: target: {problem} (for task `{task.name}`)"
+        for task in tasks
+        if task.new.feature_branch in there
+        and (problem := _protection(found, task.new.feature_branch or ""))
+    ]
     if problems:
         raise PlanError(problems)
     return replace(backlog, tasks={task.name: _whole(task, default) for task in tasks})
+
+
+def _protection(found: Project, target: str) -> str | None:
+    try:
+        check_target(found.settings, target)
+    except ProtectedTargetError as error:
+        return str(error)
+    return None
 
 
 def _whole(task: PlannedTask, default: str | None) -> PlannedTask:

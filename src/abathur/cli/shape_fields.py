@@ -94,7 +94,9 @@ PROOF: Final[Fields] = {
     "target": ("string", "the branch that was read"),
     "target_commit": ("string", "where it was then"),
     "work_commit": ("string", "the work that it contains"),
-    "merge_commit": ("string?", "the merge that brought it; null when nothing was changed"),
+    "merge_commit": ("string?", "the commit that brought it; null when nothing was changed"),
+    "strategy": ("string", "how it was made: merge, squash or rebase"),
+    "work_ref": ("string?", "the ref that keeps the work, where the target's history doesn't"),
     "checked_at": ("time", "when the repository was read"),
 }
 
@@ -110,15 +112,30 @@ LANDING: Final[Fields] = {
     "base_commit": ("string", "what the work started from"),
     "work_commit": ("string", "the work"),
     "target_before": ("string?", "where the target was before"),
-    "merge_commit": ("string?", "the merge of the two"),
+    "merge_commit": ("string?", "the commit that brings the work there"),
+    "strategy": ("string", "how that is made: merge, squash or rebase"),
+    "onto": ("string?", "the commit below it: the target's, or that of another landing"),
+    "batch": ("string?", "id of the first of the landings that land together with it"),
     "detail": ("string?", "why it was refused, or what became of a working tree"),
-    "verify_log": ("string?", "file with the output of the verify command"),
+    "verify_log": ("string?", "file with the output of the gate that failed"),
     "facts": ("object?", "what the next attempt is told about a refusal"),
     "proof": ("Proof?", "evidence that the target contains the work"),
     "worker_id": ("string?", "the swarm that holds it"),
     "requested_at": ("time", "when the agent was done"),
     "started_at": ("time?", "when the merge began"),
     "ended_at": ("time?", "null: it is under way"),
+}
+
+GATE_RUN: Final[Fields] = {
+    "landing_id": ("string", "the landing that it judged, maybe with others"),
+    "gate": ("string", "the gate's name"),
+    "verdict": ("string", "passed, failed, flaky (passed when repeated) or timed_out"),
+    "tree": ("string", "the hash of the tree that it judged"),
+    "batch_size": ("integer", "how many landings that tree held"),
+    "exit_code": ("integer?", "null: it timed out"),
+    "log_path": ("string?", "file with its output"),
+    "started_at": ("time", "when it began"),
+    "ended_at": ("time", "when it ended"),
 }
 
 DETAIL: Final[Fields] = {
@@ -128,6 +145,7 @@ DETAIL: Final[Fields] = {
     "dependents": ("Task[]", "the tasks that wait for it"),
     "attempts": ("Attempt[]", "oldest first"),
     "landings": ("Landing[]", "oldest first"),
+    "gate_runs": ("GateRun[]", "of all its landings, oldest first"),
     "touches": ("string[]", "patterns of the paths that it will change, as it was declared"),
     "may_overlap": ("boolean", "true when it runs beside others that touch the same"),
     "overlaps": ("Overlap[]", "what it and another task turned out to change at the same time"),
@@ -228,6 +246,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Attempt": ATTEMPT,
     "Usage": USAGE,
     "Landing": LANDING,
+    "GateRun": GATE_RUN,
     "Proof": PROOF,
     "LateReport": LATE_REPORT,
     "Explanation": EXPLANATION,

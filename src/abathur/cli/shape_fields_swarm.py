@@ -13,6 +13,8 @@ from abathur.cli.shape_fields_database import Fields
 INITIALIZED: Final[Fields] = {
     "root": ("string", "the project's folder"),
     "created": ("string[]", "the files that were made"),
+    "target": ("string?", "the branch that is checked out"),
+    "target_allowed": ("boolean", "whether finished work may land there"),
     "unchanged": ("boolean", "true when all of it was there already"),
 }
 
@@ -153,6 +155,8 @@ SWARM_STATUS: Final[Fields] = {
     "reviews": ("Review[]", "those that wait for an answer"),
     "queue": ("Queue", "what keeps ready tasks from being started"),
     "pools": ("Pool[]", "providers' limits, as their programs told of them"),
+    "refused": ("Landing[]", "of failed tasks, whose work a person has to look at"),
+    "flaky": ("GateRun[]", "gates that passed only when repeated, the newest first"),
 }
 
 STOPPED: Final[Fields] = {

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from abathur.domain.admission import Hold
     from abathur.domain.audit import AuditEntry
     from abathur.domain.explain import Explanation
+    from abathur.domain.gates import GateRun
     from abathur.domain.landing import Landing, Proof
     from abathur.domain.legacy import LegacyRow
     from abathur.domain.pools import Pool
@@ -74,6 +75,10 @@ def landing(value: Landing) -> Json:
     return pick(fields.LANDING, value, proof=proof(value.proof))
 
 
+def gate_run(value: GateRun) -> Json:
+    return pick(fields.GATE_RUN, value)
+
+
 def detail(value: TaskDetail) -> Json:
     return pick(
         fields.DETAIL,
@@ -83,6 +88,7 @@ def detail(value: TaskDetail) -> Json:
         dependents=[task(other) for other in value.dependents],
         attempts=[attempt(one) for one in value.attempts],
         landings=[landing(one) for one in value.landings],
+        gate_runs=[gate_run(one) for one in value.gate_runs],
         overlaps=[pick(fields.OVERLAP, one) for one in value.overlaps],
         late_reports=[pick(fields.LATE_REPORT, one) for one in value.late_reports],
     )

@@ -68,6 +68,17 @@ LANDINGS = (
     Column(title="WAITS", right=True),
     Column(title="TARGET", flexible=True),
 )
+REFUSED = (
+    Column(title="NEEDS YOU", most=13),
+    Column(title="STATE", colour=status_colour),
+    Column(title="SINCE", right=True),
+    Column(title="WHY", flexible=True),
+)
+FLAKY = (
+    Column(title="FLAKY GATE", most=20),
+    Column(title="SINCE", right=True),
+    Column(title="LOG", flexible=True),
+)
 
 
 @click.command()
@@ -122,6 +133,8 @@ def _lines(everything: Seen) -> Iterator[str]:
         (RUNNING, [_running(one) for one in found.running]),
         (LANDINGS, _landings(found)),
         (REVIEWS, [_review(one) for one in found.reviews]),
+        (REFUSED, _refused(found)),
+        (FLAKY, _flaky(found)),
     )
     for shape, rows in sections:
         if rows:
@@ -170,6 +183,25 @@ def _landings(found: SwarmStatus) -> list[list[str]]:
     ]
 
 
+def _refused(found: SwarmStatus) -> list[list[str]]:
+    return [
+        [
+            short(one.task_id),
+            one.state,
+            age(one.ended_at or one.requested_at, now()),
+            clean(one.detail or "-"),
+        ]
+        for one in found.refused
+    ]
+
+
+def _flaky(found: SwarmStatus) -> list[list[str]]:
+    return [
+        [clean(run.gate), age(run.ended_at, now()), clean(run.log_path or "-")]
+        for run in found.flaky
+    ]
+
+
 def _plain(everything: Seen) -> dict[str, Any]:
     from abathur.cli import shapes
 
@@ -184,6 +216,8 @@ def _plain(everything: Seen) -> dict[str, Any]:
         "reviews": [shapes.review(one) for one in found.reviews],
         "queue": shapes.queue(everything.queue),
         "pools": [shapes.pool(one) for one in found.pools],
+        "refused": [shapes.landing(one) for one in found.refused],
+        "flaky": [shapes.gate_run(run) for run in found.flaky],
     }
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from abathur import bootstrap
 from abathur.domain.errors import InvalidInputError, UnknownBranchError
+from abathur.domain.protection import check_target
 
 if TYPE_CHECKING:
     from abathur.bootstrap import Project
@@ -16,7 +17,7 @@ async def resolve_target(project: Project, named: str | None) -> str:
     """The branch named, else the configured one, else the one that is checked out.
 
     Decided when a task is submitted, so that switching branches later moves no work. Raises
-    `UnknownBranchError`, `InvalidInputError`, `GitError`.
+    `UnknownBranchError`, `ProtectedTargetError`, `InvalidInputError`, `GitError`.
     """
     repository = await bootstrap.open_repository(project.root)
     branch = named or project.settings.target_branch or await repository.current_branch()
@@ -25,10 +26,11 @@ async def resolve_target(project: Project, named: str | None) -> str:
             f"no branch is checked out in {repository.root}; name the target with --target BRANCH"
         )
     await _check(repository, branch)
+    check_target(project.settings, branch)
     return branch
 
 
-async def check_target(project: Project, branch: str) -> None:
+async def check_branch(project: Project, branch: str) -> None:
     """Raises `UnknownBranchError`, `GitError`."""
     await _check(await bootstrap.open_repository(project.root), branch)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from abathur.domain import conflicts
 from abathur.domain.reviews import REJECTION
 from abathur.domain.tasks import JsonObject, Task
 
@@ -60,11 +61,13 @@ def feedback_text(feedback: JsonObject | None) -> str:
             f"An earlier attempt of this task was finished, but couldn't be merged into "
             f"`{feedback.get('target')}`: others had changed the same places ({paths}). You start "
             f"from the newest state, without that work. {kept} Look at it with `git show`, and "
-            "do the task again so that it fits what is there now."
-        )
+            "do the task again so that it fits what is there now, and keeps what others did.\n\n"
+            f"{conflicts.told(feedback)}"
+        ).rstrip()
+    gate = f"`{feedback['gate']}` " if feedback.get("gate") else ""
     return (
         f"The earlier work was merged with `{feedback.get('target')}` for a check, and the check "
-        f"failed: it {feedback.get('how')}. You start from exactly that merged "
+        f"{gate}failed: it {feedback.get('how')}. You start from exactly that merged "
         f"state: find out why and mend it. {kept} The end of the check's output:\n\n"
         f"```\n{feedback.get('output', '')}\n```"
     )

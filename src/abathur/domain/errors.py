@@ -146,6 +146,10 @@ class RefMovedError(GitError):
     """A compare-and-swap of a ref found another value than expected; nothing was changed."""
 
 
+class UnrelatedHistoriesError(GitError):
+    """Two commits have no ancestor in common: no second try makes them one."""
+
+
 class ProcessError(AbathurError):
     """A program can't be started."""
 
@@ -168,6 +172,10 @@ class RefusedError(AbathurError):
 
 class UntrustedError(RefusedError):
     """Nobody has agreed to what the repository's files would run."""
+
+
+class ProtectedTargetError(RefusedError):
+    """Nothing may land on the target unless a setting says so."""
 
 
 class IntegrityViolation(DatabaseError):

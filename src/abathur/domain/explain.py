@@ -13,6 +13,8 @@ from abathur.domain.explain_running import running, wait_or_start
 from abathur.domain.explain_waiting import refused, told_beforehand, unserved
 from abathur.domain.facts import Explanation, Facts
 from abathur.domain.failures import WAITING
+from abathur.domain.gates import Verdict
+from abathur.domain.landing import Landing, LandingState
 from abathur.domain.runs import OutcomeKind
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.domain.wording import count, quote, span
@@ -193,9 +195,12 @@ def _completed(facts: Facts) -> Explanation:
     else:
         text = (
             f"It is completed: {proof.target} contains its work "
-            f"by merge commit {proof.merge_commit[:12]}."
+            f"by {proof.strategy} commit {proof.merge_commit[:12]}."
         )
         details = [f"work commit {proof.work_commit}", f"checked {facts.clock(proof.checked_at)}"]
+    if proof is not None and proof.work_ref:
+        details.append(f"its own commits are kept at {proof.work_ref}")
+    details += _flaky(facts)
     if facts.landing and facts.landing.detail:
         details.append(quote(facts.landing.detail))
     return Explanation(text, tuple(details), None, FINISHED)
@@ -204,7 +209,10 @@ def _completed(facts: Facts) -> Explanation:
 def _failed(facts: Facts) -> Explanation:
     task = facts.task
     attempts = count(task.attempt_count, "attempt")
+    if facts.landing is not None and facts.landing.state is LandingState.CONFLICTED:
+        return _left_to_a_person(facts, facts.landing)
     details = [_retries(task), *_rework(task), *_kept(facts)]
+    details += _flaky(facts)
     look = f"`abathur logs {task.id}` shows what the agent did. " if facts.attempt else ""
     return Explanation(
         f"It failed after {attempts}: {quote(task.error_message)}.",
@@ -212,6 +220,26 @@ def _failed(facts: Facts) -> Explanation:
         None,
         f"{look}Mend the cause, then run `abathur task retry {task.id}`.",
     )
+
+
+def _left_to_a_person(facts: Facts, landing: Landing) -> Explanation:
+    task, ref = facts.task, (landing.facts or {}).get("salvage_ref")
+    return Explanation(
+        f"Its work is done, but {quote(task.error_message)}; a person has to bring the two "
+        "together.",
+        (*_rework(task), *_kept(facts)),
+        None,
+        f"Merge it by hand with `git switch {landing.target} && git merge {ref}`, or run "
+        f"`abathur task retry {task.id}` to have it done again.",
+    )
+
+
+def _flaky(facts: Facts) -> list[str]:
+    return [
+        f"gate `{run.gate}` is flaky: it passed on tree {run.tree[:12]} only when it was repeated"
+        for run in facts.gate_runs
+        if run.verdict is Verdict.FLAKY
+    ]
 
 
 def _rework(task: Task) -> list[str]:
@@ -226,7 +254,7 @@ def _kept(facts: Facts) -> list[str]:
     attempt, landing = facts.attempt, facts.landing
     found = []
     if landing is not None and landing.verify_log:
-        found.append(f"output of the verify command: {landing.verify_log}")
+        found.append(f"output of the gate that failed: {landing.verify_log}")
     if attempt is not None and attempt.transcript_path:
         found.append(f"transcript of attempt {attempt.number}: {attempt.transcript_path}")
     if attempt is not None and attempt.salvage_ref:

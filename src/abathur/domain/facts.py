@@ -8,6 +8,7 @@ from datetime import datetime
 
 from abathur.domain.admission import Hold, Overlap, Refusal
 from abathur.domain.agents import Worker
+from abathur.domain.gates import GateRun
 from abathur.domain.landing import Landing
 from abathur.domain.reviews import Review
 from abathur.domain.runs import Attempt
@@ -31,6 +32,7 @@ class Facts:
     last_event_text: str | None
     landing: Landing | None
     """The newest one."""
+    gate_runs: Sequence[GateRun] = ()
     ahead: int
     """How many ready tasks have a smaller rank."""
     live_workers: int

@@ -3,11 +3,19 @@
 A landing brings the head of an attempt's branch (the work commit) onto the target branch. It goes
 through `queued -> running`, and ends in one of the other states. It is `landed` only with a proof.
 
-Proof is one of two facts, read from the repository after the ref was moved:
+Several landings of one target are brought on together, as a batch. Each has a commit of its own
+that brings its work (`merge_commit`, whatever the strategy), and all of them are on the line from
+the place where the target was to the place where it goes, so each has a proof of its own.
+
+Proof is one of these, read from the repository after the ref was moved:
 
 - merged: the target ref resolves to a commit that has the merge commit among its ancestors (or is
   it), and the merge commit contains the work commit: as a parent, or as an ancestor where the
   target had the work before there was anything to merge;
+- squashed or rebased: the target contains the landing's commit in the same way, that commit names
+  the work commit in its message, and its tree is the very tree that merging the work into the
+  commit below (`onto`) gives, so nothing of the work is left out and nothing else is in it. The
+  work commit itself isn't in the target's history, and is kept by a ref of its own;
 - nothing changed: the work commit's tree equals its base's tree, so there is nothing to contain,
   and the target contains the base.
 """
@@ -17,9 +25,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from abathur.domain.records import record
 from abathur.domain.tasks import JsonObject
+
+LANDED_PREFIX: Final = "refs/abathur/landed"
+WORK_TRAILER: Final = "Abathur-Work"
+"""Names the work commit in the message of one that was squashed or rebased."""
+
+
+class Strategy(StrEnum):
+    """How work becomes a part of the target's history."""
+
+    MERGE = "merge"
+    """A merge commit, also where the work is just ahead."""
+    SQUASH = "squash"
+    """One commit with all of it."""
+    REBASE = "rebase"
+    """The agent's commits one by one, without merges."""
+
+
+def landed_ref(task_id: str, attempt: int) -> str:
+    """Where work is kept whose own commit isn't in the target's history."""
+    return f"{LANDED_PREFIX}/{task_id}/{attempt}"
+
+
+def message_of(summary: str, task_id: str, attempt: int) -> str:
+    """Of the commit that brings a task's work."""
+    return f"{summary}\n\nAbathur-Task: {task_id}\nAbathur-Attempt: {attempt}\n"
 
 
 class LandingState(StrEnum):
@@ -30,7 +64,7 @@ class LandingState(StrEnum):
     NOTHING_CHANGED = "nothing_changed"
     CONFLICTED = "conflicted"
     REJECTED = "rejected"
-    """The verify command failed on the merged tree."""
+    """A gate failed on the merged tree."""
     CANCELLED = "cancelled"
 
     @property
@@ -50,8 +84,11 @@ class Proof:
     target_commit: str
     work_commit: str
     merge_commit: str | None
-    """None when nothing was changed."""
+    """The commit that brought it, by whichever strategy; None when nothing was changed."""
     checked_at: datetime
+    strategy: Strategy = Strategy.MERGE
+    work_ref: str | None = None
+    """The ref that keeps the work commit, where the target's history doesn't."""
 
 
 @record
@@ -79,4 +116,21 @@ class Landing:
     """One line for a person: why it was refused, or what became of their working tree."""
     proof: Proof | None
     facts: JsonObject | None
-    """For the next attempt: conflicting paths, exit code, tail of the verify command's output."""
+    """For the next attempt: conflicting paths, exit code, tail of the gate's output."""
+    strategy: Strategy = Strategy.MERGE
+    """Of the announced commit; it may differ from what is configured."""
+    onto: str | None = None
+    """The commit below the announced one: the target's, or that of the landing before it."""
+    batch: str | None = None
+    """While it is running: the id of the first landing of those that are brought on together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """A commit that a target is about to be moved to, or past."""
+
+    landing: Landing
+    target_before: str
+    merge_commit: str
+    strategy: Strategy = Strategy.MERGE
+    onto: str | None = None

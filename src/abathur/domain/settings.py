@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Final
 
 from abathur.domain.budgets import Budgets
 from abathur.domain.concurrency import Limits
+from abathur.domain.gates import VERIFY, Gate
+from abathur.domain.landing import Strategy
 from abathur.domain.money import Price, Pricing
 from abathur.domain.needs import Need
 from abathur.domain.sandbox import SandboxSetting
@@ -51,6 +54,26 @@ class SwarmSettings:
     keep_finished_worktrees: bool = False
     pass_env: tuple[str, ...] = ()
     """Names of variables (`PREFIX*` is possible) that every agent is given from ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LandingSettings:
+    batch_size: int = 8
+    """How many landings are brought onto one target together at most."""
+    retry_flaky: bool = True
+    """Whether a gate that failed is run once more before it is believed."""
+    strategy: Strategy = Strategy.MERGE
+    protected: tuple[str, ...] = ("main", "master", "release/*")
+    """Patterns of targets that need `targets.NAME.allow`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSettings:
+    """What is special about one target; None where nothing is."""
+
+    allow: bool | None = None
+    strategy: Strategy | None = None
+    gates: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,9 +142,14 @@ class Settings:
     setup: CommandSetting | None = None
     """Run in each new worktree before the agent."""
     verify: CommandSetting | None = None
-    """Run on the merged tree; its success is the gate of the landing."""
+    """The gate named `verify`."""
+    gates: Mapping[str, Gate] = field(default_factory=dict)
+    """Run on the merged tree, one after another; the landing needs the success of all."""
+    landing: LandingSettings = field(default_factory=LandingSettings)
+    targets: Mapping[str, TargetSettings] = field(default_factory=dict)
+    """By name of the branch, or a pattern like `release/*`."""
     sandbox: SandboxSetting | None = None
-    """What agents, set-up and checks are confined by; an agent type may have its own."""
+    """What agents, set-up and gates are confined by; an agent type may have its own."""
     swarm: SwarmSettings = field(default_factory=SwarmSettings)
     retry: RetrySettings = field(default_factory=RetrySettings)
     review: ReviewSettings = field(default_factory=ReviewSettings)
@@ -135,3 +163,40 @@ class Settings:
     """Section by agent type: `runtime`, `model`, and whatever its runtime understands."""
     sources: Mapping[str, str] = field(default_factory=dict)
     """Dotted name of a setting -> the file or variable that it came from."""
+
+    def target(self, name: str) -> TargetSettings:
+        """What is said about a target: by its name, else by the first pattern that fits."""
+        if name in self.targets:
+            return self.targets[name]
+        fitting = (found for key, found in self.targets.items() if fnmatchcase(name, key))
+        return next(fitting, TargetSettings())
+
+    def strategy_for(self, target: str) -> Strategy:
+        return self.target(target).strategy or self.landing.strategy
+
+    def is_allowed(self, target: str) -> bool:
+        """Whether work may land there."""
+        allow = self.target(target).allow
+        if allow is not None:
+            return allow
+        return not any(fnmatchcase(target, pattern) for pattern in self.landing.protected)
+
+    @property
+    def known_gates(self) -> Mapping[str, Gate]:
+        """All that there are, in the order in which they run."""
+        if self.verify is None:
+            return self.gates
+        verify = Gate(
+            name=VERIFY, argv=self.verify.argv, timeout_seconds=self.verify.timeout_seconds
+        )
+        return {VERIFY: verify, **self.gates}
+
+    def gates_for(self, target: str) -> tuple[Gate, ...]:
+        """Those that guard a target, in the order in which they run."""
+        known, names = self.known_gates, self.target(target).gates
+        return tuple(known[name] for name in (known if names is None else names))
+
+    def runs_of(self, gate: Gate) -> int:
+        """How often a gate is run before its failure is believed."""
+        default = 1 if self.landing.retry_flaky else 0
+        return 1 + (default if gate.retries is None else gate.retries)

@@ -19,9 +19,11 @@ from typing import Any, Final, TypeVar
 
 from abathur.domain.concurrency import Limits
 from abathur.domain.errors import ConfigError
+from abathur.domain.protection import allowing
 from abathur.domain.sandbox import sandbox_for
 from abathur.domain.settings import (
     BudgetSettings,
+    LandingSettings,
     NoticeSettings,
     RetrySettings,
     ReviewSettings,
@@ -41,6 +43,7 @@ _BY_NAME: Final[Mapping[str, Key]] = {
 }
 _SECTIONS: Final[Mapping[str, Callable[..., object]]] = {
     "swarm": SwarmSettings,
+    "landing": LandingSettings,
     "retry": RetrySettings,
     "review": ReviewSettings,
     "notices": NoticeSettings,
@@ -120,16 +123,25 @@ def uses_sandbox(settings: Settings) -> bool:
     return any(one is not None for one in found)
 
 
-def default_config_text() -> str:
-    """The file that `abathur init` writes: every key, commented out, with its explanation."""
+def default_config_text(allowed: str | None = None) -> str:
+    """The file that `abathur init` writes: every key, commented out, with its explanation.
+
+    But for the setting that lets work land on the target `allowed`.
+    """
     lines = ["## Settings of this project. Take away a `# ` to set a key, and that of its section."]
     for key in KEYS:
         if "." not in key.name:
-            lines += ["", f"## {key.help}", f"# {key.name}: {key.sample}"]
+            lines += ["", f"## {key.help}", _line(key, allowed)]
     for section, explanation in SECTIONS.items():
         lines += ["", f"## {explanation}", f"# {section}:", *_section_lines(section)]
     lines.append("")
     return "\n".join(lines)
+
+
+def _line(key: Key, allowed: str | None) -> str:
+    if key.name == "targets" and allowed is not None:
+        return allowing(allowed)
+    return f"# {key.name}: {key.sample}"
 
 
 def _section_lines(section: str) -> Iterator[str]:
@@ -247,7 +259,11 @@ def _set(draft: _Draft, layer: _Layer, path: tuple[str, ...], key: Key, value: o
         draft.values.pop(key.setting, None)
         draft.sources.pop(key.setting, None)
         return
-    draft.values[key.setting] = _accepted(layer, path, key.read, value)
+    accepted = _accepted(layer, path, key.read, value)
+    if key.is_map:
+        accepted = {**draft.values.get(key.setting, {}), **accepted}
+        accepted = {name: item for name, item in accepted.items() if item is not None}
+    draft.values[key.setting] = accepted
     draft.sources[key.setting] = layer.name
 
 
@@ -287,4 +303,17 @@ def _config(draft: _Draft) -> Config:
         **top,
         sources=draft.sources,
     )
+    _check_gates(settings)
     return Config(settings=settings, notes=tuple(draft.notes))
+
+
+def _check_gates(settings: Settings) -> None:
+    """A gate that is named but not there would let everything pass."""
+    for name, target in settings.targets.items():
+        for gate in target.gates or ():
+            if gate not in settings.known_gates:
+                place = settings.sources.get("targets", "configuration")
+                known = ", ".join(settings.known_gates) or "none"
+                raise ConfigError(
+                    f"{place}: targets.{name}.gates: there is no gate `{gate}`; known: {known}"
+                )

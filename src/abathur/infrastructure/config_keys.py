@@ -5,16 +5,18 @@ This one table drives the reading, the errors and the file that `abathur init` w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
 from abathur.domain import times
+from abathur.domain.gates import NAME, Gate
+from abathur.domain.landing import Strategy
 from abathur.domain.money import Price
 from abathur.domain.needs import Need
 from abathur.domain.sandbox import SandboxSetting, sandbox
-from abathur.domain.settings import CommandSetting
+from abathur.domain.settings import CommandSetting, TargetSettings
 
 
 class NotAccepted(Exception):
@@ -32,6 +34,8 @@ class Key:
     field: str = ""
     """The dotted name in `Settings` when it is another one; files may use it too."""
     variable: str = ""
+    is_map: bool = False
+    """Its value is a section whose entries later places add to, replace, or empty."""
 
     @property
     def setting(self) -> str:
@@ -175,6 +179,67 @@ def _is_word(value: object) -> bool:
     return isinstance(value, str | int | float) and not isinstance(value, bool) and value != ""
 
 
+def strategy(value: object) -> Strategy:
+    known = [one.value for one in Strategy]
+    if value not in known:
+        raise NotAccepted(f"one of {', '.join(known)} is expected")
+    return Strategy(str(value))
+
+
+def _entries(value: object) -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, Mapping):
+        raise NotAccepted("a section of names is expected")
+    for key, item in value.items():
+        yield text(key), item
+
+
+def gates(value: object) -> dict[str, Gate | None]:
+    """By name; None for one that isn't wanted any more."""
+    found: dict[str, Gate | None] = {}
+    for name, item in _entries(value):
+        if not NAME.fullmatch(name):
+            raise NotAccepted(f"`{name}`: a name of letters, digits, `-`, `_` and `.` is expected")
+        try:
+            found[name] = None if item is None else _gate(name, item)
+        except NotAccepted as error:
+            raise NotAccepted(f"{name}: {error}") from error
+    return found
+
+
+def _gate(name: str, value: object) -> Gate:
+    section = {"command": value} if not isinstance(value, Mapping) else dict(value)
+    retries = section.pop("retries", None)
+    made = command(section)
+    return Gate(
+        name=name,
+        argv=made.argv,
+        timeout_seconds=made.timeout_seconds,
+        retries=None if retries is None else whole(0, 10)(retries),
+    )
+
+
+def targets(value: object) -> dict[str, TargetSettings | None]:
+    """By branch or pattern; None for one about which nothing is to be said any more."""
+    found: dict[str, TargetSettings | None] = {}
+    for name, item in _entries(value):
+        try:
+            found[name] = None if item is None else _target(item)
+        except NotAccepted as error:
+            raise NotAccepted(f"{name}: {error}") from error
+    return found
+
+
+def _target(value: object) -> TargetSettings:
+    kinds: dict[str, Callable[[object], Any]] = {
+        "allow": truth,
+        "strategy": strategy,
+        "gates": names,
+    }
+    if not isinstance(value, Mapping) or not value.keys() <= kinds.keys():
+        raise NotAccepted(f"a section of {', '.join(kinds)} is expected")
+    return TargetSettings(**{key: kinds[key](item) for key, item in value.items()})
+
+
 def log_level(value: object) -> str:
     level = str(value).upper()
     known = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -254,6 +319,20 @@ KEYS: Final = (
         "What agents, set-up and checks are confined to; `off` without a sandbox.",
     ),
     Key(
+        "gates",
+        gates,
+        "{lint: make lint, test: {command: make test, timeout: 30m, retries: 2}}",
+        "Like `verify`, which is one of them, but several, by name; they run in this order.",
+        is_map=True,
+    ),
+    Key(
+        "targets",
+        targets,
+        "{main: {allow: true, strategy: squash, gates: [lint]}}",
+        "What is special about a target: whether work may land there, and how.",
+        is_map=True,
+    ),
+    Key(
         "log_level",
         log_level,
         "INFO",
@@ -312,6 +391,30 @@ KEYS: Final = (
         names,
         "[CI, NPM_*]",
         "Variables of the environment that agents, set-up and checks get; others stay out.",
+    ),
+    Key(
+        "landing.batch_size",
+        whole(1, 100),
+        "8",
+        "How many finished tasks of one target are checked and landed together at most.",
+    ),
+    Key(
+        "landing.strategy",
+        strategy,
+        "merge",
+        "How work becomes a part of the target: merge, squash or rebase.",
+    ),
+    Key(
+        "landing.retry_flaky",
+        truth,
+        "true",
+        "Whether a gate that failed is run once more, and called flaky when it passes then.",
+    ),
+    Key(
+        "landing.protected",
+        names,
+        "[main, master, release/*]",
+        "Targets on which nothing lands unless `targets.NAME.allow` says so.",
     ),
     Key(
         "retry.initial",
@@ -400,6 +503,7 @@ KEYS: Final = (
 
 SECTIONS: Final = {
     "swarm": "How many agents, and how they are watched over.",
+    "landing": "How finished work gets onto its target.",
     "retry": "What happens after a failed attempt.",
     "review": "What waits for a person's approval.",
     "notices": "How a person is called who isn't looking.",

@@ -18,13 +18,16 @@ IGNORED: Final = """\
 """
 
 
-def make_files(root: Path) -> Sequence[Path]:
-    """The files of the project's folder that were missing and are there now. Raises `OSError`."""
+def make_files(root: Path, allowed: str | None = None) -> Sequence[Path]:
+    """The files of the project's folder that were missing and are there now. Raises `OSError`.
+
+    A configuration that is made lets work land on the target `allowed`.
+    """
     folder = paths.project_folder(root)
     folder.mkdir(exist_ok=True)
     wanted = {
         folder / ".gitignore": IGNORED,
-        paths.project_config_file(root): default_config_text(),
+        paths.project_config_file(root): default_config_text(allowed),
     }
     return [file for file, text in wanted.items() if _make(file, text)]
 

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from abathur.domain.landing import Proof
+from abathur.domain.conflicts import BothSides
+from abathur.domain.landing import Proof, Strategy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merge:
-    """A merge made in the object store. No ref points to it yet."""
+    """A commit that brings work, made in the object store. No ref points to it yet."""
 
     commit: str
-    """The merge commit; equals `onto` when the target contains the work already."""
+    """Equals `onto` when that contains the work already."""
     onto: str
+    tree: str | None = field(default=None, compare=False)
+    """None when nothing was made."""
+    strategy: Strategy = Strategy.MERGE
+    """By which it was made: work whose commits can't be rebased one by one is squashed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +31,8 @@ class Conflict:
     onto: str
     paths: tuple[str, ...]
     message: str
+    tree: str | None = field(default=None, compare=False)
+    """The merged tree, with conflict markers in its files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +76,13 @@ class Refs(Protocol):
         """Whether `commit` is the branch's (or revision's) tip or an ancestor of it."""
         ...
 
-    async def move_branch(self, branch: str, old: str, new: str, reason: str) -> None:
+    async def move_branch(
+        self, branch: str, old: str, new: str, reason: str, past: Sequence[str] = ()
+    ) -> None:
         """Compare-and-swap. Raises `RefMovedError` when the branch isn't at `old`.
 
-        So it does when the move was withdrawn.
+        So it does when the move to `new` was withdrawn, or to one of the commits `past` which it
+        leads.
         """
         ...
 
@@ -92,6 +102,10 @@ class Refs(Protocol):
 
         What a ref keeps is never given up: other work under the same name gets `-2`, `-3`, ...
         """
+        ...
+
+    async def keep_landed(self, task_id: str, attempt: int, commit: str) -> str:
+        """The same under `refs/abathur/landed/`, for work that isn't in its target's history."""
         ...
 
     async def salvage_refs(self) -> Sequence[tuple[str, str]]:
@@ -126,6 +140,10 @@ class Worktrees(Protocol):
 
     async def commit_leftovers(self, path: Path, message: str) -> str:
         """Commit everything that is changed or new in the worktree; the head commit then."""
+        ...
+
+    async def unfinished(self, path: Path) -> str | None:
+        """What was begun in the worktree and not ended, as in `a rebase (a.txt isn't merged)`."""
         ...
 
     async def snapshot(self, path: Path, message: str) -> str | None:
@@ -165,17 +183,34 @@ class Worktrees(Protocol):
 class Merging(Protocol):
     """Merges in the object store, and the proof that they arrived."""
 
-    async def merge(self, onto: str, work: str, message: str) -> Merge | Conflict:
-        """Merge two commits in the object store; touches no ref, index or working tree."""
+    async def merge(
+        self, onto: str, work: str, message: str, strategy: Strategy = Strategy.MERGE
+    ) -> Merge | Conflict:
+        """Bring work onto a commit in the object store; touches no ref, index or working tree.
+
+        Raises `UnrelatedHistoriesError`.
+        """
         ...
 
     async def prove(
-        self, target: str, work: str, merge: str | None, base: str, now: datetime
+        self,
+        target: str,
+        work: str,
+        merge: str | None,
+        base: str,
+        now: datetime,
+        strategy: Strategy = Strategy.MERGE,
+        onto: str | None = None,
     ) -> Proof | None:
         """Read the repository afresh and return the proof of landing, or None when there is none.
 
-        `merge` None asks for the proof that nothing was changed since `base`.
+        `merge` None asks for the proof that nothing was changed since `base`. `onto` is needed for
+        every strategy but merging.
         """
+        ...
+
+    async def both_sides(self, conflict: Conflict, work: str) -> BothSides:
+        """What is to be known about a conflict with that work."""
         ...
 
     async def changed_paths(self, old: str, new: str) -> Sequence[str]:

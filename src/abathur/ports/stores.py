@@ -14,6 +14,7 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from abathur.domain.agents import Agent, Worker
 from abathur.domain.audit import AuditEntry, AuditRow, Head
+from abathur.domain.gates import Gate, GateRun
 from abathur.domain.landing import Landing
 from abathur.domain.legacy import LegacyCount, LegacyRow
 from abathur.domain.reviews import Review
@@ -217,10 +218,13 @@ class LandingStore(Protocol):
         """Those of `open` that don't wait for a person's approval."""
         ...
 
-    def claim(self, worker_id: str, now: datetime, lease_until: datetime) -> Landing | None:
-        """Take the next of `wanted` whose target has no other landing under way.
+    def claim(
+        self, worker_id: str, limit: int, now: datetime, lease_until: datetime
+    ) -> Sequence[Landing]:
+        """Take the next of `wanted` of one target that has none under way, in their order.
 
-        One whose lease is over is taken again, with what it had reached. None when there is none.
+        Those whose lease is over are taken again, with what they had reached. Landings that were
+        begun are taken before others and not together with them, however many there are.
         """
         ...
 
@@ -233,6 +237,26 @@ class LandingStore(Protocol):
         ...
 
     def recent(self, limit: int) -> Sequence[Landing]: ...
+
+    def refused(self, limit: int) -> Sequence[Landing]:
+        """The last landings of failed tasks, where they refused the work; the newest task first."""
+        ...
+
+
+class GateStore(Protocol):
+    def insert(self, runs: Iterable[GateRun]) -> None: ...
+
+    def of_task(self, task_id: str) -> Sequence[GateRun]:
+        """In the order in which they ran."""
+        ...
+
+    def has_passed(self, gate: Gate, tree: str) -> bool:
+        """Whether this very command has passed on a tree with this hash."""
+        ...
+
+    def flaky(self, limit: int) -> Sequence[GateRun]:
+        """The newest runs that passed only when repeated; one for each tree."""
+        ...
 
 
 class ReviewStore(Protocol):
@@ -369,6 +393,9 @@ class Stores(Protocol):
 
     @property
     def landings(self) -> LandingStore: ...
+
+    @property
+    def gates(self) -> GateStore: ...
 
     @property
     def reviews(self) -> ReviewStore: ...

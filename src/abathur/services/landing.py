@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from abathur.domain.audit import Action
-from abathur.domain.errors import IllegalTransitionError, NotFoundError
+from abathur.domain.errors import IllegalTransitionError, NotFoundError, StaleFenceError
 from abathur.domain.failures import FailureClass
-from abathur.domain.landing import Landing, LandingState, Proof
+from abathur.domain.landing import Announcement, Landing, LandingState, Proof
 from abathur.domain.leases import check_fence
 from abathur.domain.records import changed
 from abathur.domain.retry import may_rework
@@ -29,17 +29,27 @@ class Concluded:
     """What the landing let go, or what its failure took along."""
 
 
-def claim_landing(
-    stores: Stores, *, worker_id: str, now: datetime, lease: timedelta
-) -> Landing | None:
-    """Take the next landing; see `LandingStore.claim`."""
-    landing = stores.landings.claim(worker_id, now, now + lease)
-    if landing is not None:
-        actor = actor_of(worker_id)
-        trail.record(
-            stores, Action.LANDING_STARTED, landing.task_id, actor, now, attempt=landing.attempt
-        )
-    return landing
+def claim_landings(
+    stores: Stores, *, worker_id: str, limit: int, now: datetime, lease: timedelta
+) -> Sequence[Landing]:
+    """Take the next landings of one target, to bring them on together; see `LandingStore.claim`."""
+    claimed = stores.landings.claim(worker_id, limit, now, now + lease)
+    actor = actor_of(worker_id)
+    for landing in claimed:
+        data = {"attempt": landing.attempt, "batch": landing.batch}
+        trail.record(stores, Action.LANDING_STARTED, landing.task_id, actor, now, **data)
+    return claimed
+
+
+def lost(stores: Stores, landings: Sequence[Landing]) -> frozenset[str]:
+    """Ids of those that are no longer ours to land, or whose task no longer wants it."""
+    gone = set()
+    for landing in landings:
+        try:
+            _current(stores, landing)
+        except (StaleFenceError, IllegalTransitionError, NotFoundError):
+            gone.add(landing.id)
+    return frozenset(gone)
 
 
 def _current(stores: Stores, landing: Landing) -> tuple[Landing, Task]:
@@ -54,24 +64,35 @@ def _current(stores: Stores, landing: Landing) -> tuple[Landing, Task]:
     return now_there, task
 
 
-def announce_merge(
-    stores: Stores, landing: Landing, *, target_before: str, merge_commit: str
-) -> Landing:
-    """Write down which commit the target is about to be moved to, before it is moved.
+def announce(stores: Stores, announcements: Sequence[Announcement]) -> Sequence[Landing]:
+    """Write down which commits the target is about to be moved to, before it is moved.
 
-    After this the task can't be cancelled until the landing has ended: its work may be in the
-    target already. Raises `StaleFenceError`, `IllegalTransitionError`.
+    All or none. After this the tasks can't be cancelled until their landings have ended: their work
+    may be in the target already. Raises `StaleFenceError`, `IllegalTransitionError`.
     """
-    current, _ = _current(stores, landing)
-    announced = changed(current, target_before=target_before, merge_commit=merge_commit)
-    stores.landings.save(announced, landing.fence)
+    # By task, as everybody else who locks several.
+    in_order = sorted(announcements, key=lambda one: one.landing.task_id)
+    announced = {one.landing.id: _announce(stores, one) for one in in_order}
+    return [announced[one.landing.id] for one in announcements]
+
+
+def _announce(stores: Stores, told: Announcement) -> Landing:
+    current, _ = _current(stores, told.landing)
+    announced = changed(
+        current,
+        target_before=told.target_before,
+        merge_commit=told.merge_commit,
+        strategy=told.strategy,
+        onto=told.onto,
+    )
+    stores.landings.save(announced, told.landing.fence)
     return announced
 
 
 def withdraw_merge(stores: Stores, landing: Landing) -> Landing:
     """Take the announcement back, once it is certain that the target was not moved."""
     current, _ = _current(stores, landing)
-    withdrawn = changed(current, target_before=None, merge_commit=None)
+    withdrawn = changed(current, target_before=None, merge_commit=None, onto=None)
     stores.landings.save(withdrawn, landing.fence)
     return withdrawn
 
@@ -97,7 +118,8 @@ def conclude(
 
 def _check_proof(landing: Landing, proof: Proof) -> None:
     proven = (proof.target, proof.work_commit, proof.merge_commit)
-    if proven != (landing.target, landing.work_commit, landing.merge_commit):
+    wanted = (landing.target, landing.work_commit, landing.merge_commit)
+    if proven != wanted or (proof.merge_commit and proof.strategy is not landing.strategy):
         raise IllegalTransitionError(
             f"landing {landing.id} can't be concluded by a proof of other work: {proven}"
         )
@@ -182,6 +204,7 @@ def _end(
         state=state,
         target=landing.target,
         merge_commit=landing.merge_commit,
+        strategy=landing.strategy if landing.merge_commit else None,
         detail=detail,
     )
     return ended
@@ -197,6 +220,7 @@ def release_landing(stores: Stores, landing: Landing) -> None:
         state=LandingState.QUEUED,
         worker_id=None,
         lease_until=None,
+        batch=None,
         fence=current.fence + 1,
     )
     stores.landings.save(freed, landing.fence)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from abathur.domain.agents import Worker
 from abathur.domain.errors import AmbiguousIdError, InvalidInputError, NotFoundError
+from abathur.domain.gates import GateRun
 from abathur.domain.landing import Landing
 from abathur.domain.reviews import Review, ReviewKind, ReviewState
 from abathur.domain.runs import Attempt, EventKind, LateReport, RunEvent
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from abathur.domain.pools import Pool
 
 SHOWN_CANDIDATES = 5
+SHOWN_REFUSED = 20
+SHOWN_FLAKY = 5
 
 
 def resolve_id(stores: Stores, text: str) -> str:
@@ -84,6 +87,8 @@ class TaskDetail:
     dependents: Sequence[Task]
     attempts: Sequence[Attempt]
     landings: Sequence[Landing]
+    gate_runs: Sequence[GateRun]
+    """Of all its landings, oldest first."""
     touches: Sequence[str]
     """Patterns of the paths that it declares."""
     may_overlap: bool
@@ -102,6 +107,7 @@ def task_detail(stores: Stores, text: str, now: datetime) -> TaskDetail:
         dependents=stores.graph.dependents(task.id),
         attempts=stores.attempts.of_task(task.id),
         landings=stores.landings.of_task(task.id),
+        gate_runs=stores.gates.of_task(task.id),
         touches=paths.touches,
         may_overlap=paths.may_overlap,
         overlaps=stores.admission.overlaps(task.id),
@@ -141,6 +147,10 @@ class SwarmStatus:
     """Those under way or waiting."""
     reviews: Sequence[Review]
     """Those that wait for an answer."""
+    refused: Sequence[Landing]
+    """Of failed tasks whose work a person has to look at, the newest tasks first."""
+    flaky: Sequence[GateRun]
+    """Gates that passed only when repeated, the newest first."""
     next_due: datetime | None
     is_idle: bool
     """See `is_idle`."""
@@ -175,6 +185,8 @@ def swarm_status(stores: Stores) -> SwarmStatus:
         running=[_running(stores, task, landings.get(task.id)) for task in tasks],
         landings=list(landings.values()),
         reviews=stores.reviews.open(),
+        refused=stores.landings.refused(SHOWN_REFUSED),
+        flaky=stores.gates.flaky(SHOWN_FLAKY),
         next_due=stores.claims.next_due(),
         is_idle=is_idle(stores),
         pools=stores.pools.all(),
@@ -220,6 +232,7 @@ def explain_task(
     running = stores.tasks.counts()[TaskStatus.RUNNING]
     reviews = stores.reviews.of_task(task.id) if not task.status.is_final else ()
     facts = Facts(
+        gate_runs=stores.gates.of_task(task.id),
         task=task,
         now=now,
         unmet=stores.graph.unmet(task.id),

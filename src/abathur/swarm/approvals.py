@@ -16,7 +16,7 @@ from abathur.services import reviewing
 from abathur.services.asking import Asking
 from abathur.services.claiming import actor_of
 from abathur.services.running import Report
-from abathur.swarm.checking import LandingStoppedError
+from abathur.swarm.gates import LandingStoppedError
 from abathur.swarm.parts import Parts
 from abathur.swarm.state import State
 

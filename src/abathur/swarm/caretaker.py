@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from abathur.domain import branches
 from abathur.domain.errors import AbathurError, DatabaseError, GitError
+from abathur.domain.landing import landed_ref
 from abathur.domain.runs import Attempt
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.ports.stores import Stores
@@ -103,7 +104,8 @@ class Caretaker:
             return
         target = await workspace.target_of(self._parts, task)
         head = attempt.head_commit
-        keepers = [ref for ref in (attempt.salvage_ref, f"refs/heads/{target}") if ref]
+        landed = landed_ref(task.id, attempt.number)
+        keepers = [ref for ref in (attempt.salvage_ref, f"refs/heads/{target}", landed) if ref]
         kept_by = await workspace.first_keeper(self._parts, head, keepers) if head else None
         if kept_by is not None:
             await workspace.remove(self._parts, attempt, kept_by=kept_by)

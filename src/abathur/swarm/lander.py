@@ -1,4 +1,4 @@
-"""Takes finished work from the landing queue, one at a time for each target."""
+"""Takes finished work from the landing queue, several at a time for each target."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from abathur.domain.errors import (
     AbathurError,
     DatabaseError,
     IllegalTransitionError,
+    ProtectedTargetError,
     StaleFenceError,
+    UnrelatedHistoriesError,
 )
 from abathur.domain.landing import Landing, LandingState
 from abathur.domain.runs import Attempt
 from abathur.services import landing as landings
 from abathur.swarm import overlaps, workspace
 from abathur.swarm.approach import Approach
-from abathur.swarm.checking import LandingStoppedError
+from abathur.swarm.batch import Batch
+from abathur.swarm.gates import LandingStoppedError
 from abathur.swarm.parts import Parts
 from abathur.swarm.state import LandingRun, State
 
@@ -26,7 +29,11 @@ MAX_PARALLEL: Final = 2
 """Targets that are landed on at once by this process; one target is never by two."""
 MAX_ERRORS: Final = 5
 ERROR_PAUSE_SECONDS: Final = 1.0
+HOPELESS: Final = (ProtectedTargetError, UnrelatedHistoriesError)
+"""Errors that no second try makes go away."""
 CANCELLED: Final = LandingState.CANCELLED
+
+Start = Callable[[Sequence[LandingRun]], asyncio.Task[None]]
 
 
 class Lander:
@@ -34,9 +41,11 @@ class Lander:
         self._parts, self._state = parts, state
         self._bell = state.bell("lander")
         self._errors: dict[str, int] = {}
+        self._under_way = 0
+        """Targets that are landed on here at this moment."""
 
-    async def loop(self, start: Callable[[LandingRun], asyncio.Task[None]]) -> None:
-        """Claim landings until the swarm stops. `start` runs one."""
+    async def loop(self, start: Start) -> None:
+        """Claim landings until the swarm stops. `start` runs those of one target."""
         while not self._state.stopping.is_set():
             try:
                 await self.claim(start)
@@ -44,27 +53,30 @@ class Lander:
                 self._state.warn(f"landing waits for the database: {error}")
             await self._bell.wait(self._parts.settings.swarm.poll_seconds)
 
-    async def claim(self, start: Callable[[LandingRun], asyncio.Task[None]]) -> None:
+    async def claim(self, start: Start) -> None:
         """Take what there is to land, as much as may be landed at once."""
-        while len(self._state.landings) < MAX_PARALLEL and not self._state.stopping.is_set():
+        while self._under_way < MAX_PARALLEL and not self._state.stopping.is_set():
             now = self._parts.clock.now()
             there = await self._parts.db.read(lambda stores: stores.landings.wanted())
             if not there or self._are_held(there, now):
                 return
-            landing = await self._parts.db.write(
-                landings.claim_landing,
+            claimed = await self._parts.db.write(
+                landings.claim_landings,
                 worker_id=self._state.worker_id,
+                limit=self._parts.settings.landing.batch_size,
                 now=now,
                 lease=self._state.lease,
             )
-            if landing is None:
+            if not claimed:
                 return
-            run = LandingRun(landing)
-            if self._state.stopping.is_set():
-                # The claim was on its way when the end began: nobody else will tell the landing.
-                run.stop.set()
-            self._state.landings[landing.id] = run
-            start(run)
+            runs = [LandingRun(landing) for landing in claimed]
+            for run in runs:
+                if self._state.stopping.is_set():
+                    # The claim was on its way when the end began: nobody else will tell it.
+                    run.stop.set()
+                self._state.landings[run.landing.id] = run
+            self._under_way += 1
+            start(runs)
 
     def _are_held(self, there: Sequence[Landing], now: datetime) -> bool:
         """Whether the clock calls a lease over whose lander may well be at work.
@@ -81,49 +93,73 @@ class Lander:
             for landing in there
         )
 
-    async def run_landing(self, run: LandingRun) -> None:
-        """One landing to its end; frees its place in the queue whatever happens.
+    async def run_landings(self, runs: Sequence[LandingRun]) -> None:
+        """Landings of one target to their ends; frees their place in the queue whatever happens.
 
-        Its worktree is cleared after that, so that the next landing needn't wait for it.
+        Their worktrees are cleared after that, so that the next ones needn't wait for it.
         """
-        self._state.clearing.add(run.landing.id)
+        ids = [run.landing.id for run in runs]
+        self._state.clearing.update(ids)
+        ended: list[tuple[Landing, str]] = []
         try:
-            await overlaps.tell(self._parts, self._state, run.landing)
-            kept_by = await self._landed(run)
-            self._free(run)
-            if kept_by is not None:
-                await self._clear(run.landing, kept_by)
+            try:
+                for run in runs:
+                    await overlaps.tell(self._parts, self._state, run.landing)
+                await self._land(runs, ended)
+            finally:
+                self._under_way -= 1
+                self._free(runs)
+            for landing, kept_by in ended:
+                await self._clear(landing, kept_by)
         finally:
-            self._free(run)
-            self._state.clearing.discard(run.landing.id)
+            self._state.clearing.difference_update(ids)
             self._state.ring_all()
 
-    def _free(self, run: LandingRun) -> None:
-        self._state.landings.pop(run.landing.id, None)
+    def _free(self, runs: Sequence[LandingRun]) -> None:
+        for run in runs:
+            if self._state.landings.get(run.landing.id) is run:
+                del self._state.landings[run.landing.id]
         self._state.ring_all()
 
-    async def _landed(self, run: LandingRun) -> str | None:
-        """The ref that keeps the work, None when the landing hasn't come to its end here."""
+    async def _land(self, runs: Sequence[LandingRun], ended: list[tuple[Landing, str]]) -> None:
+        """`ended` is given those that came to their end, with the ref that keeps their work."""
+
+        def end(run: LandingRun, kept_by: str) -> None:
+            ended.append((run.landing, kept_by))
+            self._free([run])
+
+        batch = Batch(self._parts, self._state, runs, on_end=end, on_lost=self._let_go)
         try:
-            return await Approach(self._parts, self._state, run).land()
+            await batch.land()
         except (StaleFenceError, LandingStoppedError, IllegalTransitionError):
-            await self._release(run)
-            await self._abandon(run)
+            for run in batch.open:
+                await self._let_go(run)
         except DatabaseError as error:
             self._state.warn(f"the landing waits for the database: {error}")
             await self._parts.clock.sleep(ERROR_PAUSE_SECONDS)
-            await self._release(run)
+            for run in batch.open:
+                await self._release(run)
         except Exception as error:
             # Locks and full disks pass; and one landing that meets a bug must not take the
-            # swarm down.
-            return await self._after_error(run, error)
-        return None
+            # swarm down. Alone, each shows whether it is the cause.
+            left = batch.open
+            if len(left) == 1:
+                if (kept_by := await self._after_error(left[0], error)) is not None:
+                    end(left[0], kept_by)
+                return
+            for run in left:
+                await self._land([run], ended)
+
+    async def _let_go(self, run: LandingRun) -> None:
+        await self._release(run)
+        await self._abandon(run)
+        self._free([run])
 
     async def _after_error(self, run: LandingRun, error: Exception) -> str | None:
         """Try again a few times. What stays fails the task, unless its work has arrived."""
         landing = run.landing
         self._errors[landing.id] = self._errors.get(landing.id, 0) + 1
-        if self._errors[landing.id] >= MAX_ERRORS:
+        if isinstance(error, HOPELESS) or self._errors[landing.id] >= MAX_ERRORS:
             return await self._given_up(run, error)
         self._state.warn(f"the landing will be tried again: {error}")
         await self._parts.clock.sleep(ERROR_PAUSE_SECONDS)

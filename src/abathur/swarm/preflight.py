@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from abathur.domain.errors import AgentUnavailableError, DirtyTargetError
+from abathur.domain.protection import check_target
 from abathur.domain.runs import RunSpec
 from abathur.domain.tasks import Task
 from abathur.ports.stores import Stores, TaskFilter
@@ -14,11 +15,16 @@ from abathur.swarm.parts import Parts
 
 
 async def check(parts: Parts, *, allow_dirty: bool) -> None:
-    """Raises `DirtyTargetError`, `AgentUnavailableError`, `UnknownBranchError`, `ConfigError`."""
+    """Raises `DirtyTargetError`, `AgentUnavailableError`, `UnknownBranchError`, `ConfigError`.
+
+    And `ProtectedTargetError`.
+    """
     tasks = await parts.db.read(unfinished)
     for agent_type in sorted({task.agent_type for task in tasks}):
         _check_agent(parts, next(task for task in tasks if task.agent_type == agent_type))
     targets = {await workspace.target_of(parts, task) for task in tasks}
+    for target in sorted(targets):
+        check_target(parts.settings, target)
     if not allow_dirty:
         # A landing cut off after moving the ref has left a tree that only looks dirty; it is
         # brought along when that landing is finished.

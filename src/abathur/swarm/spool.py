@@ -241,6 +241,10 @@ async def _committed(parts: Parts, task: Task, attempt: Attempt, spooled: Spoole
     message = f"{task.summary}\n\nLeft by the agent uncommitted."
     try:
         path = Path(attempt.worktree_path or "")
+        unfinished = await parts.repository.unfinished(path)
+        if unfinished is not None:
+            # What is in the middle of something isn't what the agent wanted to hand in.
+            raise GitError(f"the agent ended in the middle of {unfinished}; nothing of it lands")
         head = await parts.repository.commit_leftovers(path, message)
     except (AbathurError, OSError) as error:
         text = " ".join(str(error).split()) or type(error).__name__

@@ -133,12 +133,12 @@ class Supervisor:
             def start_run(run: Run) -> asyncio.Task[None]:
                 return group.create_task(dispatcher.run_worker(run))
 
-            def start_landing(run: LandingRun) -> asyncio.Task[None]:
-                return group.create_task(lander.run_landing(run))
+            def start_landings(runs: Sequence[LandingRun]) -> asyncio.Task[None]:
+                return group.create_task(lander.run_landings(runs))
 
             self._claimers = [
                 group.create_task(dispatcher.loop(start_run)),
-                group.create_task(lander.loop(start_landing)),
+                group.create_task(lander.loop(start_landings)),
             ]
             for claimer in self._claimers:
                 claimer.add_done_callback(lambda _: state.ring_all())

@@ -9,6 +9,7 @@ from typing import Final
 
 from abathur.domain import branches
 from abathur.domain.errors import GitError, UnknownBranchError
+from abathur.domain.protection import check_target
 from abathur.domain.reviews import REJECTION
 from abathur.domain.runs import Attempt
 from abathur.domain.tasks import JsonObject, Task
@@ -47,9 +48,12 @@ async def plan_workspace(
 ) -> Workspace:
     """Decide where the attempt will work. Makes nothing yet, so that it can be recorded first.
 
+    Raises `UnknownBranchError`, `ProtectedTargetError`.
+
     `taken` are names of branches that can't be used although they don't exist yet.
     """
     target = await target_of(parts, task)
+    check_target(parts.settings, target)
     tip = await parts.repository.resolve(f"refs/heads/{target}")
     if tip is None:
         raise UnknownBranchError(
@@ -72,7 +76,7 @@ async def _starting_point(parts: Parts, feedback: JsonObject | None, tip: str) -
     Otherwise the target as it is now.
 
     After a conflict the agent starts afresh, on a clean tree: a program that isn't made for
-    conflict markers would work on broken files, and a model can still read its earlier work.
+    conflict markers would work on broken files. It is told what both sides did instead.
     """
     facts = feedback or {}
     earlier = facts.get("work_commit" if facts.get("kind") == REJECTION else "merge_commit")

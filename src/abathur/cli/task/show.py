@@ -18,6 +18,7 @@ from abathur.cli.text import clean, clean_block, length, local, pad, short
 
 if TYPE_CHECKING:
     from abathur.domain.admission import Overlap
+    from abathur.domain.gates import GateRun
     from abathur.domain.landing import Landing
     from abathur.domain.runs import Attempt, LateReport
     from abathur.domain.tasks import Task
@@ -57,6 +58,7 @@ def _lines(found: TaskDetail, now: datetime) -> Iterator[str]:
     yield from _block("attempts", [_attempt(one, now) for one in found.attempts])
     yield from _block("late reports", [_late_report(one, now) for one in found.late_reports])
     yield from _block("landings", [_landing(one) for one in found.landings])
+    yield from _block("gates", [_gate_run(run, found) for run in found.gate_runs])
     yield from _block("overlaps", [_overlap(one, task) for one in found.overlaps])
 
 
@@ -128,11 +130,23 @@ def _attempt(attempt: Attempt, now: datetime) -> str:
 
 
 def _landing(landing: Landing) -> str:
-    merge = f" by merge {landing.merge_commit[:12]}" if landing.merge_commit else ""
+    merge = f" by {landing.strategy} {landing.merge_commit[:12]}" if landing.merge_commit else ""
     detail = f": {landing.detail}" if landing.detail else ""
     return clean(
         f"attempt {landing.attempt}  {landing.state.value}, work {landing.work_commit[:12]} "
         f"on {landing.target}{merge}{detail}"
+    )
+
+
+def _gate_run(run: GateRun, found: TaskDetail) -> str:
+    attempt = next(one.attempt for one in found.landings if one.id == run.landing_id)
+    took = length((run.ended_at - run.started_at).total_seconds())
+    others = f" with {run.batch_size - 1} more" if run.batch_size > 1 else ""
+    how = {"flaky": "flaky: failed, then passed", "timed_out": "timed out"}
+    verdict = how.get(run.verdict.value, run.verdict.value)
+    log = f": {run.log_path}" if not run.verdict.is_pass and run.log_path else ""
+    return clean(
+        f"attempt {attempt}  {run.gate} {verdict} after {took} on tree {run.tree[:12]}{others}{log}"
     )
 
 

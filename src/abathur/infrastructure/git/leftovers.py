@@ -21,8 +21,10 @@ from abathur.infrastructure.git.commands import Git
 from abathur.infrastructure.git.place import Placed
 from abathur.infrastructure.git.planted import leave_others_branch, links, refuse_planted
 from abathur.infrastructure.git.revisions import HEADS, look_up
-from abathur.infrastructure.git.status import is_hollow, is_unfinished, status_of
+from abathur.infrastructure.git.status import is_hollow, is_unfinished, operation, status_of
 from abathur.infrastructure.git.worktree_list import linked_record, record_of
+
+_SHOWN_PATHS = 5
 
 
 class Leftovers(Placed):
@@ -51,6 +53,18 @@ class Leftovers(Placed):
         if branch is None:
             return (await status_of(git)).head
         return (await look_up(self._git, f"{HEADS}{branch}^{{commit}}"))[0]
+
+    async def unfinished(self, path: Path) -> str | None:
+        record = linked_record(self._common, path)
+        begun = record and operation(record)
+        if not begun:
+            return None
+        listed = await self._git.at(path).run(
+            "diff", "--name-only", "--diff-filter=U", "-z", "--no-ext-diff", codes=(0, 128)
+        )
+        names = [field.decode(errors="replace") for field in listed.fields[:_SHOWN_PATHS]]
+        open_paths = f" ({', '.join(names)} not merged)" if names else ""
+        return f"a {begun}{open_paths}"
 
     def _is_foreign(self, folder: Path) -> bool:
         return not is_hollow(folder) and linked_record(self._common, folder) is None

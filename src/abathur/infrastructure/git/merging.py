@@ -1,20 +1,15 @@
-"""Merging in the object store, and reading the proof that a target contains a piece of work."""
+"""Making the commits that bring work onto a target, in the object store alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
-from abathur.domain.landing import Proof
+from abathur.domain.errors import GitError, UnrelatedHistoriesError
+from abathur.domain.landing import WORK_TRAILER, Strategy
+from abathur.infrastructure.git import rebasing
 from abathur.infrastructure.git.commands import Git, Result
 from abathur.infrastructure.git.place import Placed
-from abathur.infrastructure.git.revisions import (
-    HEADS,
-    commit_of,
-    is_ancestor,
-    look_up,
-    require_hash,
-)
+from abathur.infrastructure.git.revisions import commit_of, is_ancestor, look_up, require_hash
 from abathur.ports.repository import Conflict, Merge
 
 _MERGE_TREE = ("merge-tree", "--write-tree", "-z", "--name-only", "--messages")
@@ -26,40 +21,25 @@ class Merging(Placed):
         trees = await look_up(self._git, f"{first}^{{tree}}", f"{second}^{{tree}}")
         return trees[0] is not None and trees[0] == trees[1]
 
-    async def merge(self, onto: str, work: str, message: str) -> Merge | Conflict:
-        """The merge commit's parents are `onto` and `work`, even where work is just ahead."""
+    async def merge(
+        self, onto: str, work: str, message: str, strategy: Strategy = Strategy.MERGE
+    ) -> Merge | Conflict:
+        """A merge commit's parents are `onto` and `work`, even where work is just ahead."""
         onto, work = await commit_of(self._git, onto), await commit_of(self._git, work)
         if await is_ancestor(self._git, work, onto):
             return Merge(commit=onto, onto=onto)
-        merged = await self._git.run(*_MERGE_TREE, onto, work, codes=(0, 1))
+        merged = await merge_trees(self._git, onto, work)
         if merged.code == 1:
             return _conflict(onto, merged)
         tree = merged.fields[0].decode()
-        parents = ("-p", onto, "-p", work)
-        text = message.encode(errors="replace")
-        made = await self._git.commit("commit-tree", tree, *parents, "-F", "-", stdin=text)
-        return Merge(commit=made.text, onto=onto)
-
-    async def prove(
-        self, target: str, work: str, merge: str | None, base: str, now: datetime
-    ) -> Proof | None:
-        require_hash(work)
-        tip = (await look_up(self._git, f"{HEADS}{target}^{{commit}}"))[0]
-        if tip is None:
-            return None
-        if merge is None:
-            is_proven = await _is_unchanged(self._git, require_hash(base), work, tip)
-        else:
-            is_proven = await _is_merged(self._git, require_hash(merge), work, tip)
-        if not is_proven:
-            return None
-        return Proof(
-            target=target,
-            target_commit=tip,
-            work_commit=work,
-            merge_commit=merge,
-            checked_at=now,
-        )
+        if strategy is Strategy.REBASE:
+            told = f"{message}{WORK_TRAILER}: {work}\n"
+            tip = await rebasing.replay(self._git, onto, work, tree, told)
+            if tip is not None:
+                return Merge(commit=tip, onto=onto, tree=tree, strategy=strategy)
+            strategy = Strategy.SQUASH
+        made = await _commit(self._git, tree, onto, work, message, strategy)
+        return Merge(commit=made, onto=onto, tree=tree, strategy=strategy)
 
     async def changed_paths(self, old: str, new: str) -> Sequence[str]:
         options = ("-r", "-z", "--name-only", "--no-renames")
@@ -74,14 +54,30 @@ class Merging(Placed):
         return patch.stdout
 
 
-async def _is_unchanged(git: Git, base: str, work: str, tip: str) -> bool:
-    trees = await look_up(git, f"{base}^{{tree}}", f"{work}^{{tree}}")
-    return trees[0] is not None and trees[0] == trees[1] and await is_ancestor(git, base, tip)
+async def merge_trees(git: Git, onto: str, work: str) -> Result:
+    """Both are full hashes. Exit code 1 is a conflict; the first field is the tree in any case.
+
+    Raises `UnrelatedHistoriesError`.
+    """
+    try:
+        return await git.run(*_MERGE_TREE, onto, work, codes=(0, 1))
+    except GitError as error:
+        if "unrelated histories" not in str(error):
+            raise
+        raise UnrelatedHistoriesError(
+            f"commit {work[:12]} has no ancestor in common with the target ({onto[:12]}): git "
+            "refuses to merge unrelated histories; the work has to be made again from the target"
+        ) from error
 
 
-async def _is_merged(git: Git, merge: str, work: str, tip: str) -> bool:
-    """A commit that contained the work already stands for the merge where none was needed."""
-    return await is_ancestor(git, merge, tip) and await is_ancestor(git, work, merge)
+async def _commit(
+    git: Git, tree: str, onto: str, work: str, message: str, strategy: Strategy
+) -> str:
+    parents = ["-p", onto, "-p", work]
+    if strategy is Strategy.SQUASH:
+        parents, message = parents[:2], f"{message}{WORK_TRAILER}: {work}\n"
+    text = message.encode(errors="replace")
+    return (await git.commit("commit-tree", tree, *parents, "-F", "-", stdin=text)).text
 
 
 def _conflict(onto: str, merged: Result) -> Conflict:
@@ -90,7 +86,7 @@ def _conflict(onto: str, merged: Result) -> Conflict:
     message = "\n".join(
         text.strip() for kind, text in _notes(fields[end + 1 :]) if "CONFLICT" in kind
     )
-    return Conflict(onto=onto, paths=tuple(fields[1:end]), message=message)
+    return Conflict(onto=onto, paths=tuple(fields[1:end]), message=message, tree=fields[0])
 
 
 def _notes(fields: list[str]) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import count
 
 from abathur.domain.errors import GitError, RefMovedError
+from abathur.domain.landing import landed_ref
 from abathur.infrastructure.git.place import Placed
 from abathur.infrastructure.git.revisions import (
     HEADS,
@@ -40,15 +41,18 @@ class Refs(Placed):
         tip = await commit_of(self._git, target)
         return await is_ancestor(self._git, await commit_of(self._git, commit), tip)
 
-    async def move_branch(self, branch: str, old: str, new: str, reason: str) -> None:
-        ref, seal = HEADS + require_branch(branch), WITHDRAWN + require_hash(new)
-        # Both or neither: whoever withdraws the move has to be before it or after it.
-        order = f"verify {seal}\0{_nothing(new)}\0update {ref}\0{new}\0{require_hash(old)}\0"
+    async def move_branch(
+        self, branch: str, old: str, new: str, reason: str, past: Sequence[str] = ()
+    ) -> None:
+        ref, old = HEADS + require_branch(branch), require_hash(old)
+        seals = [WITHDRAWN + require_hash(commit) for commit in dict.fromkeys((*past, new))]
+        # All or nothing: whoever withdraws the move has to be before it or after it.
+        unsealed = "".join(f"verify {seal}\0{_nothing(new)}\0" for seal in seals)
         try:
-            await self._write(order, reason)
+            await self._write(f"{unsealed}update {ref}\0{new}\0{old}\0", reason)
         except GitError as error:
             now = await self._read(ref)
-            if await self._read(seal) is not None:
+            if any(await look_up(self._git, *seals)):
                 raise RefMovedError(
                     f"the move of `{branch}` to {new[:12]} was withdrawn; nothing was changed"
                 ) from error
@@ -88,21 +92,28 @@ class Refs(Placed):
         A snapshot of a run and what it left at its end are often the same files in two commits:
         then the ref gets one commit above both.
         """
+        name = f"{SALVAGE}{require_branch(task_id)}/{attempt}"
+        return await self._keep(name, commit, "salvaged")
+
+    async def keep_landed(self, task_id: str, attempt: int, commit: str) -> str:
+        name = landed_ref(require_branch(task_id), attempt)
+        return await self._keep(name, commit, "landed in another form")
+
+    async def _keep(self, name: str, commit: str, reason: str) -> str:
         wanted = await commit_of(self._git, commit)
-        require_branch(task_id)
-        ref, kept = await self._salvage_ref(f"{SALVAGE}{task_id}/{attempt}", wanted)
+        ref, kept = await self._free_ref(name, wanted)
         if kept is not None and await is_ancestor(self._git, wanted, kept):
             return ref
         if kept is not None and not await is_ancestor(self._git, kept, wanted):
             wanted = await self._above(wanted, kept)
         if kept != wanted:
             old = kept or _nothing(wanted)
-            await self._write(f"update {ref}\0{wanted}\0{old}\0", "salvaged")
+            await self._write(f"update {ref}\0{wanted}\0{old}\0", reason)
         if await self._read(ref) != wanted:
             raise GitError(f"{ref} doesn't read back as {wanted[:12]}; nothing may be removed")
         return ref
 
-    async def _salvage_ref(self, name: str, wanted: str) -> tuple[str, str | None]:
+    async def _free_ref(self, name: str, wanted: str) -> tuple[str, str | None]:
         """The first of NAME, NAME-2, ... that is free or in line with `wanted`, and its commit."""
         for number in count(1):
             ref = name if number == 1 else f"{name}-{number}"

@@ -11,12 +11,14 @@ from pathlib import Path
 from abathur.domain.errors import GitError, NotARepositoryError
 from abathur.infrastructure.git.checkouts import Checkouts
 from abathur.infrastructure.git.commands import Git
+from abathur.infrastructure.git.conflicts import Conflicts
 from abathur.infrastructure.git.inspecting import Inspecting
 from abathur.infrastructure.git.leftovers import Leftovers
 from abathur.infrastructure.git.merging import Merging
 from abathur.infrastructure.git.metadata import MetadataFiles
 from abathur.infrastructure.git.objects import KeptObjects
 from abathur.infrastructure.git.place import Place
+from abathur.infrastructure.git.proving import Proving
 from abathur.infrastructure.git.refs import Refs
 from abathur.infrastructure.git.scratch import Scratch
 from abathur.infrastructure.git.snapshots import Snapshots
@@ -35,6 +37,8 @@ class GitRepository(
     Snapshots,
     Checkouts,
     Merging,
+    Proving,
+    Conflicts,
     Inspecting,
     MetadataFiles,
 ):

@@ -15,6 +15,17 @@ _SPACES_BEFORE_PATH = {"1": 8, "u": 10, "?": 1}
 # What git leaves in its folder while a merge, a pick or a revert waits to be finished.
 _UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
 
+# Of what git was in the middle. A rebase leaves traces of the pick that it is at, too.
+_OPERATIONS = {
+    "rebase-merge": "rebase",
+    "rebase-apply": "rebase",
+    "MERGE_HEAD": "merge",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+    "sequencer": "cherry-pick",
+    "BISECT_LOG": "bisect",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -67,6 +78,12 @@ async def has_unstaged_changes(git: Git) -> bool:
 
 def is_unfinished(git_dir: Path) -> bool:
     return any((git_dir / name).exists() for name in _UNFINISHED)
+
+
+def operation(git_dir: Path) -> str | None:
+    """The name of a git command that was begun there and not ended."""
+    found = (name for trace, name in _OPERATIONS.items() if (git_dir / trace).exists())
+    return next(found, None)
 
 
 def is_hollow(repository: Path) -> bool:

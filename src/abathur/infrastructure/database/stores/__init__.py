@@ -10,6 +10,7 @@ from abathur.infrastructure.database.stores.attempts import SqlAttempts
 from abathur.infrastructure.database.stores.audit import SqlAudit
 from abathur.infrastructure.database.stores.claims import SqlClaims
 from abathur.infrastructure.database.stores.costs import SqlCosts
+from abathur.infrastructure.database.stores.gates import SqlGates
 from abathur.infrastructure.database.stores.graph import SqlGraph
 from abathur.infrastructure.database.stores.landings import SqlLandings
 from abathur.infrastructure.database.stores.legacy import SqlLegacy
@@ -30,6 +31,7 @@ class SqlStores:
     graph: SqlGraph
     attempts: SqlAttempts
     landings: SqlLandings
+    gates: SqlGates
     reviews: SqlReviews
     workers: SqlWorkers
     audit: SqlAudit
@@ -47,6 +49,7 @@ def open_stores(session: Session) -> SqlStores:
         graph=SqlGraph(session),
         attempts=SqlAttempts(session),
         landings=SqlLandings(session),
+        gates=SqlGates(session),
         reviews=SqlReviews(session),
         workers=SqlWorkers(session),
         audit=SqlAudit(session),

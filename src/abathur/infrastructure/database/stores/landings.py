@@ -31,12 +31,14 @@ class SqlLandings:
     def wanted(self) -> Sequence[Landing]:
         return [landing_of(row) for row in self._session.fetch("landings_wanted")]
 
-    def claim(self, worker_id: str, now: datetime, lease_until: datetime) -> Landing | None:
+    def claim(
+        self, worker_id: str, limit: int, now: datetime, lease_until: datetime
+    ) -> Sequence[Landing]:
         self._session.send("landings_claim_turn")
-        row = self._session.fetch_one(
-            "landings_claim", worker_id=worker_id, now=now, lease_until=lease_until
+        rows = self._session.fetch(
+            "landings_claim", worker_id=worker_id, limit=limit, now=now, lease_until=lease_until
         )
-        return None if row is None else landing_of(row)
+        return sorted((landing_of(row) for row in rows), key=_order)
 
     def renew(self, worker_id: str, lease_until: datetime) -> Mapping[str, int]:
         rows = self._session.fetch("landings_renew", worker_id=worker_id, lease_until=lease_until)
@@ -56,3 +58,11 @@ class SqlLandings:
 
     def recent(self, limit: int) -> Sequence[Landing]:
         return [landing_of(row) for row in self._session.fetch("landings_recent", limit=limit)]
+
+    def refused(self, limit: int) -> Sequence[Landing]:
+        return [landing_of(row) for row in self._session.fetch("landings_refused", limit=limit)]
+
+
+def _order(landing: Landing) -> tuple[bool, int, str]:
+    """The first one of its batch, then by rank: what a statement returns has no order."""
+    return landing.id != landing.batch, landing.rank, landing.id

@@ -12,7 +12,8 @@ from abathur.domain.agents import Agent, AgentState, Worker
 from abathur.domain.audit import Action, AuditEntry
 from abathur.domain.errors import DatabaseCorruptError
 from abathur.domain.failures import FailureClass
-from abathur.domain.landing import Landing, LandingState, Proof
+from abathur.domain.gates import GateRun, Verdict
+from abathur.domain.landing import Landing, LandingState, Proof, Strategy
 from abathur.domain.records import made
 from abathur.domain.runs import Attempt, EventKind, LateReport, OutcomeKind, RunEvent, Usage
 from abathur.domain.tasks import Task, TaskSource, TaskStatus
@@ -96,7 +97,8 @@ def proof_of(value: object) -> Proof | None:
     found = json_of(value)
     if found is None:
         return None
-    return Proof(**{**found, "checked_at": moment(found["checked_at"])})
+    strategy = Strategy(found.get("strategy", Strategy.MERGE))
+    return Proof(**{**found, "checked_at": moment(found["checked_at"]), "strategy": strategy})
 
 
 def landing_of(row: Row) -> Landing:
@@ -104,6 +106,7 @@ def landing_of(row: Row) -> Landing:
     row["requested_at"] = moment(row["requested_at"])
     row["proof"] = proof_of(row["proof"])
     row["facts"] = json_of(row["facts"])
+    row["strategy"] = Strategy(row["strategy"])
     _read_times(row, LANDING_TIMES)
     return made(Landing, row)
 
@@ -114,6 +117,13 @@ def landing_row(landing: Landing) -> Row:
         return vars(landing)
     packed = {**asdict(proof), "checked_at": proof.checked_at.isoformat()}
     return {**vars(landing), "proof": packed}
+
+
+def gate_run_of(row: Row) -> GateRun:
+    del row["id"]
+    row["started_at"], row["ended_at"] = moment(row["started_at"]), moment(row["ended_at"])
+    row["verdict"] = Verdict(row["verdict"])
+    return made(GateRun, row)
 
 
 def worker_of(row: Row) -> Worker:

@@ -2,11 +2,11 @@
 INSERT INTO landings (
   id, task_id, attempt, target, base_commit, work_commit, state, rank, worker_id, lease_until,
   fence, requested_at, started_at, ended_at, target_before, merge_commit, verify_log, detail,
-  proof, facts
+  proof, facts, strategy, onto, batch
 ) VALUES (
   :id, :task_id, :attempt, :target, :base_commit, :work_commit, :state, :rank, :worker_id,
   :lease_until, :fence, :requested_at, :started_at, :ended_at, :target_before, :merge_commit,
-  :verify_log, :detail, :proof, :facts
+  :verify_log, :detail, :proof, :facts, :strategy, :onto, :batch
 );
 
 -- name: landings_save
@@ -14,7 +14,7 @@ UPDATE landings SET
   state = :state, worker_id = :worker_id, lease_until = :lease_until, fence = :fence,
   started_at = :started_at, ended_at = :ended_at, target_before = :target_before,
   merge_commit = :merge_commit, verify_log = :verify_log, detail = :detail, proof = :proof,
-  facts = :facts
+  facts = :facts, strategy = :strategy, onto = :onto, batch = :batch
 WHERE id = :id AND fence = :expected_fence;
 
 -- name: landings_get
@@ -39,31 +39,40 @@ ORDER BY l.state DESC, l.rank, l.id;
 -- name: landings_claim_turn
 SELECT 1 AS turn;
 
--- One landing a target at a time: a queued one waits while another of its target is under way and
--- its lander's lease lasts. One that waits for a person's approval is passed over. Both states are named everywhere: SQLite uses the index of the open
--- landings only where its own condition stands, word for word.
+-- The next landings of one target: it must have none under way whose lander's lease lasts. Those that
+-- were begun come first, by themselves and all of them, for they may be in the target already; the
+-- first of their batch stays the first. What is queued is passed over while it waits for a person's
+-- approval, or a person holds its target. Both states are named everywhere: SQLite uses the index of
+-- the open landings only where its own condition stands, word for word.
 -- name: landings_claim
-UPDATE landings SET
-  state = 'running', worker_id = :worker_id, lease_until = :lease_until, fence = fence + 1,
-  started_at = coalesce(started_at, :now)
-WHERE id = (
-  SELECT l.id FROM landings AS l
+WITH ready AS MATERIALIZED (
+  SELECT l.id, l.target, l.rank, (l.merge_commit IS NULL AND l.state = 'queued') AS is_fresh,
+    coalesce(l.state = 'running' AND l.batch = l.id, 0) AS is_first
+  FROM landings AS l
   WHERE l.state IN ('queued', 'running')
-    AND ((l.state = 'running' AND l.lease_until <= :now)
-      OR (l.state = 'queued'
-        AND l.target NOT IN (
-          SELECT name FROM holds
-          WHERE scope = 'target' AND cause = 'person'
-            AND (hold_until IS NULL OR hold_until > :now))
-        AND NOT EXISTS (
-            SELECT 1 FROM landings AS o
-            WHERE o.target = l.target AND o.state IN ('queued', 'running')
-              AND o.state = 'running')
+    AND NOT EXISTS (
+      SELECT 1 FROM landings AS o
+      WHERE o.target = l.target AND o.state IN ('queued', 'running')
+        AND o.state = 'running' AND o.lease_until > :now)
+    AND (l.state = 'running'
+      OR (l.target NOT IN (
+            SELECT name FROM holds
+            WHERE scope = 'target' AND cause = 'person'
+              AND (hold_until IS NULL OR hold_until > :now))
         AND NOT EXISTS (
             SELECT 1 FROM reviews AS r
             WHERE r.task_id = l.task_id AND r.state = 'open' AND r.attempt = l.attempt
               AND r.kind = 'landing')))
-  ORDER BY l.state DESC, l.rank, l.id LIMIT 1
+), next AS MATERIALIZED (
+  SELECT id, target, is_fresh FROM ready ORDER BY is_fresh, is_first DESC, rank, id LIMIT 1
+)
+UPDATE landings SET
+  state = 'running', worker_id = :worker_id, lease_until = :lease_until, fence = fence + 1,
+  started_at = coalesce(started_at, :now), batch = (SELECT id FROM next)
+WHERE id IN (
+  SELECT r.id FROM next JOIN ready AS r ON r.target = next.target AND r.is_fresh = next.is_fresh
+  ORDER BY r.rank, r.id
+  LIMIT coalesce((SELECT CASE WHEN is_fresh THEN :limit ELSE 1000 END FROM next), 0)
 )
 RETURNING *;
 
@@ -79,3 +88,9 @@ WHERE worker_id = :worker_id AND state IN ('queued', 'running') AND state = 'run
 
 -- name: landings_recent
 SELECT * FROM landings WHERE ended_at IS NOT NULL ORDER BY ended_at DESC LIMIT :limit;
+
+-- Of failed tasks, those that landing refused: a person has to decide what becomes of their work.
+-- name: landings_refused
+SELECT l.* FROM tasks AS t JOIN landings AS l ON l.task_id = t.id AND l.attempt = t.attempt_count
+WHERE t.status = 'failed' AND l.state IN ('conflicted', 'rejected')
+ORDER BY t.id DESC LIMIT :limit;

@@ -16,27 +16,46 @@ SELECT * FROM landings WHERE task_id = :task_id ORDER BY attempt FOR NO KEY UPDA
 SELECT pg_advisory_xact_lock('landings'::regclass::oid::bigint);
 
 -- name: landings_claim
-UPDATE landings SET
-  state = 'running', worker_id = :worker_id, lease_until = :lease_until, fence = fence + 1,
-  started_at = coalesce(started_at, :now)
-WHERE id = (
-  SELECT l.id FROM landings AS l
+WITH next AS MATERIALIZED (
+  SELECT l.id, l.target, (l.merge_commit IS NULL AND l.state = 'queued') AS is_fresh
+  FROM landings AS l
   WHERE l.state IN ('queued', 'running')
-    AND ((l.state = 'running' AND l.lease_until <= :now)
-      OR (l.state = 'queued'
-        AND l.target NOT IN (
-          SELECT name FROM holds
-          WHERE scope = 'target' AND cause = 'person'
-            AND (hold_until IS NULL OR hold_until > :now))
-        AND NOT EXISTS (
-            SELECT 1 FROM landings AS o WHERE o.target = l.target AND o.state = 'running')
+    AND NOT EXISTS (
+      SELECT 1 FROM landings AS o
+      WHERE o.target = l.target AND o.state = 'running' AND o.lease_until > :now)
+    AND (l.state = 'running'
+      OR (l.target NOT IN (
+            SELECT name FROM holds
+            WHERE scope = 'target' AND cause = 'person'
+              AND (hold_until IS NULL OR hold_until > :now))
         AND NOT EXISTS (
             SELECT 1 FROM reviews AS r
             WHERE r.task_id = l.task_id AND r.state = 'open' AND r.attempt = l.attempt
               AND r.kind = 'landing')))
-  ORDER BY l.state DESC, l.rank, l.id LIMIT 1
+  ORDER BY (l.merge_commit IS NULL AND l.state = 'queued'),
+    coalesce(l.state = 'running' AND l.batch = l.id, false) DESC, l.rank, l.id LIMIT 1
+  FOR NO KEY UPDATE OF l SKIP LOCKED
+), chosen AS MATERIALIZED (
+  SELECT l.id FROM next JOIN landings AS l ON l.target = next.target
+  WHERE l.state IN ('queued', 'running')
+    AND (l.merge_commit IS NULL AND l.state = 'queued') = next.is_fresh
+    AND (l.state = 'running'
+      OR (l.target NOT IN (
+            SELECT name FROM holds
+            WHERE scope = 'target' AND cause = 'person'
+              AND (hold_until IS NULL OR hold_until > :now))
+        AND NOT EXISTS (
+            SELECT 1 FROM reviews AS r
+            WHERE r.task_id = l.task_id AND r.state = 'open' AND r.attempt = l.attempt
+              AND r.kind = 'landing')))
+  ORDER BY l.rank, l.id
+  LIMIT coalesce((SELECT CASE WHEN is_fresh THEN :limit ELSE 1000 END FROM next), 0)
   FOR NO KEY UPDATE OF l SKIP LOCKED
 )
+UPDATE landings SET
+  state = 'running', worker_id = :worker_id, lease_until = :lease_until, fence = fence + 1,
+  started_at = coalesce(started_at, :now), batch = (SELECT id FROM next)
+WHERE id IN (SELECT id FROM chosen)
 RETURNING *;
 
 -- name: landings_renew
