@@ -64,7 +64,7 @@ def announce_merge(
     """
     current, _ = _current(stores, landing)
     announced = changed(current, target_before=target_before, merge_commit=merge_commit)
-    stores.landings.save(announced, landing.fence)
+    stores.landings.save(announced, landing.fence, current)
     return announced
 
 
@@ -72,7 +72,7 @@ def withdraw_merge(stores: Stores, landing: Landing) -> Landing:
     """Take the announcement back, once it is certain that the target was not moved."""
     current, _ = _current(stores, landing)
     withdrawn = changed(current, target_before=None, merge_commit=None)
-    stores.landings.save(withdrawn, landing.fence)
+    stores.landings.save(withdrawn, landing.fence, current)
     return withdrawn
 
 
@@ -171,7 +171,7 @@ def _end(
         facts=facts,
         verify_log=verify_log or landing.verify_log,
     )
-    stores.landings.save(ended, landing.fence)
+    stores.landings.save(ended, landing.fence, landing)
     trail.record(
         stores,
         Action.LANDING_ENDED,
@@ -199,7 +199,7 @@ def release_landing(stores: Stores, landing: Landing) -> None:
         lease_until=None,
         fence=current.fence + 1,
     )
-    stores.landings.save(freed, landing.fence)
+    stores.landings.save(freed, landing.fence, current)
 
 
 def release_landings_of(stores: Stores, worker_id: str) -> Sequence[Landing]:
