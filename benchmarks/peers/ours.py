@@ -91,7 +91,7 @@ class Abathur(Queue):
             while True:
                 async with self._free:
                     free = self._slots - len(self._ending)
-                    if not await self._claim(min(AT_ONCE, free)):
+                    if not await self._claim(free):
                         await wakeups.wait(1)
                         continue
                 while self._held:

@@ -189,7 +189,6 @@ async def test_a_landing_never_hides_what_it_did(world: Any) -> None:
         "task_submitted",
         "task_claimed",
         "attempt_started",
-        "attempt_ended",
         "landing_requested",
         "landing_started",
         "landing_ended",

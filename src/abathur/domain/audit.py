@@ -87,15 +87,29 @@ def entry_hash(
     numbers in decimal. So no two entries have the same bytes. `older` are the columns that only
     rows of older versions fill; they count when one of them is filled, and then all do.
     """
-    p, s, i, t = previous.encode(), b"%d" % sequence, b"%d" % row_id, task_id.encode()
-    m, a, y, d = timestamp.encode(), actor.encode(), action_type.encode(), action_data.encode()
-    told = (
-        b"%d:%b,%d:%b,%d:%b,%d:%b,%d:%b,%d:%b,%d:%b,%d:%b,"  # all at once: this is the hot path
-        % (len(p), p, len(s), s, len(i), i, len(t), t, len(m), m, len(a), a, len(y), y, len(d), d)
-    )
+    entry = framed_entry(task_id, timestamp, actor, action_type, action_data)
     if any(value is not None for value in older):
-        told += b"".join(map(framed, older))
-    return sha256(told).hexdigest()
+        entry += b"".join(map(framed, older))
+    return linked(previous, sequence, row_id, entry)
+
+
+def framed_entry(
+    task_id: str, timestamp: str, actor: str, action_type: str, action_data: str
+) -> bytes:
+    """What an entry says, as it is hashed. Raises `UnicodeEncodeError`."""
+    t, m, a = task_id.encode(), timestamp.encode(), actor.encode()
+    y, d = action_type.encode(), action_data.encode()
+    return (
+        b"%d:%b,%d:%b,%d:%b,%d:%b,%d:%b,"  # all at once: this is the hot path
+        % (len(t), t, len(m), m, len(a), a, len(y), y, len(d), d)
+    )
+
+
+def linked(previous: str, sequence: int, row_id: int, entry: bytes) -> str:
+    """The hash of a framed entry in its place."""
+    p, s, i = previous.encode(), b"%d" % sequence, b"%d" % row_id
+    place = b"%d:%b,%d:%b,%d:%b," % (len(p), p, len(s), s, len(i), i)
+    return sha256(place + entry).hexdigest()
 
 
 def framed(value: str | int | None) -> bytes:

@@ -50,3 +50,15 @@ def changed(old: T, /, **changes: Any) -> T:
         unknown = ", ".join(sorted(changes.keys() - values.keys()))
         raise TypeError(f"{type(old).__name__} has no field {unknown}")
     return made(type(old), {**values, **changes})
+
+
+def differing(old: T, new: T) -> tuple[str, ...]:
+    """Names of the fields whose values aren't equal."""
+    before = vars(old)
+    return tuple(
+        [
+            name
+            for name, value in vars(new).items()
+            if value is not before[name] and value != before[name]
+        ]
+    )

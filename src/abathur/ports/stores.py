@@ -60,6 +60,10 @@ class TaskStore(Protocol):
 
     def get(self, task_id: str) -> Task | None: ...
 
+    def foresee(self, task_id: str) -> None:
+        """Say that `get` is going to ask for it; see `foreseen_by`."""
+        ...
+
     def get_many(self, task_ids: Iterable[str]) -> Sequence[Task]:
         """Those that exist, in the order asked for; with their prerequisites."""
         ...
@@ -76,8 +80,8 @@ class TaskStore(Protocol):
         """In order of id, prerequisites included."""
         ...
 
-    def save(self, task: Task, fence: int) -> None:
-        """Write every column that can change, if the row's fence still is `fence`.
+    def save(self, task: Task, fence: int, only: tuple[str, ...] | None = None) -> None:
+        """Write every column that can change, or of these `only`, if its fence still is `fence`.
 
         Raises `StaleFenceError` otherwise. Edges are not touched.
         """
@@ -172,13 +176,19 @@ class AttemptStore(Protocol):
 
     def get(self, task_id: str, number: int) -> Attempt | None: ...
 
+    def foresee(self, task_id: str, number: int) -> None:
+        """As `TaskStore.foresee`."""
+        ...
+
     def of_task(self, task_id: str) -> Sequence[Attempt]: ...
 
     def on_branch(self, branch: str) -> Attempt | None:
         """The attempt that was given the branch."""
         ...
 
-    def save(self, attempt: Attempt) -> None: ...
+    def save(self, attempt: Attempt, old: Attempt | None = None) -> None:
+        """Write every column that can change, or those that differ from `old`, which was read."""
+        ...
 
     def unended(self, worker_id: str | None = None) -> Sequence[Attempt]: ...
 
@@ -232,8 +242,8 @@ class LandingStore(Protocol):
 
     def held(self, worker_id: str) -> Sequence[Landing]: ...
 
-    def save(self, landing: Landing, fence: int) -> None:
-        """As `TaskStore.save`."""
+    def save(self, landing: Landing, fence: int, old: Landing | None = None) -> None:
+        """As `TaskStore.save`, of the columns that differ from `old`, which was read."""
         ...
 
     def recent(self, limit: int) -> Sequence[Landing]: ...
@@ -417,6 +427,20 @@ class Stores(Protocol):
 
     @property
     def pools(self) -> PoolStore: ...
+
+
+def foreseen_by(tell: Callable[..., None]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Let a use case say what it is going to read, before it is run.
+
+    `tell` takes the same arguments. An engine that does many use cases in one transaction may read
+    for all of them at once.
+    """
+
+    def mark(use_case: Callable[P, T]) -> Callable[P, T]:
+        vars(use_case)["foresee"] = tell
+        return use_case
+
+    return mark
 
 
 class UnitOfWork(Protocol):

@@ -184,7 +184,7 @@ def adopt(
             outcome=OutcomeKind.LOST,
             error_message=f"worker {attempt.worker_id} was gone",
         )
-        stores.attempts.save(lost)
+        stores.attempts.save(lost, attempt)
         accounting.settle(stores, task, lost, None, pricing, now)
     stores.workers.end_agents(task_id, now)
     return task, attempt

@@ -85,7 +85,7 @@ def _announce(stores: Stores, told: Announcement) -> Landing:
         strategy=told.strategy,
         onto=told.onto,
     )
-    stores.landings.save(announced, told.landing.fence)
+    stores.landings.save(announced, told.landing.fence, current)
     return announced
 
 
@@ -93,7 +93,7 @@ def withdraw_merge(stores: Stores, landing: Landing) -> Landing:
     """Take the announcement back, once it is certain that the target was not moved."""
     current, _ = _current(stores, landing)
     withdrawn = changed(current, target_before=None, merge_commit=None, onto=None)
-    stores.landings.save(withdrawn, landing.fence)
+    stores.landings.save(withdrawn, landing.fence, current)
     return withdrawn
 
 
@@ -193,7 +193,7 @@ def _end(
         facts=facts,
         verify_log=verify_log or landing.verify_log,
     )
-    stores.landings.save(ended, landing.fence)
+    stores.landings.save(ended, landing.fence, landing)
     trail.record(
         stores,
         Action.LANDING_ENDED,
@@ -223,7 +223,7 @@ def release_landing(stores: Stores, landing: Landing) -> None:
         batch=None,
         fence=current.fence + 1,
     )
-    stores.landings.save(freed, landing.fence)
+    stores.landings.save(freed, landing.fence, current)
 
 
 def release_landings_of(stores: Stores, worker_id: str) -> Sequence[Landing]:

@@ -19,7 +19,7 @@ from abathur.domain.records import changed
 from abathur.domain.retry import Decision, RetryAction, RetryPolicy, decide
 from abathur.domain.runs import Attempt, Outcome, OutcomeKind, RunEvent
 from abathur.domain.tasks import Task, TaskStatus, moved
-from abathur.ports.stores import Stores
+from abathur.ports.stores import Stores, foreseen_by
 from abathur.services import accounting, asking, pooling, trail
 from abathur.services.asking import Asking
 from abathur.services.claiming import actor_of
@@ -47,6 +47,12 @@ def _held(stores: Stores, holder: Holder) -> tuple[Task, Attempt]:
     return task, attempt
 
 
+def _foresee(stores: Stores, holder: Holder, *_: object, **__: object) -> None:
+    stores.tasks.foresee(holder.task_id)
+    stores.attempts.foresee(holder.task_id, holder.number)
+
+
+@foreseen_by(_foresee)
 def start(stores: Stores, /, holder: Holder, agent: Agent, now: datetime, **facts: Any) -> None:
     """Write down what the run is made of before its program starts. `facts` are attempt fields.
 
@@ -55,7 +61,7 @@ def start(stores: Stores, /, holder: Holder, agent: Agent, now: datetime, **fact
     """
     task, attempt = _held(stores, holder)
     _check_branch(stores, attempt, facts.get("branch"))
-    stores.attempts.save(changed(attempt, **facts))
+    stores.attempts.save(changed(attempt, **facts), attempt)
     stores.workers.insert_agent(agent)
     placed = changed(
         task,
@@ -73,9 +79,10 @@ def _check_branch(stores: Stores, attempt: Attempt, branch: str | None) -> None:
         raise BranchTakenError(f"branch `{branch}` is that of attempt {other.number} of a task")
 
 
+@foreseen_by(_foresee)
 def add_process(stores: Stores, holder: Holder, pid: int, pid_started_at: float) -> None:
     _, attempt = _held(stores, holder)
-    stores.attempts.save(changed(attempt, pid=pid, pid_started_at=pid_started_at))
+    stores.attempts.save(changed(attempt, pid=pid, pid_started_at=pid_started_at), attempt)
 
 
 def add_events(
@@ -92,7 +99,7 @@ def add_salvage(
     attempt = stores.attempts.get(task_id, number)
     if attempt is None or attempt.salvage_ref == ref:
         return
-    stores.attempts.save(changed(attempt, salvage_ref=ref, head_commit=commit))
+    stores.attempts.save(changed(attempt, salvage_ref=ref, head_commit=commit), attempt)
     actor = actor_of(attempt.worker_id)
     trail.record(
         stores, Action.WORK_SALVAGED, task_id, actor, now, attempt=number, ref=ref, commit=commit
@@ -121,6 +128,7 @@ class Report:
     """Whether the run tried if its pool is open again."""
 
 
+@foreseen_by(_foresee)
 def report(
     stores: Stores, holder: Holder, report: Report, policy: RetryPolicy, now: datetime
 ) -> Task:
@@ -140,30 +148,27 @@ def report(
         head_commit=report.head_commit or attempt.head_commit,
         failure_class=outcome.failure,
     )
-    stores.attempts.save(ended)
+    stores.attempts.save(ended, attempt)
     accounting.settle(
         stores, task, ended, report.target, (report.spending or UNBUDGETED).pricing, now
     )
     stores.workers.end_agents(task.id, now)
-    _tell_end(stores, holder, outcome, now)
     if report.draws and report.is_probe and pooling.shows_answer(outcome):
         pooling.answered(stores, report.draws, now)
     if outcome.kind is OutcomeKind.SUCCEEDED:
         return _ask_landing(stores, task, report, holder, now)
+    actor = actor_of(holder.worker_id)
+    trail.record(stores, Action.ATTEMPT_ENDED, task.id, actor, now, **_end_of(holder, outcome))
     if outcome.denied and report.asking is not None:
-        actor = actor_of(holder.worker_id)
         waiting = asking.permission(stores, task, outcome, report.asking, actor=actor, now=now)
         if waiting is not None:
             return waiting
     return after_failure(stores, task, report, policy, now, holder.worker_id)
 
 
-def _tell_end(stores: Stores, holder: Holder, outcome: Outcome, now: datetime) -> None:
-    actor = actor_of(holder.worker_id)
-    data = {"attempt": holder.number, "outcome": outcome.kind, "exit_code": outcome.exit_code}
-    if outcome.failure is not None:
-        data["failure_class"] = outcome.failure
-    trail.record(stores, Action.ATTEMPT_ENDED, holder.task_id, actor, now, **data)
+def _end_of(holder: Holder, outcome: Outcome) -> dict[str, Any]:
+    end = {"attempt": holder.number, "outcome": outcome.kind, "exit_code": outcome.exit_code}
+    return end if outcome.failure is None else {**end, "failure_class": outcome.failure}
 
 
 def _ask_landing(stores: Stores, task: Task, report: Report, holder: Holder, now: datetime) -> Task:
@@ -206,9 +211,9 @@ def _ask_landing(stores: Stores, task: Task, report: Report, holder: Holder, now
         lost_count=0,
         last_updated_at=now,
     )
-    return trail.save(
-        stores, Action.LANDING_REQUESTED, task, waiting, actor_of(holder.worker_id), now
-    )
+    actor, end = actor_of(holder.worker_id), _end_of(holder, report.outcome)
+    # The attempt has ended, and its landing is asked for: one change, one entry.
+    return trail.save(stores, Action.LANDING_REQUESTED, task, waiting, actor, now, **end)
 
 
 def after_failure(

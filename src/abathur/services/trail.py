@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from abathur.domain.audit import Action, AuditEntry
+from abathur.domain.records import differing
 from abathur.domain.tasks import Task
 from abathur.ports.stores import Stores
 
@@ -29,19 +31,21 @@ def save(
 
     `data` is told besides. Raises `StaleFenceError`.
     """
-    stores.tasks.save(new, old.fence)
-    record(stores, action, new.id, actor, now, **changes(old, new), **data)
+    names = differing(old, new)
+    stores.tasks.save(new, old.fence, names)
+    told = _told(names, old, new)
+    record(stores, action, new.id, actor, now, **told, **data)
     return new
 
 
 def changes(old: Task, new: Task) -> dict[str, Any]:
     """`status` as [old, new], every other changed field with its new value."""
-    before = vars(old)
-    told = {
-        name: value
-        for name, value in vars(new).items()
-        if value is not before[name] and value != before[name] and name not in UNTOLD
-    }
+    return _told(differing(old, new), old, new)
+
+
+def _told(names: Iterable[str], old: Task, new: Task) -> dict[str, Any]:
+    values = vars(new)
+    told = {name: values[name] for name in names if name not in UNTOLD}
     if "status" in told:
         told["status"] = [old.status, new.status]
     return told

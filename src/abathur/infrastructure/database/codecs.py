@@ -46,9 +46,14 @@ def time_text(moment: datetime) -> str:
     return f"{moment.isoformat(timespec='microseconds')[:26]}Z"
 
 
+def json_bytes(value: object) -> bytes:
+    """Raises `orjson.JSONEncodeError`."""
+    return orjson.dumps(value, _plain, JSON_OPTIONS)
+
+
 def json_text(value: object) -> str:
     try:
-        return orjson.dumps(value, _plain, JSON_OPTIONS).decode()
+        return json_bytes(value).decode()
     except orjson.JSONEncodeError:
         # It takes neither numbers of more than 64 bits nor half characters, nor deep nesting.
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)

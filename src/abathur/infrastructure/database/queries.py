@@ -17,6 +17,9 @@ SECTION: Final = re.compile(r"^-- name: *(\S+) *$", re.MULTILINE)
 COMMENT_LINE: Final = re.compile(r"^\s*--.*\n?", re.MULTILINE)
 PARAMETER: Final = re.compile(r"'(?:[^']|'')*'|--[^\n]*|(?<!:):([A-Za-z_]\w*)")
 """A `:name`, or a text or comment that may hold something which looks like one."""
+ASSIGNMENTS: Final = re.compile(r"(?<=\bSET\b)(.*?)(?=\bWHERE\b)", re.DOTALL)
+TRAIL: Final = re.compile(r"\b(FROM|JOIN) audit(_heads)?\b")
+"""In a statement that reads the audit trail."""
 
 
 class Statements(dict[str, str]):
@@ -65,3 +68,19 @@ def sections(text: str, file: Path) -> Iterator[tuple[str, str]]:
 def parameters(sql: str) -> tuple[str, ...]:
     """The names that the statement takes, each once, in the order of their first use."""
     return tuple(dict.fromkeys(name for name in PARAMETER.findall(sql) if name))
+
+
+@cache
+def narrowed(sql: str, only: tuple[str, ...]) -> str:
+    """An UPDATE with those of its assignments, all like `column = :column`, that are wanted."""
+    kept = (
+        assignment
+        for assignment in ASSIGNMENTS.search(sql)[1].split(",")  # type: ignore[index]
+        if assignment.partition("=")[0].strip() in only
+    )
+    return ASSIGNMENTS.sub(f"{','.join(kept).rstrip()} ", sql, count=1)
+
+
+@cache
+def reads_trail(sql: str) -> bool:
+    return TRAIL.search(sql) is not None

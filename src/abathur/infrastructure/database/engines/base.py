@@ -18,6 +18,7 @@ T = TypeVar("T")
 C_co = TypeVar("C_co", covariant=True)
 
 Row: TypeAlias = dict[str, Any]
+Columns: TypeAlias = tuple[str, ...]
 
 
 class Session(Protocol):
@@ -39,10 +40,22 @@ class Session(Protocol):
         """
         ...
 
-    def change_one(self, name: str, missing: AbathurError, /, **params: object) -> None:
-        """Raises `missing` when the statement changes no row; as late as `send` does.
+    def save(
+        self, name: str, only: Columns | None, missing: AbathurError | None, /, **params: object
+    ) -> None:
+        """Do an UPDATE of one row; of assignments like `column = :column` those of `only`.
 
-        What its transaction has written is undone then, even if somebody catches that.
+        All of them when it is None: what isn't assigned costs no index its rewriting. Raises
+        `missing`, where there is one, when no row is changed, as late as `send` does; what the
+        transaction has written is undone then, even if somebody catches that.
+        """
+        ...
+
+    def put_off(self, write: Callable[[list[Row]], None], alone: str, row: Row, /) -> None:
+        """Have rows written together: before the commit, or before a statement reads the trail.
+
+        Takes texts, and makes them such as the engine can store. `alone` names a statement that
+        engines may have, which is cheaper for a single row.
         """
         ...
 
@@ -51,6 +64,14 @@ class Session(Protocol):
     def fetch(self, name: str, /, **params: object) -> list[Row]: ...
 
     def fetch_one(self, name: str, /, **params: object) -> Row | None: ...
+
+    def foresee(self, name: str, many: str, /, **key: object) -> None:
+        """Say that `fetch_one` is going to ask for the row with this key, by the statement `name`.
+
+        Where it is cheaper, it is read with those that others said so of, by `many`, which takes
+        the keys.
+        """
+        ...
 
     def names(self, prefix: str) -> Sequence[str]:
         """Of the statements that begin so, in order."""

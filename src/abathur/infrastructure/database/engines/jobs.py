@@ -30,6 +30,15 @@ class Job(Generic[C, T]):
         self.result: T | None = None
         self.error: BaseException | None = None
 
+    def foresee(self, subject: C) -> None:
+        """Let the work say what it is going to read, if it can, so that it may be read with more.
+
+        It can when it has an attribute `foresee`, which takes the same arguments.
+        """
+        tell = getattr(self._work, "foresee", None)
+        if tell is not None:
+            tell(subject, *self._args, **self._kwargs)
+
     def run(self, subject: C) -> None:
         """Keeps what comes out, also an exception. May be run again."""
         self.error = None

@@ -31,7 +31,9 @@ T = TypeVar("T")
 FEATURES: Final = Features(name="postgres", row_locks=True, notifies=True)
 PATIENCE: Final = 30.0
 """Seconds that an operation waits for a lock, or for a server that is away."""
-WRITERS: Final = Limits(threads=4, turns=1, batch=64)
+WRITERS: Final = Limits(threads=4, turns=1, batch=128)
+USE_INDEXES: Final = b"SET enable_seqscan = off"
+"""A statement that was planned when a table was small goes on with its plan when it is large."""
 READERS: Final = Limits(threads=4, turns=4, batch=1)
 
 
@@ -150,6 +152,8 @@ class PostgresEngine(Generic[C]):
         connection = self._server.connect()
         # It may be gone again already, which is as if it had never been made.
         with translated(self._where, connection):
+            if writing:
+                connection.execute(USE_INDEXES)
             link = Link(
                 connection,
                 self._where,

@@ -148,6 +148,8 @@ class Link(Generic[C]):
     def _first_to_spoil(self, jobs: Sequence[Job[C, Any]]) -> Job[C, Any] | None:
         session = self._session
         for job in jobs:
+            job.foresee(self._stores)
+        for job in jobs:
             before = session.changes
             job.run(self._stores)
             if session.failure is not None or (job.error and session.changes != before):
@@ -160,6 +162,11 @@ class Link(Generic[C]):
         if self._session.failure is not None:
             self._roll_back()
             return
+        try:
+            # What a query has no right to write is refused.
+            self._session.write_all()
+        except AbathurError as error:
+            job.error = error
         # Nothing was changed; only a rollback would make the driver forget its statements.
         failure = self._finish(COMMIT)
         if failure is not None and not isinstance(failure, DatabaseUnreachableError):
@@ -177,6 +184,7 @@ class Link(Generic[C]):
     def _run(self, job: Job[C, Any], begin: bytes) -> None:
         try:
             self._session.begin(begin)
+            job.foresee(self._stores)
             job.run(self._stores)
         except DatabaseError as error:
             job.error = error
@@ -194,7 +202,7 @@ class Link(Generic[C]):
         try:
             if session.changes:
                 token = self._send_token()
-                session.send_last()
+                session.write_all()
             if session.is_loud:
                 session.queue(NOTIFY)
             if session.finish(COMMIT).statusmessage != "COMMIT":

@@ -1,18 +1,20 @@
 """Named statements in one transaction of one connection, which is in pipeline mode all along.
 
-What nobody waits for is only sent: it travels with the next statement whose result is needed, or
-with the commit. What goes wrong with it is raised there.
+What nobody waits for is kept back and written together, many rows with a statement, before the
+next statement whose result is needed, or before the commit. What goes wrong with it is raised
+there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 from abathur.domain.errors import AbathurError, DatabaseError, InvalidInputError
 from abathur.infrastructure.database.codecs import to_columns
-from abathur.infrastructure.database.engines.base import Row
+from abathur.infrastructure.database.engines.base import Columns, Row
+from abathur.infrastructure.database.engines.foreseen import Foreseen, task_of
 from abathur.infrastructure.database.engines.postgres import (
     BadValue,
     Connection,
@@ -24,9 +26,12 @@ from abathur.infrastructure.database.engines.postgres import (
     send_all,
     translate,
 )
-from abathur.infrastructure.database.engines.postgres_statements import ALONG, Statement, Statements
+from abathur.infrastructure.database.engines.postgres_batches import Batch, Batches
+from abathur.infrastructure.database.engines.postgres_statements import Statement, Statements
 
 SET_LOCK_TIMEOUT: Final = b"SELECT set_config('lock_timeout', $1, true)"
+TURN: Final = "audit_turn"
+"""Taken before anything is written of what was put off, which is the trail."""
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -46,7 +51,9 @@ class PostgresSession:
         self._statements = statements
         self._where = where
         self._patience = milliseconds(patience)
-        self._last: list[tuple[Statement, list[Any]]] = []
+        self._batches = Batches()
+        self._foreseen = Foreseen()
+        self._put_off: dict[tuple[Callable[[list[Row]], None], str], list[Row]] = {}
         self._guards: list[tuple[Cursor, AbathurError]] = []
         """Changes that were sent, and what it means when they find no row."""
         self._is_open = False
@@ -61,7 +68,9 @@ class PostgresSession:
 
     def begin(self, sql: bytes) -> None:
         """Raises `DatabaseError`, as everything here does; `failure` tells more."""
-        self._last.clear()
+        self._batches.clear()
+        self._foreseen.clear()
+        self._put_off.clear()
         self._guards.clear()
         self.failure = self.problem = None
         self.changes = 0
@@ -77,26 +86,26 @@ class PostgresSession:
         statement = self._statements[name]
         cursor = self._send(statement, params)
         self._wait()
-        self._note(statement, cursor.rowcount)
+        self._note(statement, cursor.rowcount, params)
         return cursor.rowcount
 
     def send(self, name: str, /, **params: object) -> None:
-        if name in ALONG:
-            return
         statement = self._statements[name]
-        self._note(statement, 1)
-        if statement.is_last:
-            self._refuse_after_end()
-            self._last.append((statement, to_columns(params, statement.names)))
-        else:
+        self._note(statement, 1, params)
+        if statement.many is None:
             self._send(statement, params)
+        else:
+            self._collect(statement, params)
 
-    def change_one(self, name: str, missing: AbathurError, /, **params: object) -> None:
-        statement = self._statements[name]
+    def save(
+        self, name: str, only: Columns | None, missing: AbathurError | None, /, **params: object
+    ) -> None:
         self._refuse_after_end()
-        cursor = self.queue(statement.guarded, to_columns(params, statement.names))
-        self._guards.append((cursor, missing))
-        self._note(statement, 1)
+        update = self._statements.change(name, only, missing is not None)
+        if not self._batches.update(update, missing, params):
+            self._write_batches()
+            self._batches.update(update, missing, params)
+        self._note(update.statement, 1, params)
 
     def execute_many(self, name: str, rows: Iterable[Mapping[str, object]], /) -> None:
         for row in rows:
@@ -104,31 +113,95 @@ class PostgresSession:
 
     def fetch(self, name: str, /, **params: object) -> list[Row]:
         statement = self._statements[name]
-        if statement.needs_last:
-            self.send_last()
+        if statement.reads_trail:
+            self._write_put_off()
         cursor = self._send(statement, params)
         self._wait()
-        with self._translated():
-            rows: list[Row] = cursor.fetchall()
-        self._note(statement, len(rows))
+        rows = self._rows(cursor)
+        if statement.changes:
+            for row in rows:
+                self._note(statement, 1, row)
         return rows
 
     def fetch_one(self, name: str, /, **params: object) -> Row | None:
+        values = tuple(params.values())
+        if self._foreseen.wants(name, values):
+            self._look_ahead()
+        found = self._foreseen.find(name, values)
+        if found is not None:
+            return found
         rows = self.fetch(name, **params)
         return rows[0] if rows else None
+
+    def foresee(self, name: str, many: str, /, **key: object) -> None:
+        self._foreseen.want(name, many, key)
+
+    def _look_ahead(self) -> None:
+        """Read together what was foreseen."""
+        wanted = dict(self._foreseen.wanted)
+        self._foreseen.wanted.clear()
+        cursors = [
+            self._send(self._statements[many], {"keys": list(keys.values())})
+            for (_, many), keys in wanted.items()
+        ]
+        self._wait()
+        for ((name, _), keys), cursor in zip(wanted.items(), cursors, strict=True):
+            columns = next(iter(keys.values())).keys()
+            self._foreseen.learn(name, columns, self._rows(cursor))
+
+    def put_off(self, write: Callable[[list[Row]], None], alone: str, row: Row, /) -> None:
+        self._refuse_after_end()
+        if any("\0" in value for value in row.values()):
+            names = row.keys()
+            row = dict(zip(names, without_nul(list(row.values())), strict=True))
+        self._put_off.setdefault((write, alone), []).append(row)
+        self.changes += 1
+        self.is_loud = True
+
+    def write_all(self) -> None:
+        """Send everything that waits; has to be called before each commit."""
+        self._write_batches()
+        self._write_put_off()
+        self._write_batches()
+
+    def _write_put_off(self) -> None:
+        if self._put_off:
+            put_off, self._put_off = self._put_off, {}
+            # Who holds the trail is about to commit.
+            self.queue(SET_LOCK_TIMEOUT, [self._patience])
+            # At the end, no use case may do anything more; what is done for them may.
+            is_open, self._is_open = self._is_open, True
+            try:
+                for (write, alone), rows in put_off.items():
+                    if len(rows) == 1:
+                        self.send(TURN)
+                        self.send(alone, **rows[0])
+                    else:
+                        write(rows)
+            finally:
+                self._is_open = is_open
 
     def names(self, prefix: str) -> Sequence[str]:
         return sorted(name for name in self._statements if name.startswith(prefix))
 
-    def send_last(self) -> None:
-        """Send what was put off."""
-        if self._last:
-            # Who holds the trail is about to commit.
-            self.queue(SET_LOCK_TIMEOUT, [self._patience])
-            self.queue(self._statements.before_last)
-            for statement, values in self._last:
-                self.queue(statement.sql, values)
-            self._last.clear()
+    def _write_batches(self) -> None:
+        """Send what is kept back."""
+        for batch in self._batches.take():
+            text = batch.json() if len(batch.rows) > 1 else None
+            if text is not None:
+                self._write_batch(batch, text)
+                continue
+            for number, values in enumerate(batch.one_by_one()):
+                cursor = self.queue(batch.sql, values)
+                if batch.is_guarded:
+                    self._guards.append((cursor, batch.missing[number]))
+
+    def _write_batch(self, batch: Batch, text: bytes) -> None:
+        if batch.is_guarded:
+            cursor = self.queue(batch.many, [text.decode(), len(batch.rows)])
+            self._guards.append((cursor, batch.missing[0]))
+        else:
+            self.queue(batch.many, [text.decode()])
 
     def queue(self, sql: bytes, values: Sequence[Any] = ()) -> Cursor:
         """Send without waiting. What went wrong earlier may be raised here."""
@@ -148,6 +221,7 @@ class PostgresSession:
 
     def finish(self, sql: bytes) -> Cursor:
         """Send the end of the transaction and wait for it."""
+        self._batches.clear()
         with self._translated():
             cursor = self._connection.execute(sql)
             self._pipeline.sync()
@@ -155,7 +229,14 @@ class PostgresSession:
 
     def _send(self, statement: Statement, params: Mapping[str, object]) -> Cursor:
         self._refuse_after_end()
+        self._write_batches()
         return self.queue(statement.sql, to_columns(params, statement.names))
+
+    def _collect(self, statement: Statement, params: Mapping[str, object]) -> None:
+        self._refuse_after_end()
+        if not self._batches.insert(statement, params):
+            self._write_batches()
+            self._batches.insert(statement, params)
 
     def _refuse_after_end(self) -> None:
         if not self._is_open:
@@ -163,10 +244,15 @@ class PostgresSession:
         if self.failure is not None:
             raise self.problem or translate(self.failure, self._where, self._connection)
 
-    def _note(self, statement: Statement, rows: int) -> None:
+    def _rows(self, cursor: Cursor) -> list[Row]:
+        with self._translated():
+            return cursor.fetchall()
+
+    def _note(self, statement: Statement, rows: int, params: Mapping[str, object]) -> None:
         if rows and statement.changes:
             self.changes += 1
             self.is_loud = self.is_loud or not statement.is_quiet
+            self._foreseen.forget(task_of(params))
 
     def _wait(self) -> None:
         """Wait for all that was sent.

@@ -7,27 +7,37 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from abathur.infrastructure.database.queries import PARAMETER, parameters
+from abathur.infrastructure.database.engines.base import Columns
+from abathur.infrastructure.database.queries import (
+    PARAMETER,
+    narrowed,
+    parameters,
+    reads_trail,
+)
 
 LOCKED: Final = ":locked"
 """Ends the name of a statement that takes the place of the one without it in writes."""
-LAST: Final = ":last"
-"""The same for one that is put off until the transaction ends."""
-BEFORE_LAST: Final = "last:before"
-"""Done before the statements that were put off."""
+MANY: Final = ":many"
+"""The same for many rows at once, of a statement from which that can't be made: see `Statement`."""
 
-GUARD: Final = b"WITH changed AS (%s RETURNING 1) SELECT 1 / count(*) FROM changed"
+GUARD: Final = "WITH changed AS (%s RETURNING 1) SELECT 1 / (count(*) = %s)::int FROM changed"
+
+EXPECTED: Final = "expected_"
+"""Begins the name of a parameter that isn't the new value of a column."""
 
 JSON_TEXTS: Final = r"(SELECT json_array_elements_text(\1::json))"
 
 QUIET: Final = frozenset({"tasks_renew", "landings_renew", "workers_beat"})
 """Leases that are merely prolonged: nobody waits for that."""
 
-ALONG: Final = frozenset({"audit_heads_save"})
-"""Done by the statement before it: nothing is sent."""
-
 _CHANGE: Final = re.compile(r"\b(INSERT INTO|DELETE FROM|SET)\b")
-_TRAIL: Final = re.compile(r"\b(FROM|JOIN) audit(_heads)?\b")
+_INSERT: Final = re.compile(
+    r"INSERT INTO (\w+) \((?P<columns>[^()]*)\)\s+VALUES \((?P<values>[^()]*)\)(?P<rest>.*);",
+    re.DOTALL,
+)
+_UPDATE: Final = re.compile(r"UPDATE (\w+) (SET\b.*);", re.DOTALL)
+_UPSERT: Final = re.compile(r"ON CONFLICT \(([^()]*)\)\s+DO UPDATE")
+_TABLE: Final = re.compile(r"(?:INSERT INTO|UPDATE) (\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +46,24 @@ class Statement:
     names: tuple[str, ...]
     """Of its parameters, in their order."""
     changes: bool
-    guarded: bytes
-    """The same, refused by the server when it changes no row; for a plain change only."""
+    table: str = ""
+    """Which it changes."""
+    many: bytes | None = None
+    """The same for a JSON array of rows, if there is such a thing."""
+    key: tuple[str, ...] = ()
+    """Names whose values may be the same in two rows, but not in two of one statement."""
     is_quiet: bool = False
-    is_last: bool = False
-    needs_last: bool = False
-    """Reads what statements write that are put off."""
+    reads_trail: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A change of one row, which the server refuses when it finds none; or that of many."""
+
+    guarded: bytes
+    many: bytes
+    """Takes a JSON array of rows, and how many they are when it is a guarded one."""
+    statement: Statement
 
 
 class Statements(dict[str, Statement]):
@@ -49,11 +71,18 @@ class Statements(dict[str, Statement]):
 
     def __init__(self, sql: Mapping[str, str], *, writing: bool) -> None:
         super().__init__()
+        self._sql = sql
+        self._updates: dict[tuple[str, Columns | None, bool], Update] = {}
         for name in sql:
-            plain, colon, _ = name.partition(":")
-            if not colon or name.endswith(LAST):
-                self[plain] = _statement(plain, sql, writing)
-        self.before_last = driver_sql(sql.get(BEFORE_LAST, "SELECT 1"))
+            if ":" not in name:
+                self[name] = _statement(name, sql, writing)
+
+    def change(self, name: str, only: Columns | None, is_guarded: bool) -> Update:
+        key = (name, only, is_guarded)
+        if key not in self._updates:
+            sql = self._sql[name]
+            self._updates[key] = _update(narrowed(sql, only) if only else sql, is_guarded)
+        return self._updates[key]
 
 
 DIALECT: Final = (
@@ -77,19 +106,51 @@ def _numbered(found: re.Match[str], numbers: Mapping[str, int]) -> str:
 
 
 def _statement(name: str, sql: Mapping[str, str], writing: bool) -> Statement:
-    is_last = name + LAST in sql
-    chosen = name
-    if is_last:
-        chosen = name + LAST
-    elif writing and name + LOCKED in sql:
-        chosen = name + LOCKED
-    text = sql[chosen]
+    text = sql[name + LOCKED] if writing and name + LOCKED in sql else sql[name]
+    changes = _CHANGE.search(text) is not None
+    table = _TABLE.search(text)
     return Statement(
         sql=driver_sql(text),
         names=parameters(text),
-        changes=_CHANGE.search(text) is not None,
-        guarded=GUARD % driver_sql(text).rstrip(b"; \n"),
+        changes=changes,
+        table=table[1] if changes and table else "",
+        many=driver_sql(sql[name + MANY]) if name + MANY in sql else _insert_many(text),
+        key=tuple(words(found[1])) if (found := _UPSERT.search(text)) else (),
         is_quiet=name in QUIET,
-        is_last=is_last,
-        needs_last=not is_last and _TRAIL.search(text) is not None,
+        reads_trail=reads_trail(text),
+    )
+
+
+def _insert_many(sql: str) -> bytes | None:
+    """For an insert that says of each column what its parameter is."""
+    found = _INSERT.fullmatch(sql)
+    if found is None or words(found["values"].replace(":", "")) != words(found["columns"]):
+        return None
+    table, columns, rest = found[1], found["columns"], found["rest"]
+    rows = f"json_populate_recordset(NULL::{table}, $1::json)"
+    return f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {rows}{rest}".encode()
+
+
+def words(listed: str) -> list[str]:
+    return [word.strip() for word in listed.split(",")]
+
+
+def _update(sql: str, is_guarded: bool) -> Update:
+    """The one for many rows takes what the row shall be as `new`, and what it has to be beside."""
+    found = _UPDATE.fullmatch(sql)
+    assert found, sql
+    table, names = found[1], parameters(sql)
+    expected = [name for name in names if name.startswith(EXPECTED)]
+    columns = "".join(f", {name} BIGINT" for name in expected)
+    before, where, condition = found[2].rpartition("WHERE")
+    rows = f"FROM json_to_recordset($1::json) AS r (new {table}{columns})"
+    many = PARAMETER.sub(
+        lambda name: f"r.{name[1]}" if name[1] in expected else f"(r.new).{name[1]}",
+        f"UPDATE {table} {before} {rows} {where} {condition}",
+    )
+    plain = driver_sql(sql)
+    return Update(
+        guarded=(GUARD % (plain.decode().rstrip("; \n"), 1)).encode() if is_guarded else plain,
+        many=(GUARD % (many, "$2") if is_guarded else many).encode(),
+        statement=Statement(sql=plain, names=names, changes=True, table=table),
     )

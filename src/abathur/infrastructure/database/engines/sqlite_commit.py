@@ -72,7 +72,7 @@ class GroupCommit(Generic[C]):
             self._pages = 0
 
     def _begin(self) -> None:
-        self._opened.session.lost = None
+        self._opened.session.begin()
         with translated(self._where, self._connection):
             self._connection.execute("BEGIN IMMEDIATE")
 
@@ -83,10 +83,10 @@ class GroupCommit(Generic[C]):
         """
         with translated(self._where, self._connection):
             for job in batch:
-                before = self._connection.total_changes()
+                before = self._opened.session.changes
                 job.run(self._opened.stores)
                 self._refuse_lost()
-                if job.error is not None and self._connection.total_changes() != before:
+                if job.error is not None and self._opened.session.changes != before:
                     return False
         return True
 
@@ -94,12 +94,15 @@ class GroupCommit(Generic[C]):
         """Once more from the start, so that one that raises undoes only itself."""
         with translated(self._where, self._connection):
             self._connection.execute("ROLLBACK")
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._begin()
             for job in batch:
                 self._connection.execute("SAVEPOINT use_case")
                 job.run(self._opened.stores)
                 self._refuse_lost()
-                if job.error is not None:
+                if job.error is None:
+                    self._opened.session.write_put_off()
+                else:
+                    self._opened.session.forget()
                     self._connection.execute("ROLLBACK TO use_case")
                 self._connection.execute("RELEASE use_case")
 
@@ -108,6 +111,7 @@ class GroupCommit(Generic[C]):
             if all(job.error for job in batch):
                 self._connection.execute("ROLLBACK")
             else:
+                self._opened.session.write_put_off()
                 self._connection.execute("COMMIT")
                 self.commits += 1
 

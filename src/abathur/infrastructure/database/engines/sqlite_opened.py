@@ -38,11 +38,14 @@ class Opened(Generic[C]):
         self, query: Callable[Concatenate[C, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run a query of the stores that sees one state of the database all along."""
-        self.session.lost = None
+        self.session.begin()
         with self.reading():
             self.connection.execute("BEGIN")
             try:
-                return query(self.stores, *args, **kwargs)
+                found = query(self.stores, *args, **kwargs)
+                # What a query has no right to write is refused here.
+                self.session.write_put_off()
+                return found
             finally:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")

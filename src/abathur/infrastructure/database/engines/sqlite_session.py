@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from abathur.domain.errors import AbathurError, DatabaseError, InvalidInputError
 from abathur.infrastructure.database.codecs import to_columns
-from abathur.infrastructure.database.engines.base import Row
+from abathur.infrastructure.database.engines.base import Columns, Row
 from abathur.infrastructure.database.engines.sqlite import (
     Connection,
     Cursor,
     DriverError,
     translate,
 )
-from abathur.infrastructure.database.queries import parameters
+from abathur.infrastructure.database.queries import narrowed, parameters, reads_trail
 
 Values = tuple[Any, ...]
+
+PUT_OFF: Final = 1000
+"""Rows that are kept back at most."""
 
 
 class SqliteSession:
     """Meets `base.Session`. Used again for every transaction of its connection."""
 
-    __slots__ = ("_columns", "_connection", "_cursor", "_statements", "_where", "lost")
+    __slots__ = (
+        "_columns",
+        "_connection",
+        "_cursor",
+        "_put_off",
+        "_statements",
+        "_told",
+        "_where",
+        "lost",
+    )
 
     def __init__(self, connection: Connection, statements: Mapping[str, str], where: str) -> None:
         self._connection = connection
@@ -30,8 +42,20 @@ class SqliteSession:
         self._statements = statements
         self._where = where
         self._columns: dict[str, tuple[str, ...]] = {}
+        self._put_off: dict[Callable[[list[Row]], None], list[Row]] = {}
+        self._told = 0
         self.lost: DatabaseError | None = None
         """Why the transaction is gone, when SQLite itself rolled it back."""
+
+    def begin(self) -> None:
+        """Forget the transaction before, and what was put off in it."""
+        self.lost = None
+        self.forget()
+
+    @property
+    def changes(self) -> int:
+        """Goes up with everything that is changed or put off."""
+        return self._connection.total_changes() + self._told
 
     def execute(self, name: str, /, **params: object) -> int:
         statement = self._statements[name]
@@ -42,19 +66,53 @@ class SqliteSession:
         statement = self._statements[name]
         self._run(statement, to_columns(params, parameters(statement)))
 
-    def change_one(self, name: str, missing: AbathurError, /, **params: object) -> None:
-        if self.execute(name, **params) == 0:
+    def save(
+        self, name: str, only: Columns | None, missing: AbathurError | None, /, **params: object
+    ) -> None:
+        statement = self._statements[name]
+        if only is not None:
+            statement = narrowed(statement, only)
+        self._run(statement, to_columns(params, parameters(statement)))
+        if missing is not None and self._connection.changes() == 0:
             raise missing
+
+    def put_off(self, write: Callable[[list[Row]], None], alone: str, row: Row, /) -> None:
+        self._refuse_without_transaction()
+        try:
+            "".join(row.values()).encode()
+        except UnicodeEncodeError as error:
+            raise self._failure(error) from error
+        rows = self._put_off.setdefault(write, [])
+        rows.append(row)
+        self._told += 1
+        if len(rows) == PUT_OFF:
+            self.write_put_off()
+
+    def write_put_off(self) -> None:
+        """Has to be called before each commit."""
+        put_off = self._put_off
+        self.forget()
+        for write, rows in put_off.items():
+            write(rows)
+
+    def forget(self) -> None:
+        """What was put off is undone."""
+        self._put_off = {}
 
     def execute_many(self, name: str, rows: Iterable[Mapping[str, object]], /) -> None:
         statement = self._statements[name]
         names = parameters(statement)
-        for row in rows:
-            self._run(statement, to_columns(row, names))
+        self._refuse_without_transaction()
+        try:
+            self._cursor.executemany(statement, [to_columns(row, names) for row in rows])
+        except (DriverError, UnicodeEncodeError, OverflowError) as error:
+            raise self._failure(error) from error
 
     def fetch(self, name: str, /, **params: object) -> list[Row]:
         columns: tuple[str, ...] | None = self._columns.get(name)
         statement = self._statements[name]
+        if self._put_off and reads_trail(statement):
+            self.write_put_off()
         values = to_columns(params, parameters(statement))
         if columns is None:
             columns, rows = self._described(statement, values)
@@ -68,6 +126,9 @@ class SqliteSession:
     def fetch_one(self, name: str, /, **params: object) -> Row | None:
         rows = self.fetch(name, **params)
         return rows[0] if rows else None
+
+    def foresee(self, name: str, many: str, /, **key: object) -> None:
+        """Asking for each row by itself is just as cheap."""
 
     def names(self, prefix: str) -> Sequence[str]:
         return sorted(name for name in self._statements if name.startswith(prefix))

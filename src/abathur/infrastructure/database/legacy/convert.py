@@ -142,6 +142,7 @@ def _write(
     session = SqliteSession(target, statements, where)
     target.execute("BEGIN")
     ledger = Writing(source, session, open_stores(session), now).run()
+    session.write_put_off()
     target.execute("COMMIT")
     return ledger
 

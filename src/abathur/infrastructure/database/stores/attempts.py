@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from abathur.domain.records import differing
 from abathur.domain.runs import Attempt, LateReport, RunEvent
 from abathur.infrastructure.database.engines.base import Session
 from abathur.infrastructure.database.stores.rows import (
@@ -28,6 +29,11 @@ class SqlAttempts:
         row = self._session.fetch_one("attempts_get", task_id=task_id, number=number)
         return None if row is None else attempt_of(row)
 
+    def foresee(self, task_id: str, number: int) -> None:
+        self._session.foresee(
+            "attempts_get", "attempts_ahead_of_time", task_id=task_id, number=number
+        )
+
     def of_task(self, task_id: str) -> Sequence[Attempt]:
         return [attempt_of(row) for row in self._session.fetch("attempts_of_task", task_id=task_id)]
 
@@ -35,8 +41,10 @@ class SqlAttempts:
         row = self._session.fetch_one("attempts_on_branch", branch=branch)
         return None if row is None else attempt_of(row)
 
-    def save(self, attempt: Attempt) -> None:
-        self._session.send("attempts_save", **attempt_row(attempt))
+    def save(self, attempt: Attempt, old: Attempt | None = None) -> None:
+        only = None if old is None else differing(old, attempt)
+        if only != ():
+            self._session.save("attempts_save", only, None, **attempt_row(attempt))
 
     def unended(self, worker_id: str | None = None) -> Sequence[Attempt]:
         rows = self._session.fetch("attempts_unended", worker_id=worker_id)

@@ -5,13 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from abathur.domain.audit import AuditEntry, AuditRow, Head
+from abathur.domain.audit import START, AuditEntry, AuditRow, Head, framed_entry, linked
 from abathur.domain.records import made
-from abathur.infrastructure.database.engines.base import Session
+from abathur.infrastructure.database.codecs import json_text, time_text
+from abathur.infrastructure.database.engines.base import Row, Session
 from abathur.infrastructure.database.stores.rows import audit_of
 from abathur.infrastructure.database.stores.tasks import ABOVE_ALL_IDS
 
 PAGE: Final = 2000
+
+
+def chained(rows: list[Row], ends: Iterable[Row]) -> list[Row]:
+    """Give entries their places after these ends, and hand back the heads that they make.
+
+    `ends` are the heads that there are, and as one without a task the last id that was given.
+    """
+    last = {end["task_id"]: (end["sequence"], end["hash"]) for end in ends}
+    row_id, _ = last.pop(None)
+    for row in rows:
+        task_id = row["task_id"]
+        sequence, previous = last.get(task_id, (0, START))
+        row_id, sequence = row_id + 1, sequence + 1
+        digest = linked(previous, sequence, row_id, framed_entry(**row))
+        row.update(id=row_id, sequence=sequence, hash=digest)
+        last[task_id] = sequence, digest
+    return [
+        {"task_id": task_id, "sequence": last[task_id][0], "hash": last[task_id][1]}
+        for task_id in {row["task_id"]: None for row in rows}
+    ]
 
 
 class SqlAudit:
@@ -19,15 +40,21 @@ class SqlAudit:
         self._session = session
 
     def append(self, entry: AuditEntry) -> None:
-        self._session.send(
-            "audit_insert",
-            timestamp=entry.timestamp,
-            task_id=entry.task_id,
-            actor=entry.actor,
-            action_type=entry.action_type,
-            action_data=dict(entry.action_data),
-        )
-        self._session.send("audit_heads_save")
+        row = {
+            "task_id": entry.task_id,
+            "timestamp": time_text(entry.timestamp),
+            "actor": entry.actor,
+            "action_type": str(entry.action_type),
+            "action_data": json_text(entry.action_data),
+        }
+        self._session.put_off(self._write, "audit_append_one", row)
+
+    def _write(self, rows: list[Row]) -> None:
+        self._session.send("audit_turn")
+        ends = self._session.fetch("audit_ends", ids=list({row["task_id"]: None for row in rows}))
+        heads = chained(rows, ends)
+        self._session.execute_many("audit_insert", rows)
+        self._session.execute_many("audit_heads_save", heads)
 
     def of_task(self, task_id: str, limit: int = 1000) -> Sequence[AuditEntry]:
         newest_first = self._session.fetch("audit_of_task", task_id=task_id, limit=limit)

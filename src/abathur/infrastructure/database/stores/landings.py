@@ -7,6 +7,7 @@ from datetime import datetime
 
 from abathur.domain.errors import StaleFenceError
 from abathur.domain.landing import Landing
+from abathur.domain.records import differing
 from abathur.infrastructure.database.engines.base import Session
 from abathur.infrastructure.database.stores.rows import landing_of, landing_row
 
@@ -48,12 +49,13 @@ class SqlLandings:
         rows = self._session.fetch("landings_held", worker_id=worker_id)
         return sorted((landing_of(row) for row in rows), key=lambda landing: landing.id)
 
-    def save(self, landing: Landing, fence: int) -> None:
+    def save(self, landing: Landing, fence: int, old: Landing | None = None) -> None:
         stale = StaleFenceError(
             f"landing {landing.id} was taken over by somebody else; nothing was written"
         )
-        self._session.change_one(
-            "landings_save", stale, **landing_row(landing), expected_fence=fence
+        only = None if old is None else differing(old, landing) or None
+        self._session.save(
+            "landings_save", only, stale, **landing_row(landing), expected_fence=fence
         )
 
     def recent(self, limit: int) -> Sequence[Landing]:

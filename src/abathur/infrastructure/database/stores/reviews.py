@@ -33,7 +33,7 @@ class SqlReviews:
         missing = IllegalTransitionError(
             f"review {review.id} was answered by somebody else meanwhile; look at it again"
         )
-        self._session.change_one("reviews_save", missing, **vars(review))
+        self._session.save("reviews_save", None, missing, **vars(review))
 
     def get(self, review_id: str) -> Review | None:
         row = self._session.fetch_one("reviews_get", id=review_id)

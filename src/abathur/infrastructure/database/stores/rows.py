@@ -21,6 +21,7 @@ from abathur.infrastructure.database.codecs import json_of, time_of
 from abathur.infrastructure.database.engines.base import Row
 
 STATUSES: Final = {status.value: status for status in TaskStatus}
+SOURCES: Final = {source.value: source for source in TaskSource}
 TASK_TIMES: Final = ("deadline", "started_at", "completed_at", "not_before", "lease_until")
 LANDING_TIMES: Final = ("lease_until", "started_at", "ended_at")
 
@@ -36,10 +37,10 @@ def moment(value: object) -> datetime:
 def task_of(row: Row) -> Task:
     """The row becomes the task's own, as in all functions here that return a `made` record."""
     row.pop("session_id", None)
-    prerequisites = row.get("prerequisites")
-    row["prerequisites"] = tuple(json.loads(prerequisites)) if prerequisites else ()
+    listed = row.get("prerequisites")
+    row["prerequisites"] = tuple(json.loads(listed)) if listed and listed != "[]" else ()
     row["status"] = STATUSES[row["status"]]
-    row["source"] = TaskSource(row["source"])
+    row["source"] = SOURCES.get(row["source"]) or TaskSource(row["source"])
     row["submitted_at"] = moment(row["submitted_at"])
     row["last_updated_at"] = moment(row["last_updated_at"])
     row["input_data"] = json_of(row["input_data"]) or {}

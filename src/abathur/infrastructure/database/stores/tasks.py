@@ -41,6 +41,9 @@ class SqlTasks:
         row = self._session.fetch_one("tasks_get", id=task_id)
         return None if row is None else task_of(row)
 
+    def foresee(self, task_id: str) -> None:
+        self._session.foresee("tasks_get", "tasks_ahead_of_time", id=task_id)
+
     def get_many(self, task_ids: Iterable[str]) -> Sequence[Task]:
         wanted = list(task_ids)
         if not wanted:
@@ -79,11 +82,13 @@ class SqlTasks:
         )
         return [task_of(row) for row in rows]
 
-    def save(self, task: Task, fence: int) -> None:
+    def save(self, task: Task, fence: int, only: tuple[str, ...] | None = None) -> None:
         stale = StaleFenceError(
             f"task {task.id} was changed by somebody else meanwhile; nothing was written"
         )
-        self._session.change_one("tasks_save", stale, **task_row(task), expected_fence=fence)
+        self._session.save(
+            "tasks_save", only or None, stale, **task_row(task), expected_fence=fence
+        )
 
     def rerank(self, task_id: str, rank: int) -> None:
         self._session.send("tasks_rerank", id=task_id, rank=rank)

@@ -25,6 +25,10 @@ WHERE task_id = :task_id AND number = :number;
 -- name: attempts_get
 SELECT * FROM attempts WHERE task_id = :task_id AND number = :number;
 
+-- name: attempts_ahead_of_time
+SELECT a.* FROM json_each(:keys) AS k
+JOIN attempts AS a ON a.task_id = k.value->>'task_id' AND a.number = k.value->>'number';
+
 -- name: attempts_of_task
 SELECT * FROM attempts WHERE task_id = :task_id ORDER BY number;
 

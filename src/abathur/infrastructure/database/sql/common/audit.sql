@@ -1,4 +1,10 @@
--- Appending is each engine's own: it has to hash, and to know the next id.
+-- name: audit_insert
+INSERT INTO audit (id, timestamp, task_id, actor, action_type, action_data, sequence, hash)
+VALUES (:id, :timestamp, :task_id, :actor, :action_type, :action_data, :sequence, :hash);
+
+-- name: audit_heads_save
+INSERT INTO audit_heads (task_id, sequence, hash) VALUES (:task_id, :sequence, :hash)
+ON CONFLICT (task_id) DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash;
 
 -- name: audit_of_task
 SELECT id, timestamp, task_id, actor, action_type, action_data FROM audit

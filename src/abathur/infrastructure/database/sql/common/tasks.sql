@@ -27,6 +27,12 @@ SELECT t.*,
    WHERE dependent_task_id = t.id) AS prerequisites
 FROM tasks AS t WHERE t.id IN (SELECT value FROM json_each(:ids));
 
+-- name: tasks_ahead_of_time
+SELECT t.*,
+  (SELECT json_group_array(prerequisite_task_id) FROM task_dependencies
+   WHERE dependent_task_id = t.id) AS prerequisites
+FROM tasks AS t WHERE t.id IN (SELECT value->>'id' FROM json_each(:keys));
+
 -- name: tasks_by_keys
 SELECT id, idempotency_key FROM tasks
 WHERE idempotency_key IN (SELECT value FROM json_each(:keys));

@@ -1,9 +1,10 @@
 -- Taken before the entries of a transaction are written, which are the last thing that it does.
--- name: last:before
+-- name: audit_turn
 SELECT pg_advisory_xact_lock('audit'::regclass::oid::bigint);
 
--- audit_hash() is entry_hash() of domain/audit.py, in SQL. The head is saved along with the entry.
--- name: audit_insert:last
+-- For a single entry. audit_hash() is entry_hash() of domain/audit.py, in SQL: so nobody has to wait
+-- for an answer of the server in between.
+-- name: audit_append_one
 WITH added AS (
   INSERT INTO audit (id, timestamp, task_id, actor, action_type, action_data, sequence, hash)
   SELECT
@@ -24,6 +25,12 @@ WITH added AS (
 INSERT INTO audit_heads (task_id, sequence, hash)
 SELECT task_id, sequence, hash FROM added
 ON CONFLICT (task_id) DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash;
+
+-- name: audit_ends
+SELECT NULL AS task_id, coalesce(max(id), 0) AS sequence, NULL AS hash FROM audit
+UNION ALL
+SELECT task_id, sequence, hash FROM audit_heads
+WHERE task_id IN (SELECT json_array_elements_text(:ids::json));
 
 -- name: audit_heads_of
 SELECT task_id, sequence, hash FROM audit_heads

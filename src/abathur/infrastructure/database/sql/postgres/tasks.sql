@@ -32,6 +32,21 @@ FROM tasks AS t WHERE t.id IN (SELECT json_array_elements_text(:ids::json))
 ORDER BY t.id
 FOR NO KEY UPDATE OF t;
 
+-- What others hold is left out, and waited for by who asks for it.
+-- name: tasks_ahead_of_time:locked
+SELECT t.*,
+  (SELECT json_agg(prerequisite_task_id ORDER BY prerequisite_task_id)::text
+   FROM task_dependencies WHERE dependent_task_id = t.id) AS prerequisites
+FROM tasks AS t WHERE t.id IN (SELECT value->>'id' FROM json_array_elements(:keys::json))
+ORDER BY t.id
+FOR NO KEY UPDATE OF t SKIP LOCKED;
+
+-- name: edges_insert:many
+INSERT INTO task_dependencies (prerequisite_task_id, dependent_task_id, created_at, resolved_at)
+SELECT r.prerequisite, r.dependent, r.created_at,
+  (SELECT completed_at FROM tasks WHERE id = r.prerequisite AND status = 'completed')
+FROM json_to_recordset(:rows::json) AS r (prerequisite TEXT, dependent TEXT, created_at TEXT);
+
 -- name: tasks_select
 SELECT t.*,
   (SELECT json_agg(prerequisite_task_id ORDER BY prerequisite_task_id)::text

@@ -1,22 +1,14 @@
--- The id is the one that the table would give itself, known beforehand because it is hashed too.
--- name: audit_insert
-INSERT INTO audit (id, timestamp, task_id, actor, action_type, action_data, sequence, hash)
-VALUES (
-  coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'audit'), 0) + 1,
-  :timestamp, :task_id, :actor, :action_type, :action_data,
-  coalesce((SELECT sequence FROM audit_heads WHERE task_id = :task_id), 0) + 1,
-  audit_hash(
-    (SELECT hash FROM audit_heads WHERE task_id = :task_id),
-    coalesce((SELECT sequence FROM audit_heads WHERE task_id = :task_id), 0) + 1,
-    coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'audit'), 0) + 1,
-    :task_id, :timestamp, :actor, :action_type, :action_data
-  )
-);
+-- For engines on which several write at once.
+-- name: audit_turn
+SELECT 1 AS turn;
 
--- name: audit_heads_save
-INSERT INTO audit_heads (task_id, sequence, hash)
-SELECT task_id, sequence, hash FROM audit WHERE id = last_insert_rowid()
-ON CONFLICT (task_id) DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash;
+-- The last id is the one that the table remembers; the next ones are those that it would give.
+-- name: audit_ends
+SELECT NULL AS task_id, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'audit'), 0)
+  AS sequence, NULL AS hash
+UNION ALL
+SELECT task_id, sequence, hash FROM audit_heads
+WHERE task_id IN (SELECT value FROM json_each(:ids));
 
 -- Only AUTOINCREMENT promises ids without gaps, and remembers the last one that it gave.
 -- name: audit_gaps
