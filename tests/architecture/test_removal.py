@@ -20,19 +20,29 @@ ALLOWED = {
         "infrastructure/git/worktrees.py:_clear_the_way",
         "infrastructure/git/scratch.py:remove_detached_worktree",
     },
+    # Those of the database forget rows, and that of trust a person's word.
     "forget": {
+        "infrastructure/database/engines/postgres_session.py:_note",
+        "infrastructure/database/engines/sqlite_commit.py:_apart",
+        "infrastructure/database/engines/sqlite_session.py:begin",
+        "infrastructure/database/engines/sqlite_session.py:write_put_off",
+        "safeguards.py:distrust",
         "infrastructure/git/worktrees.py:_discard",
         "infrastructure/git/worktrees.py:_clear_the_way",
         "infrastructure/git/scratch.py:remove_detached_worktree",
     },
     "_discard": {"infrastructure/git/worktrees.py:remove_worktree"},
-    # The demo's own repository, and what a scripted agent does in its worktree.
+    # The own repositories of the demo and of the chaos harness, what a scripted agent does in its
+    # worktree, and the private folder of a run, in which there is no work.
     "rmtree": {
         "infrastructure/git/worktrees.py:remove_folder",
         "infrastructure/git/worktree_list.py:forget",
         "infrastructure/runtimes/fake_agent.py:delete",
         "cli/demo.py:demo",
         "cli/demo_project/__init__.py:tidy",
+        "cli/chaos.py:chaos",
+        "chaos/campaign.py:_play",
+        "swarm/worker.py:_execute",
     },
 }
 """Who may name what takes something away."""
@@ -57,7 +67,7 @@ def test_git_is_asked_to_delete_refs_in_one_place_only() -> None:
                 given = [one.value for one in node.args if isinstance(one, ast.Constant)]
                 for word, option in words.items():
                     assert not {word, option} <= set(map(str, given)), f"{path}:{node.lineno}"
-    deleting = [path.name for path in SOURCE.rglob("*.py") if 'f"delete {ref}' in path.read_text()]
+    deleting = [path.name for path in SOURCE.rglob("*.py") if "delete {ref}" in path.read_text()]
     assert deleting == ["refs.py"]
 
 

@@ -91,7 +91,9 @@ async def test_a_hot_statement_scans_nothing(sqlite: Database, name: str) -> Non
 async def test_only_open_landings_are_looked_through(sqlite: Database, name: str) -> None:
     plan = await plan_of(sqlite, name)
     assert any("landings_open" in step for step in plan), plan
-    assert [step for step in scans(plan) if "landings_open" not in step] == []
+    within = {"ready", "r", "next", "landings_open"}
+    """What the statement itself has chosen before, from that index."""
+    assert [step for step in scans(plan) if not within & set(step.split())] == []
 
 
 async def test_claiming_sorts_nothing(sqlite: Database) -> None:

@@ -32,8 +32,9 @@ from abathur.domain.settings import (
     SwarmSettings,
 )
 from abathur.domain.specs import merged
-from abathur.infrastructure import config_keys, config_older, paths
-from abathur.infrastructure.config_keys import FREE_SECTIONS, KEYS, SECTIONS, Key, NotAccepted
+from abathur.infrastructure import config_older, config_values, paths
+from abathur.infrastructure.config_keys import FREE_SECTIONS, KEYS, SECTIONS, Key
+from abathur.infrastructure.config_values import NotAccepted
 
 Result = TypeVar("Result")
 
@@ -241,14 +242,14 @@ def _read_key(draft: _Draft, layer: _Layer, path: tuple[str, ...], value: object
 def _read_free(draft: _Draft, layer: _Layer, name: str, value: object) -> None:
     if value is None:
         return
-    for key, section in _accepted(layer, (name,), config_keys.section, value).items():
+    for key, section in _accepted(layer, (name,), config_values.section, value).items():
         path = (name, key)
         if section is None:
             draft.sections[name].pop(key, None)
             for known in [known for known in draft.sources if known.startswith(f"{name}.{key}.")]:
                 del draft.sources[known]
             continue
-        fresh = _accepted(layer, path, config_keys.section, section)
+        fresh = _accepted(layer, path, config_values.section, section)
         present = draft.sections[name].get(key, {})
         draft.sections[name][key] = merged(present, fresh)
         draft.sources.update({f"{name}.{key}.{leaf}": layer.name for leaf in fresh})

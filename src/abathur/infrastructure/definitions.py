@@ -99,7 +99,7 @@ def _text(file: Path, shown: str) -> str:
 
 
 def _front_matter(lines: list[str], shown: str) -> dict[str, Any]:
-    from abathur.infrastructure.config_keys import NotAccepted, section
+    from abathur.infrastructure.config_values import NotAccepted, section
     from abathur.infrastructure.yaml_text import parse_yaml
 
     try:
