@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from abathur.domain.agents import Agent, AgentState
 from abathur.domain.errors import DatabaseError, IllegalTransitionError, StaleFenceError
-from abathur.domain.landing import Landing, LandingState, Proof
+from abathur.domain.landing import Announcement, Landing, LandingState, Proof
 from abathur.domain.runs import Attempt, Outcome, OutcomeKind
 from abathur.domain.tasks import Task
 from abathur.services import claiming, landing, running
@@ -163,9 +163,12 @@ class Supervisor:
             return
         yield
         now = self.world.now
-        self.landing = self.write(landing.claim_landing, worker_id=self.id, now=now, lease=LEASE)
-        if self.landing is not None:
-            self.threads.append(self._landing_steps(self.landing))
+        claimed = self.write(
+            landing.claim_landings, worker_id=self.id, limit=1, now=now, lease=LEASE
+        )
+        for taken in claimed:
+            self.landing = taken
+            self.threads.append(self._landing_steps(taken))
 
     def _note(self) -> None:
         live = self.world.read(lambda s: s.workers.live())
@@ -209,9 +212,8 @@ class Supervisor:
             if not self.world.gate_passes(merged):
                 yield from self._refuse(taken, LandingState.REJECTED)
                 return
-            taken = self.write(
-                landing.announce_merge, taken, target_before=onto, merge_commit=merged
-            )
+            told = Announcement(landing=taken, target_before=onto, merge_commit=merged)
+            (taken,) = self.write(landing.announce, [told])
             self.landing = taken
             yield
             if git.move(taken.target, onto, merged):

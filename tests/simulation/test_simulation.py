@@ -1,12 +1,11 @@
 """Schedules by the hundred find nothing, and find each of the mistakes that are made on purpose."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from abathur.domain.landing import Landing
+from abathur.domain.landing import Announcement, Landing
 from abathur.ports.stores import Stores
 from abathur.services import landing, running
 from abathur.swarm.lifeline import Orphans
@@ -59,10 +58,13 @@ def no_fence_for_landings(patch: pytest.MonkeyPatch) -> None:
 def no_announcement(patch: pytest.MonkeyPatch) -> None:
     """The merge isn't written down before the branch is moved."""
 
-    def announce(_: Stores, taken: Landing, **facts: Any) -> Landing:
-        return replace(taken, **facts)
+    def announce(_: Stores, told: Sequence[Announcement]) -> Sequence[Landing]:
+        return [
+            replace(one.landing, target_before=one.target_before, merge_commit=one.merge_commit)
+            for one in told
+        ]
 
-    patch.setattr(landing, "announce_merge", announce)
+    patch.setattr(landing, "announce", announce)
 
 
 def no_compare_and_swap(patch: pytest.MonkeyPatch) -> None:

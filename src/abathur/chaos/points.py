@@ -66,6 +66,9 @@ READS: Final[Mapping[str, frozenset[str]]] = {
             "kept_commits",
             "kept_open",
             "changed_paths",
+            "both_sides",
+            "metadata",
+            "unfinished",
         }
     ),
     "processes": frozenset({"is_alive", "me"}),
