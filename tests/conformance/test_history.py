@@ -21,12 +21,15 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from abathur.domain.admission import Hold, HoldCause, HoldScope
 from abathur.domain.errors import IllegalTransitionError, InvalidInputError, StaleFenceError
 from abathur.domain.landing import Landing
+from abathur.domain.plans import Plan, PlannedTask
 from abathur.domain.runs import OutcomeKind
-from abathur.domain.tasks import Task, TaskStatus
+from abathur.domain.tasks import NewTask, Task, TaskStatus
 from abathur.infrastructure.database import Database
-from abathur.services import claiming, reading, verifying
+from abathur.services import claiming, pausing, planning, reading, verifying
+from abathur.services import landing as landings
 from abathur.services.claiming import Claim
 
 if TYPE_CHECKING:
@@ -113,6 +116,9 @@ class History(RuleBasedStateMachine):
         self.queue: Queue = type(self).open_queue(self.db)
         self.run(self.queue.prepare())
         self.tasks: list[Known] = []
+        self.holds: set[str] = set()
+        """Ids of tasks, and "" for everything."""
+        self.plans = 0
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(work)
@@ -190,13 +196,73 @@ class History(RuleBasedStateMachine):
         task.wait(self.queue.now)
         self.tasks.append(task)
 
+    @rule(needs=st.booleans())
+    def plan(self, needs: bool) -> None:
+        """Two tasks at once; applied again, the plan changes nothing."""
+        self.plans += 1
+        one = PlannedTask(name="one", new=NewTask(prompt="One"), needs=(), line=1, needs_line=1)
+        two = replace(one, name="two", new=NewTask(prompt="Two"), needs=("one",) if needs else ())
+        plan = Plan(name=f"p{self.plans}", file="p", tasks={"one": one, "two": two})
+        for is_first in (True, False):
+            applied = self.run(
+                self.queue.write(
+                    planning.apply_plan,
+                    plan,
+                    new_id=self.queue.new_id,
+                    now=self.queue.now,
+                    actor="cli:alice",
+                )
+            )
+            assert [done.created for _, done in applied.submitted] == [is_first] * 2
+        made = {name: done.task.id for name, done in applied.submitted}
+        first = Known(made["one"], [], 3, "main")
+        second = Known(made["two"], [first] if needs else [], 3, "main")
+        for task in sorted((first, second), key=lambda task: task.id):
+            task.wait(self.queue.now)
+            self.tasks.append(task)
+
+    @precondition(lambda self: self.tasks)
+    @rule(index=st.none() | indexes)
+    def pause(self, index: int | None) -> None:
+        """A task, or everything."""
+        task = None if index is None else pick(self.tasks, index)
+        hold = Hold(
+            id=self.queue.new_id(),
+            scope=HoldScope.EVERYTHING if task is None else HoldScope.TASK,
+            name=task.id if task else "",
+            cause=HoldCause.PERSON,
+            reason="not now",
+            hold_until=None,
+            created_by="cli:alice",
+            created_at=self.queue.now,
+        )
+        if task is not None and task.status.is_final:
+            with pytest.raises(IllegalTransitionError):
+                self.run(self.queue.write(pausing.pause, hold))
+            return
+        self.run(self.queue.write(pausing.pause, hold))
+        self.holds.add(hold.name)
+
+    @precondition(lambda self: self.holds)
+    @rule()
+    def resume(self) -> None:
+        now = self.queue.now
+        ended = self.run(self.queue.write(pausing.resume_all, now=now, actor="cli:alice"))
+        assert {hold.name for hold in ended} == self.holds
+        self.holds.clear()
+
     @rule(worker=workers, limit=st.integers(1, 3))
     def claim(self, worker: str, limit: int) -> None:
         now = self.queue.now
         for task in self.where(S.PENDING):
             if task.due is not None and task.due <= now:
                 task.status, task.due = S.READY, None
-        ready = {task.id: task for task in self.where(S.READY)}
+        held = self.where(S.READY) if "" in self.holds else []
+        ready = {
+            task.id: task
+            for task in self.where(S.READY)
+            if task not in held and task.id not in self.holds
+        }
         claims = self.run(self.queue.claim(limit, worker))
         assert len(claims) == min(limit, len(ready))
         for one in claims:
@@ -297,6 +363,24 @@ class History(RuleBasedStateMachine):
         task, landing = self.taken(index)
         self.run(self.queue.announce(landing))
         task.announced = True
+
+    @precondition(lambda self: self.taken_landings())
+    @rule(index=indexes)
+    def withdraw(self, index: int) -> None:
+        """The target wasn't moved, so the announcement is taken back."""
+        task, landing = self.taken(index)
+        self.run(self.queue.write(landings.withdraw_merge, landing))
+        task.announced = False
+
+    @precondition(lambda self: self.taken_landings())
+    @rule(index=indexes)
+    def give_landing_back(self, index: int) -> None:
+        task, landing = self.taken(index)
+        self.run(self.queue.write(landings.release_landing, landing))
+        self.run(self.queue.write(landings.release_landing, landing))  # does nothing
+        task.landing_until = None
+        with pytest.raises(StaleFenceError):
+            self.run(self.queue.announce(landing))
 
     @precondition(lambda self: self.taken_landings())
     @rule(index=indexes)

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -92,7 +92,7 @@ class Outcome:
 
 
 class Campaign:
-    """Plays rounds until enough kills have been dealt. `stop` lets those under way end."""
+    """Plays rounds until enough kills have been dealt."""
 
     def __init__(self, folder: Path, seed: int, profile: Profile, url: str | None = None) -> None:
         self._folder, self._seed, self._profile, self._url = folder, seed, profile, url
@@ -103,15 +103,20 @@ class Campaign:
         self._stopped = threading.Event()
         self.outcome = Outcome(seed)
 
-    def stop(self) -> None:
-        self._stopped.set()
-
     def run(self, parallel: int, told: Told) -> Outcome:
-        """`told` gets each round as it ends, on any thread. A failed round's folder is kept."""
+        """`told` gets each round as it ends, on any thread. A failed round's folder is kept.
+
+        Ctrl-C lets the rounds under way end, and what was done until then is the outcome.
+        """
         began = time.monotonic()
         with ThreadPoolExecutor(parallel) as pool:
-            for playing in [pool.submit(self._play_all, told) for _ in range(parallel)]:
-                playing.result()
+            playing = [pool.submit(self._play_all, told) for _ in range(parallel)]
+            try:
+                wait(playing, return_when=FIRST_EXCEPTION)
+            except KeyboardInterrupt:
+                self._stopped.set()
+            for one in playing:
+                one.result()
         outcome = self.outcome
         outcome.seconds = time.monotonic() - began
         outcome.strikes = {point: n for point, n in self._catalogue.strikes.items() if n > 0}

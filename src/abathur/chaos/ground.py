@@ -24,6 +24,7 @@ LEASE_SECONDS: Final = 2.5
 CONFIG: Final[Mapping[str, Any]] = {
     "default_runtime": "fake",
     "target_branch": TARGET,
+    "targets": {TARGET: {"allow": True}},
     "verify": {"command": ["test", "!", "-e", "bad"], "timeout": 20},
     "swarm": {
         "max_agents": 3,

@@ -143,6 +143,8 @@ def _left_lying(ground: Ground) -> Iterator[str]:
     folder = ground.root / ".abathur" / "worktrees"
     for path in sorted(folder.iterdir() if folder.is_dir() else ()):
         yield f"a worktree is left: {path.name}"
+    for path in sorted((ground.root / ".abathur" / "spool").glob("*.report")):
+        yield f"a report is left: {path.name}"
     for line in git(ground.root, "worktree", "list").splitlines()[1:]:
         yield f"git knows of a worktree: {line}"
     for line in git(ground.root, "branch", "--list", "task/*").splitlines():

@@ -65,9 +65,15 @@ READS: Final[Mapping[str, frozenset[str]]] = {
             "count_changed",
             "kept_commits",
             "kept_open",
+            "changed_paths",
+            "both_sides",
+            "metadata",
+            "unfinished",
         }
     ),
     "processes": frozenset({"is_alive", "me"}),
+    "evidence": frozenset({"busy_until", "newest_change", "processes"}),
+    "spool": frozenset({"read"}),
 }
 """What only looks. All else that a port offers is taken for a write, so none is forgotten."""
 
