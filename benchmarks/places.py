@@ -43,6 +43,7 @@ def _environment(folder: Path) -> dict[str, str]:
     return {
         **people,
         "HOME": str(folder),
+        "ABATHUR_TRUST": str(folder),
         "GIT_CONFIG_GLOBAL": str(config),
         "GIT_CONFIG_NOSYSTEM": "1",
     }

@@ -294,7 +294,9 @@ def with_room(scene: Scene, room: int) -> dict[str, Any]:
 def test_a_full_disk_while_enqueuing(scene: Scene) -> None:
     before = scene.tasks()
     prompt = "x" * 100_000
-    code, line = one_line(scene, ["task", "submit", prompt], **with_room(scene, 16_384))
+    room = 65_536  # for any file: too little for the log that the prompt goes to
+    size = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))}
+    code, line = one_line(scene, ["task", "submit", prompt], **size)
     assert code == 6
     assert line == (
         f"abathur: no space is left for `{scene.database}`, nothing was written; "

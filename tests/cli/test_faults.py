@@ -59,9 +59,9 @@ def make_folder(file: Path) -> None:
 
 
 def zero_pages(file: Path) -> None:
-    size = file.stat().st_size
+    """Of the first that come after the header, which every command reads."""
     with file.open("r+b") as opened:
-        opened.seek(size // 3 // 4096 * 4096)
+        opened.seek(4096)
         opened.write(bytes(10 * 4096))
 
 

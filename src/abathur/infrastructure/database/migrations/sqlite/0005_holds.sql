@@ -16,7 +16,7 @@ CREATE TABLE holds (
 CREATE TABLE task_paths (
   task_id TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
   pattern TEXT NOT NULL,
-  may_overlap INTEGER NOT NULL DEFAULT 0 CHECK (may_overlap IN (0, 1)),
+  may_overlap INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (task_id, pattern)
 ) WITHOUT ROWID;
 
