@@ -26,11 +26,13 @@ ALLOWED = {
         "infrastructure/git/scratch.py:remove_detached_worktree",
     },
     "_discard": {"infrastructure/git/worktrees.py:remove_worktree"},
-    # The demo's own repository, and what a scripted agent does in its worktree.
+    # Repositories of the demo's and the harness's own, and what a scripted agent does in its worktree.
     "rmtree": {
         "infrastructure/git/worktrees.py:remove_folder",
         "infrastructure/git/worktree_list.py:forget",
         "infrastructure/runtimes/fake_agent.py:delete",
+        "chaos/campaign.py:_play",
+        "cli/chaos.py:chaos",
         "cli/demo.py:demo",
         "cli/demo_project/__init__.py:tidy",
     },
