@@ -26,7 +26,7 @@ ALLOWED = {
         "infrastructure/git/scratch.py:remove_detached_worktree",
     },
     "_discard": {"infrastructure/git/worktrees.py:remove_worktree"},
-    # Repositories of the demo's and the harness's own, and what a scripted agent does in its worktree.
+    # Repositories of the demo's and the harness's own; a scripted agent in its worktree.
     "rmtree": {
         "infrastructure/git/worktrees.py:remove_folder",
         "infrastructure/git/worktree_list.py:forget",
