@@ -13,7 +13,7 @@ KILLS = 52
 """By each of the two tests, which run beside each other."""
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", [11, 12])
 def test_nothing_is_lost(tmp_path: Path, seed: int) -> None:
     told: list[Round] = []

@@ -61,7 +61,7 @@ class _Victim:
     def _hear(self, event: SwarmEvent) -> None:
         # A full disk is to hit the swarm, not the one who listens to it.
         with suppress(OSError):
-            print(event.kind, event.task_id or "-", event.text, flush=True)
+            _say(f"{event.kind} {event.task_id or '-'} {event.text}")
         self._events += 1
         if self._events == self._orders.event:
             timer = threading.Timer(self._orders.delay, self._failpoints.strike)
@@ -84,9 +84,15 @@ def main(text: str) -> int:
         asyncio.run(_Victim(orders, project).run())
     except* (AbathurError, OSError) as errors:
         for error in _flat(errors):
-            print("ended", type(error).__name__, error, flush=True)
+            _say(f"ended {type(error).__name__} {error}")
         code = FAILED
     return code
+
+
+def _say(line: str) -> None:
+    """Into the round's log, which is all that this process has for its output."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def _flat(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

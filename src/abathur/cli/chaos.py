@@ -30,8 +30,20 @@ SHOWN_POINTS: Final = 10
     show_default=True,
     help="quick: 100 kills, a rest after every third; nightly: 1,000, a rest after each.",
 )
-@click.option("--seed", type=click.IntRange(0, 10**9), default=1, show_default=True)
-@click.option("--parallel", type=click.IntRange(1, 64), default=2, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 10**9),
+    default=1,
+    show_default=True,
+    help="What tasks and blows are chosen by.",
+)
+@click.option(
+    "--parallel",
+    type=click.IntRange(1, 64),
+    default=2,
+    show_default=True,
+    help="How many repositories at once.",
+)
 @click.option("--keep", is_flag=True, help="Keep the folder also when nothing was found.")
 @click.option(
     "--repeat",
