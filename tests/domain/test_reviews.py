@@ -33,7 +33,7 @@ def test_approval_is_required_by_target_or_agent_type(
     "text",
     [
         "sk-ant-" + "a1" * 12,
-        "ghp_012345678901234567890123456789",
+        "ghp_" + "0123456789" * 4,
         "AKIAABCDEFGHIJKLMNOP",
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3.s3cr3t_signature",
     ],
@@ -47,9 +47,9 @@ def test_tokens_are_masked_at_any_depth(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("API_KEY=abc123 make", "API_KEY=*** make"),
-        ("Authorization: Bearer abc.def", "Authorization: Bearer ***"),
-        ("https://me:pw@example.org/x", "https://me:***@example.org/x"),
+        ("API_KEY=abc123 make", "API_KEY=[REDACTED] make"),
+        ("Authorization: Bearer abc.def", "Authorization: Bearer [REDACTED]"),
+        ("https://me:pw@example.org/x", "https://me:[REDACTED]@example.org/x"),
         ("make deploy", "make deploy"),
     ],
 )

@@ -35,7 +35,7 @@ async def test_what_needs_a_person_is_called_and_everything_passes() -> None:
         caller.sink(one)
     assert seen == events
     assert [(one.need, one.text) for one in called] == [
-        (Need.TASK_FAILED, "token=*** is wrong"),
+        (Need.TASK_FAILED, "token=[REDACTED] is wrong"),
         (Need.REVIEW, "May it?"),
     ]
 

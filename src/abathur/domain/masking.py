@@ -1,4 +1,8 @@
-"""Taking what looks like a secret out of what is stored and shown of an agent's request."""
+"""What of an agent's request, and of an event, may go to a person: stricter than what is stored.
+
+A question and a notice leave the machine or stay on a screen, so short values behind a telling name
+go too, which `redaction` leaves alone in a transcript, where they are mostly code.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +10,17 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
+from abathur.domain.redaction import MASK, Redactor
+
 T = TypeVar("T")
 
-MASK: Final = "***"
 LONGEST: Final = 2000
 """Characters that are kept of one text: a file's whole content is no part of the question."""
 
-_TOKENS: Final = re.compile(
-    r"\b(?:sk-[\w-]{16,}|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|AKIA[0-9A-Z]{16}"
-    r"|xox[abprs]-[\w-]{10,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]+)"
-)
+_BY_LOOKS: Final = Redactor()
 _NAMED: Final = re.compile(
     r"(?i)((?:password|passwd|secret|token|api[_-]?key)[\"']?\s*[=:]\s*[\"']?|bearer\s+)"
-    r"[^\s\"'&;]+"
+    r"(?!\[REDACTED\])[^\s\"'&;]+"
 )
 _IN_URL: Final = re.compile(r"(\w://[^\s/:@]*:)[^\s/@]+(?=@)")
 
@@ -30,8 +32,8 @@ def masked(value: T) -> T:
 
 def _masked(value: Any) -> Any:
     if isinstance(value, str):
-        text = _TOKENS.sub(MASK, value)
-        text = _IN_URL.sub(rf"\1{MASK}", _NAMED.sub(rf"\1{MASK}", text))
+        text = _NAMED.sub(rf"\1{MASK}", _BY_LOOKS.text(value))
+        text = _IN_URL.sub(rf"\1{MASK}", text)
         return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
     if isinstance(value, Mapping):
         return {str(key): _masked(item) for key, item in value.items()}

@@ -8,7 +8,7 @@ folder fits everything below it, but for patterns that end like `*.md`: those me
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Final
@@ -91,7 +91,13 @@ def overlap(one: str, other: str) -> bool:
     Never False when there is such a path; `[a-z]` counts as any character, so it may be True when
     there is none.
     """
-    mine, theirs = _parts(one), _parts(other)
+    return _meet(_parts(one), _parts(other), FOLDERS, _part_overlap)
+
+
+def _meet(
+    mine: Sequence[str], theirs: Sequence[str], many: str, fit: Callable[[str, str], bool]
+) -> bool:
+    """Whether both can be gone through side by side to their ends, where `many` stands for any."""
     reached, seen = [(0, 0)], set[tuple[int, int]]()
     while reached:
         place = reached.pop()
@@ -103,9 +109,9 @@ def overlap(one: str, other: str) -> bool:
         b = theirs[j] if j < len(theirs) else ""
         if not a and not b:
             return True
-        if FOLDERS in {a, b}:
-            reached += _stretched(place, a, b, FOLDERS)
-        elif a and b and _part_overlap(a, b):
+        if many in {a, b}:
+            reached += _stretched(place, a, b, many)
+        elif a and b and fit(a, b):
             reached.append((i + 1, j + 1))
     return False
 
@@ -122,23 +128,11 @@ def _part_overlap(one: str, other: str) -> bool:
     """The same for names within one folder, by their pieces."""
     if one == other:
         return True
-    mine, theirs = _pieces(one), _pieces(other)
-    reached, seen = [(0, 0)], set[tuple[int, int]]()
-    while reached:
-        place = reached.pop()
-        if place in seen:
-            continue
-        seen.add(place)
-        i, j = place
-        a = mine[i] if i < len(mine) else ""
-        b = theirs[j] if j < len(theirs) else ""
-        if not a and not b:
-            return True
-        if _ANY in {a, b}:
-            reached += _stretched(place, a, b, _ANY)
-        elif a and b and (a == b or _ONE in {a, b}):
-            reached.append((i + 1, j + 1))
-    return False
+    return _meet(_pieces(one), _pieces(other), _ANY, _piece_overlap)
+
+
+def _piece_overlap(one: str, other: str) -> bool:
+    return one == other or _ONE in {one, other}
 
 
 @lru_cache(maxsize=4096)

@@ -106,6 +106,10 @@ class Redactor:
             outcome,
             message=self.text(outcome.message),
             result_data=self.value(outcome.result_data),
+            denied=tuple(
+                replace(one, input=self.value(one.input), rule=self.text(one.rule))
+                for one in outcome.denied
+            ),
         )
 
     def begun(self, data: bytes) -> int:

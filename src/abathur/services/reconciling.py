@@ -75,37 +75,35 @@ def lost_workers(found: Facts, is_alive: Callable[[Worker], bool | None]) -> Ite
 def lost_proof(landing: Landing) -> Problem:
     assert landing.proof is not None
     commit = landing.proof.merge_commit or landing.proof.target_commit
-    return Problem(
-        code="proof_lost",
-        text=f"task {landing.task_id} is completed, but {landing.target} no longer contains "
+    return _about(
+        landing,
+        "proof_lost",
+        f"task {landing.task_id} is completed, but {landing.target} no longer contains "
         f"{commit[:12]}, by which it landed; the target was moved back or rewritten. Its work is "
         f"commit {landing.work_commit[:12]}: `git branch --contains` tells where it still is",
-        table="landings",
-        key=landing.id,
-        task_id=landing.task_id,
     )
 
 
 def lost_work(landing: Landing) -> Problem:
-    return Problem(
-        code="work_lost",
-        text=f"task {landing.task_id} waits to land on {landing.target}, but the repository no "
+    return _about(
+        landing,
+        "work_lost",
+        f"task {landing.task_id} waits to land on {landing.target}, but the repository no "
         f"longer has its work, commit {landing.work_commit[:12]}; cancel the task and retry it",
-        table="landings",
-        key=landing.id,
-        task_id=landing.task_id,
     )
 
 
 def unrecorded(landing: Landing) -> Problem:
-    return Problem(
-        code="landing_unrecorded",
-        text=f"the work of task {landing.task_id} is on {landing.target}, but that isn't recorded; "
+    return _about(
+        landing,
+        "landing_unrecorded",
+        f"the work of task {landing.task_id} is on {landing.target}, but that isn't recorded; "
         "a swarm that runs records it with its proof",
-        table="landings",
-        key=landing.id,
-        task_id=landing.task_id,
     )
+
+
+def _about(landing: Landing, code: str, text: str) -> Problem:
+    return Problem(code=code, text=text, table="landings", key=landing.id, task_id=landing.task_id)
 
 
 def may_be_unrecorded(landing: Landing, now: datetime) -> bool:

@@ -67,4 +67,4 @@ def test_what_failed_for_another_reason_is_no_question(cause: Mapping[str, Any])
 
 def test_secrets_are_masked_before_anything_is_stored() -> None:
     outcome = judged(("Write", {"content": "password=hunter2"}))
-    assert outcome.denied[0].input == {"content": "password=***"}
+    assert outcome.denied[0].input == {"content": "password=[REDACTED]"}
