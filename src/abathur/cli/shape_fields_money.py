@@ -36,10 +36,16 @@ COSTS: Final[Fields] = {
     "rules": ("CostRule[]", "the most used first"),
 }
 
+TASK_BUDGET: Final[Fields] = {
+    "task_id": ("string", "the task"),
+    "budget_usd": ("number?", "what it may cost; null: what the settings say"),
+}
+
 SHAPES: Final[Mapping[str, Fields]] = {
     "Costs": COSTS,
     "CostTotal": COST_TOTAL,
     "CostRule": COST_RULE,
+    "TaskBudget": TASK_BUDGET,
 }
 
-COMMAND_SHAPES: Final[Mapping[str, str]] = {"cost": "Costs"}
+COMMAND_SHAPES: Final[Mapping[str, str]] = {"cost": "Costs", "task budget": "TaskBudget"}

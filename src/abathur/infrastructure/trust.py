@@ -38,6 +38,8 @@ HARMLESS: Final = frozenset(
         *(f"swarm.{key}_seconds" for key in ("lease", "heartbeat", "grace", "poll")),
         *(f"agents.*.{key}" for key in ("runtime", "model", "description")),
         *(f"runtimes.*.{key}" for key in ("model", "max_turns", "max_budget_usd")),
+        # What `init` itself writes; the gates are only named here.
+        *(f"targets.*.{key}" for key in ("allow", "strategy", "gates")),
     }
 )
 _DESCRIBING: Final = frozenset({"name", "description", "color", "model"})
@@ -70,11 +72,11 @@ def _telling(content: Mapping[Any, Any], above: str = "") -> Iterator[tuple[str,
     for key, value in content.items():
         name, pattern = f"{above}{key}", f"{above}{key}"
         parts = pattern.split(".")
-        if len(parts) > 1 and parts[0] in {"agents", "runtimes"}:
+        if len(parts) > 1 and parts[0] in {"agents", "runtimes", "targets"}:
             pattern = ".".join([parts[0], "*", *parts[2:]])
         if pattern in HARMLESS or value is None:
             continue
-        depth = {"swarm": 1, "agents": 2, "runtimes": 2}.get(parts[0], 0)
+        depth = {"swarm": 1, "agents": 2, "runtimes": 2, "targets": 2}.get(parts[0], 0)
         if isinstance(value, Mapping) and len(parts) <= depth:
             yield from _telling(value, f"{name}.")
         else:

@@ -8,6 +8,7 @@ import click
 
 from abathur import bootstrap
 from abathur.cli import context, output
+from abathur.cli.context import json_option
 from abathur.cli.task.ids import id_argument
 from abathur.cli.text import short
 from abathur.domain.errors import InvalidInputError
@@ -22,13 +23,17 @@ if TYPE_CHECKING:
 @click.command()
 @id_argument()
 @click.argument("amount", metavar="USD|none")
-def budget(task_id: str, amount: str) -> None:
+@json_option
+def budget(task_id: str, amount: str, as_json: bool) -> None:
     """Say what a task may cost, all its attempts together; `none` leaves it to the settings.
 
     A task that is held for its budget goes on when there is room again.
     """
     usd = _dollars(amount)
     task = context.write(_set, task_id, usd, context.now(), bootstrap.actor())
+    if as_json:
+        output.write_json({"task_id": task.id, "budget_usd": usd})
+        return
     limit = "the budget of the settings" if usd is None else f"${usd:.2f}"
     output.say(f"{short(task.id)} may cost {limit}.")
 
