@@ -20,11 +20,12 @@ WARM_SECONDS: Final = 3
 CODE: Final = """
 import asyncio, pathlib, sys
 from abathur import bootstrap
+from abathur.bootstrap.supervision import build_supervisor
 
 async def main():
     project = bootstrap.load_project(pathlib.Path(sys.argv[1]), env={})
     async with bootstrap.open_database(project) as db:
-        supervisor = await bootstrap.build_supervisor(project, db, lambda event: None, is_own=True)
+        supervisor = await build_supervisor(project, db, lambda event: None, is_own=True)
         asyncio.get_running_loop().add_signal_handler(15, supervisor.stop)
         await supervisor.run()
 

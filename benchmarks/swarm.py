@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any
 
 from abathur import bootstrap
+from abathur.bootstrap import supervision
 from abathur.domain.tasks import NewTask
 from abathur.infrastructure.database import Database
 from abathur.services import submitting
@@ -132,7 +133,7 @@ async def _ours(folder: Path, count: int, agents: int) -> tuple[Cost, Cost]:
 
 async def _run(project: bootstrap.Project, db: Database) -> tuple[Cost, Watch]:
     watch = Watch()
-    supervisor = await bootstrap.build_supervisor(project, db, watch.see, is_own=True)
+    supervisor = await supervision.build_supervisor(project, db, watch.see, is_own=True)
     meter = Meter()
     await supervisor.run(until_idle=True)
     return meter.read(), watch

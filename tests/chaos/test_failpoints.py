@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from abathur import bootstrap
+from abathur.bootstrap import supervision
 from abathur.chaos.failpoints import Failpoints
 from abathur.chaos.points import Moment, Point
 from abathur.domain.tasks import NewTask
@@ -35,7 +36,7 @@ async def armed(root: Path, db: Database, target: str | None, call: int = 1) -> 
         return found[0]
 
     project = bootstrap.load_project(root, env={})
-    await bootstrap.build_supervisor(project, db, lambda _: None, is_own=True, into=into)
+    await supervision.build_supervisor(project, db, lambda _: None, is_own=True, into=into)
     return failpoints, found[0]
 
 

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from abathur import bootstrap
+from abathur.bootstrap import supervision
 from abathur.domain.gates import GateRun
 from abathur.domain.landing import Landing
 from abathur.domain.runs import Attempt
@@ -88,7 +89,7 @@ class World:
 
     async def supervisor(self) -> Supervisor:
         project = bootstrap.load_project(self.root)
-        return await bootstrap.build_supervisor(project, self.db, self.events.append)
+        return await supervision.build_supervisor(project, self.db, self.events.append)
 
     async def run_until_idle(self, task_limit: int | None = None) -> SwarmResult:
         supervisor = await self.supervisor()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from abathur import bootstrap
+from abathur.bootstrap import supervision
 from abathur.swarm.supervisor import Supervisor
 
 
@@ -68,7 +69,7 @@ async def main(folder: str, place: str, moment: str, calls: str) -> None:
     project = bootstrap.load_project(Path(folder))
     part, _, method = place.partition(".")
     async with bootstrap.open_database(project) as db:
-        parts = (await bootstrap.build_supervisor(project, db, lambda _: None))._parts
+        parts = (await supervision.build_supervisor(project, db, lambda _: None))._parts
         fatal = Fatal(getattr(parts, part), method, moment, int(calls), part == "db")
         changed: dict[str, Any] = {part: fatal}
         await Supervisor(replace(parts, **changed), lambda _: None).run(until_idle=True)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from abathur import bootstrap
+from abathur.bootstrap import supervision
 from abathur.swarm.events import SwarmEvent
 
 
@@ -20,7 +21,7 @@ def show(event: SwarmEvent) -> None:
 async def main(folder: str, mode: str) -> None:
     project = bootstrap.load_project(Path(folder))
     async with bootstrap.open_database(project) as db:
-        supervisor = await bootstrap.build_supervisor(project, db, show)
+        supervisor = await supervision.build_supervisor(project, db, show)
         presses = iter((False, True, True, True))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from abathur import bootstrap
+from abathur.bootstrap import supervision
 from abathur.domain.landing import LandingState
 from abathur.domain.tasks import Task
 from abathur.services.cancelling import cancel
@@ -184,7 +185,7 @@ async def two_swarms(world: Any) -> None:
     tasks = [await world.submit(f"Add {n}", change(f"{n}")) for n in range(6)]
     project = bootstrap.load_project(world.root)
     async with bootstrap.open_database(project) as other:
-        second = await bootstrap.build_supervisor(project, other, world.events.append)
+        second = await supervision.build_supervisor(project, other, world.events.append)
         results = await asyncio.gather(world.run_until_idle(), second.run(until_idle=True))
     assert sum(result.completed for result in results) == 6
     assert Counter(world.landed()) == Counter(task.id for task in tasks)

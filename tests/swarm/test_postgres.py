@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 
 from abathur import bootstrap
+from abathur.bootstrap import supervision
 from abathur.domain.runs import OutcomeKind
 from abathur.domain.tasks import TaskStatus
 
@@ -31,7 +32,7 @@ async def test_two_swarms_share_a_queue(postgres_world: Any) -> None:
     tasks = await fill(postgres_world, 6)
     project = bootstrap.load_project(postgres_world.root)
     async with bootstrap.open_database(project) as other:
-        second = await bootstrap.build_supervisor(project, other, postgres_world.events.append)
+        second = await supervision.build_supervisor(project, other, postgres_world.events.append)
         results = await asyncio.gather(postgres_world.run_until_idle(), second.run(until_idle=True))
     assert sum(result.completed for result in results) == 6
     assert sorted(postgres_world.landed()) == sorted(task.id for task in tasks)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from abathur import bootstrap
+from abathur.bootstrap import supervision
 from abathur.domain.tasks import TaskStatus
 from tests.swarm.conftest import World
 
@@ -52,8 +53,8 @@ async def test_no_secret_is_in_any_file_or_row_after_a_run_that_prints_it(
     )
     task = await world.submit("Leak", max_retries=0)
     project = bootstrap.load_project(world.root)
-    with bootstrap.logging_sink(project, world.events.append) as sink:
-        supervisor = await bootstrap.build_supervisor(project, world.db, sink)
+    with supervision.logging_sink(project, world.events.append) as sink:
+        supervisor = await supervision.build_supervisor(project, world.db, sink)
         await supervisor.run(until_idle=True)
     assert (await world.task(task)).status is TaskStatus.FAILED
     await world.db.close()

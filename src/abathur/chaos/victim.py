@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from abathur import bootstrap
+from abathur.bootstrap import supervision
 from abathur.chaos.blows import MovableClock, Scene, strike
 from abathur.chaos.failpoints import Failpoints
 from abathur.chaos.orders import Orders
@@ -43,7 +44,7 @@ class _Victim:
 
     async def run(self) -> None:
         async with bootstrap.open_database(self._project) as db:
-            supervisor = await bootstrap.build_supervisor(
+            supervisor = await supervision.build_supervisor(
                 self._project, db, self._hear, is_own=True, into=self._arm
             )
             presses = iter((False, True, True, True, True))

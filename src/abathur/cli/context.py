@@ -61,7 +61,7 @@ def queue() -> Project:
 
 def configured() -> tuple[Project, AdmissionRules]:
     """The project and what it restricts. A broken configuration must not hide the queue."""
-    from abathur import bootstrap
+    from abathur.bootstrap import supervision
     from abathur.cli import output
     from abathur.domain.errors import ConfigError
 
@@ -70,7 +70,7 @@ def configured() -> tuple[Project, AdmissionRules]:
     except ConfigError as error:
         output.say(f"the limits of the configuration aren't known: {error}")
         found = queue()
-    return found, bootstrap.admission_rules(found)
+    return found, supervision.admission_rules(found)
 
 
 def rules() -> AdmissionRules:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from abathur import bootstrap
-from abathur.bootstrap import Project
+from abathur.bootstrap import Project, supervision
 from abathur.cli import context, demo_ending, demo_project, demo_story, output
 from abathur.cli.context import json_option
 from abathur.cli.demo_ending import Ending
@@ -138,7 +138,7 @@ async def _work(root: Path, max_agents: int, stage: _Stage) -> Mapping[str, Task
         stage.tell(demo_story.backlog(await db.read(execution_plan), names))
         stage.tell(demo_story.swarm(max_agents))
         with stage.view(names) as view:
-            supervisor = await bootstrap.build_supervisor(project, db, view.sink, is_own=True)
+            supervisor = await supervision.build_supervisor(project, db, view.sink, is_own=True)
             await _run_swarm(supervisor, db, view)
         stage.tell(demo_story.worked(await db.read(swarm_status)))
         return await db.read(_details, ids)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from abathur import bootstrap, safeguards
-from abathur.bootstrap import Project
+from abathur.bootstrap import Project, diagnosis
 from abathur.cli import output
 from abathur.cli.context import app, json_option, run
 from abathur.cli.exit_codes import BAD_ANSWER, OK
@@ -61,7 +61,7 @@ def _verdict(checks: list[Check]) -> str:
 
 
 async def find_facts(start: Path) -> Facts:
-    facts = Facts(machine=await bootstrap.machine_facts(start))
+    facts = Facts(machine=await diagnosis.machine_facts(start))
     facts = await _with_repository(facts, start)
     try:
         project = bootstrap.load_project(start, database=app().database)
@@ -70,7 +70,7 @@ async def find_facts(start: Path) -> Facts:
             facts, project_problem=str(error), is_config_broken=isinstance(error, ConfigError)
         )
     facts = replace(
-        facts, project=project.folder, definition_problems=bootstrap.definition_problems(project)
+        facts, project=project.folder, definition_problems=diagnosis.definition_problems(project)
     )
     facts = replace(
         facts,
@@ -112,9 +112,9 @@ async def _with_database(facts: Facts, project: Project) -> tuple[Facts, InUse |
 
 async def _with_agents(facts: Facts, used: InUse | None, project: Project) -> Facts:
     wanted = used.agent_types if used else ()
-    facts = replace(facts, programs=await bootstrap.agent_programs(project, wanted))
+    facts = replace(facts, programs=await diagnosis.agent_programs(project, wanted))
     try:
         repository = await bootstrap.open_repository(project.root)
-        return replace(facts, target=await bootstrap.default_target(project, repository))
+        return replace(facts, target=await diagnosis.default_target(project, repository))
     except GitError:
         return facts

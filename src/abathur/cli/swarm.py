@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from abathur import bootstrap
-from abathur.bootstrap import Project
+from abathur.bootstrap import Project, supervision
 from abathur.cli import output, trusting
 from abathur.cli.context import app, json_option, now, run
 from abathur.cli.exit_codes import BAD_ANSWER, INTERRUPTED, OK
@@ -158,10 +158,10 @@ async def _start(project: Project, options: Options) -> Ending:
     view = make_view(now, as_json=options.as_json)
     async with bootstrap.open_database(project) as db:
         with (
-            bootstrap.logging_sink(project, view.sink) as logged,
-            bootstrap.notifying_sink(project, logged) as sink,
+            supervision.logging_sink(project, view.sink) as logged,
+            supervision.notifying_sink(project, logged) as sink,
         ):
-            supervisor = await bootstrap.build_supervisor(project, db, sink)
+            supervisor = await supervision.build_supervisor(project, db, sink)
             await supervisor.preflight(allow_dirty=options.allow_dirty)
             with view, _signals(supervisor, view, project.settings.swarm.grace_seconds):
                 result = await _watched(supervisor, options, view, db)
@@ -181,7 +181,7 @@ async def _start(project: Project, options: Options) -> Ending:
 async def _left(db: UnitOfWork, project: Project) -> Seen | None:
     """What it did is worth telling also when the database has just failed."""
     try:
-        return await db.read(seen, bootstrap.admission_rules(project), now())
+        return await db.read(seen, supervision.admission_rules(project), now())
     except DatabaseError:
         return None
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from abathur import bootstrap
+from abathur.bootstrap import care
 from abathur.cli import output
 from abathur.cli.context import json_option, run
 from abathur.cli.db.existing import existing
@@ -73,7 +74,7 @@ def check(full: bool, fix: bool, dry_run: bool, no_backup: bool, undo: bool, as_
 
 async def _check(wanted: Wanted) -> Found:
     project = existing()
-    in_log = bootstrap.log_problems(project)
+    in_log = care.log_problems(project)
     async with bootstrap.open_database(project) as database:
         found = Found([*in_log, *await _look(database, wanted)], dry_run=wanted.dry_run)
         if not wanted.fix:
@@ -135,7 +136,7 @@ async def _backup(database: Any, project: bootstrap.Project) -> Path:
             "a database on a server can't be backed up from here, and nothing was fixed; dump it "
             "with `pg_dump`, then run `abathur db check --fix --no-backup`"
         )
-    target = bootstrap.aside(project.file, "before-fix", now())
+    target = care.aside(project.file, "before-fix", now())
     await database.backup(target)
     return target
 
@@ -144,7 +145,7 @@ def _undo(as_json: bool) -> int:
     from abathur.cli.db.restore import put_back
 
     project = existing()
-    copies = bootstrap.copies_aside(project.file, "before-fix")
+    copies = care.copies_aside(project.file, "before-fix")
     if not copies:
         raise RefusedError(
             f"no backup of a --fix lies beside {project.database}, so there is nothing to undo"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from abathur import bootstrap
+from abathur.bootstrap import care
 from abathur.cli import output
 from abathur.cli.context import json_option, now
 from abathur.cli.output import Column
@@ -35,7 +35,7 @@ def copy(source: str, target: str, as_json: bool) -> None:
     SOURCE meanwhile.
     """
     # Not on an event loop: Ctrl-C has to get through to what cleans up.
-    copied = bootstrap.copy_database(source, target, now())
+    copied = care.copy_database(source, target, now())
     if as_json:
         output.write_json(_plain(copied))
     else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from abathur import bootstrap
+from abathur.bootstrap import care
 from abathur.cli import output
 from abathur.cli.context import json_option, run
 from abathur.cli.db.existing import existing
@@ -33,7 +34,7 @@ def migrate(dry_run: bool, as_json: bool) -> None:
 
 
 async def _planned() -> Upgrade:
-    return await bootstrap.planned_upgrade(existing())
+    return await care.planned_upgrade(existing())
 
 
 async def _migrated() -> Upgrade:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from abathur import bootstrap
+from abathur.bootstrap import care
 from abathur.cli import output
 from abathur.cli.context import json_option, queue, run
 from abathur.cli.exit_codes import BAD_ANSWER, OK
@@ -39,7 +40,7 @@ def recover(files: tuple[Path, ...], as_json: bool) -> int:
     SOURCE, the project's database unless given, is only read. Exit code 1 when anything is lost.
     """
     source, target = _named(files)
-    found = bootstrap.recover(source, target)
+    found = care.recover(source, target)
     problems = run(_check, target)
     if as_json:
         output.write_json(_shape(source, target, found, problems))

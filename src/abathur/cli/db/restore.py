@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from abathur import bootstrap
+from abathur.bootstrap import care
 from abathur.cli import output
 from abathur.cli.context import json_option, now, queue
 from abathur.cli.text import clean
@@ -42,14 +43,14 @@ def put_back(
     only_fixes: bool = False,
 ) -> None:
     """With `only_fixes` it is refused when anything but fixing was done since the backup."""
-    with bootstrap.prepared_restore(project, backup) as found:
+    with care.prepared_restore(project, backup) as found:
         if not force:
             _refuse_live(found)
         if only_fixes:
             _refuse_loss(found, backup)
         elif not yes:
             _ask(found)
-        kept = bootstrap.restore(found, now())
+        kept = care.restore(found, now())
     if as_json:
         output.write_json(_shape(found, backup, kept))
     else:
@@ -66,7 +67,7 @@ def _refuse_live(found: Prepared) -> None:
                 "or insist with --force"
             )
     if found.unreadable:
-        users = bootstrap.users_of(found.database)
+        users = care.users_of(found.database)
         if users:
             raise SwarmError(
                 f"process {users[0]} has {found.database} open; end it, or insist with --force"

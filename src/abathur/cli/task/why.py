@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from abathur import bootstrap
+from abathur.bootstrap import diagnosis
 from abathur.cli import context, output, shapes
 from abathur.cli.context import json_option
 from abathur.cli.output import paint, status_colour
@@ -38,7 +39,7 @@ def why(task_id: str | None, as_json: bool) -> None:
         context.now().astimezone(),
         bootstrap.worker_is_alive,
         rules,
-        partial(bootstrap.agent_problem, project),
+        partial(diagnosis.agent_problem, project),
     )
     if as_json:
         output.write_json(shapes.explanation(task, explanation))

@@ -1,0 +1,161 @@
+"""A supervisor, put together, and who hears its news."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from abathur import safeguards
+from abathur.bootstrap import new_id
+from abathur.domain.errors import AgentUnavailableError
+
+if TYPE_CHECKING:
+    from abathur.bootstrap import Project
+    from abathur.domain.admission import AdmissionRules
+    from abathur.domain.agents import AgentSpec
+    from abathur.domain.specs import AgentDefinition
+    from abathur.infrastructure.database import Database
+    from abathur.swarm.events import Sink, SwarmEvent
+    from abathur.swarm.parts import Parts
+    from abathur.swarm.supervisor import Supervisor
+
+
+async def build_supervisor(
+    project: Project,
+    db: Database,
+    sink: Sink,
+    *,
+    is_own: bool = False,
+    into: Callable[[Parts], Parts] | None = None,
+) -> Supervisor:
+    """A supervisor for the project, not started. Raises what its parts raise.
+
+    `is_own` is for a repository that this program has made itself; any other has to be trusted,
+    or `UntrustedError` is raised. `into` may put something before the parts, to watch or to hinder
+    them.
+    """
+    if not is_own:
+        safeguards.require_trust(project.root)
+    if problem := await safeguards.sandbox_problem(project.settings):
+        raise AgentUnavailableError(problem)
+    import random
+
+    from abathur.domain.specs import resolve_agent
+    from abathur.infrastructure import hosts, warden
+    from abathur.infrastructure.definitions import read_definitions
+    from abathur.infrastructure.evidence import SystemEvidence
+    from abathur.infrastructure.git.repository import open_repository as open_git
+    from abathur.infrastructure.processes import SystemProcesses, prefer_handles
+    from abathur.infrastructure.runtimes import load_runtime
+    from abathur.infrastructure.secrets import redactor_for
+    from abathur.infrastructure.spool import FolderSpool
+    from abathur.swarm.events import SwarmEvent, SwarmEventKind
+    from abathur.swarm.parts import GIT_TAG, LONGEST_GRACE_SHARE, Parts
+    from abathur.swarm.supervisor import Supervisor
+
+    prefer_handles()
+    settings = project.settings
+    definitions = read_definitions(project.root).by_name
+
+    def guard(tags: Mapping[str, str]) -> warden.Guard:
+        def tell(text: str) -> None:
+            sink(SwarmEvent(kind=SwarmEventKind.WARNING, at=clock.now(), text=text))
+
+        return warden.Guard(tags, min(settings.swarm.grace_seconds, longest_grace), tell)
+
+    clock = db.clock()
+    longest_grace = settings.swarm.lease_seconds * LONGEST_GRACE_SHARE
+    worker_id, redactor = new_id(), redactor_for(settings)
+    parts = Parts(
+        worker_id=worker_id,
+        db=db,
+        repository=await open_git(project.root, tags={GIT_TAG: worker_id}),
+        processes=SystemProcesses(redactor),
+        open_wakeups=db.wakeups,
+        clock=clock,
+        evidence=SystemEvidence(),
+        spool=FolderSpool(project.folder / "spool"),
+        settings=settings,
+        host=hosts.host_name(),
+        folder=project.folder,
+        resolve_agent=lambda agent_type: resolve_agent(settings, definitions, agent_type),
+        load_runtime=load_runtime,
+        new_id=new_id,
+        redactor=redactor,
+        chance=random.random,
+        guard=guard,
+    )
+    return Supervisor(into(parts) if into else parts, safeguards.redacting(sink, redactor))
+
+
+def admission_rules(project: Project) -> AdmissionRules:
+    """By which tasks would be claimed on this host."""
+    from abathur.domain.specs import resolve_agent
+    from abathur.infrastructure.definitions import read_definitions
+    from abathur.infrastructure.hosts import host_name
+    from abathur.swarm.admission import rules_of
+
+    settings = project.settings
+    found: list[Mapping[str, AgentDefinition]] = []
+
+    def resolve(agent_type: str) -> AgentSpec:
+        if not found:  # only when a limit or a budget asks for it
+            found.append(read_definitions(project.root).by_name)
+        return resolve_agent(settings, found[0], agent_type)
+
+    return rules_of(settings, host_name(), resolve)
+
+
+@contextmanager
+def logging_sink(project: Project, sink: Sink) -> Iterator[Sink]:
+    """The sink, with everything that reaches it written to the project's log file too."""
+    import logging
+
+    from abathur.infrastructure.event_log import open_event_log
+    from abathur.swarm.events import SwarmEventKind
+
+    levels = {
+        SwarmEventKind.AGENT_EVENT: logging.DEBUG,
+        SwarmEventKind.WARNING: logging.WARNING,
+        SwarmEventKind.NEEDS_PERSON: logging.WARNING,
+        SwarmEventKind.TASK_FAILED: logging.WARNING,
+    }
+    file = project.folder / "logs" / "swarm.log"
+    with open_event_log(file, project.settings.log_level) as log:
+
+        def both(event: SwarmEvent) -> None:
+            run = f" {event.task_id}/{event.attempt or '-'}" if event.task_id else ""
+            line = f"{event.kind}{run} {event.text}".replace("\n", " ")
+            log(levels.get(event.kind, logging.INFO), line)
+            sink(event)
+
+        yield both
+
+
+@contextmanager
+def notifying_sink(project: Project, sink: Sink) -> Iterator[Sink]:
+    """The sink, with a notice for each event that needs a person, as `notices:` wants it.
+
+    An error that ends the swarm is worth one too. To be entered on the swarm's event loop; at its
+    end what wasn't sent yet has some seconds. Raises `ConfigError`.
+    """
+    settings = project.settings.notices
+    if not settings.desktop and settings.webhook is None:
+        yield sink
+        return
+    from abathur.infrastructure import notifier
+    from abathur.infrastructure.clock import SystemClock
+    from abathur.swarm.calling import Caller
+
+    caller = Caller(sink, SystemClock().now, project.root.name, settings.about)
+    senders = notifier.senders(settings, os.environ, caller.complain)
+    caller.channels = [sender.put for sender in senders]
+    try:
+        yield caller.sink
+    except Exception as error:
+        caller.ended_by(error)
+        raise
+    finally:
+        notifier.close(senders)
