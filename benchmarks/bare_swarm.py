@@ -39,6 +39,7 @@ class BareSwarm:
         plan = {
             "prompt": "bench",
             "attempt": 1,
+            "allowed": [],
             "worktree": str(path),
             "steps": [{"write": {"path": f"made-{number}.txt", "text": "made\n"}}],
         }

@@ -198,6 +198,7 @@ def test_every_command_about_the_project_prints_its_documented_shape(cli: Cli) -
         "db copy": cli("db", "copy", source, str(cli.root.parent / "moved.db"), "--json"),
         "db legacy": cli("db", "legacy", "--json"),
         "cost": cli("cost", "--json"),
+        "task budget": cli("task", "budget", waiting, "2.50", "--json"),
         "reconcile": cli("reconcile", "--json"),
     }
     queue = cli("why", "--json")
