@@ -14,6 +14,21 @@ from abathur.domain.tasks import JsonObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class McpServer:
+    """A server of the Model Context Protocol that an agent is to have: a program, or an address."""
+
+    name: str
+    command: tuple[str, ...] = ()
+    """The program and its arguments, which speaks over stdio; empty when there is a `url`."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """For the program. May hold secrets: never put it into process arguments."""
+    url: str | None = None
+    """Of a server that speaks streamable HTTP."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """For the address. May hold secrets, like a bearer token: as with `env`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
     """Everything a runtime needs to know to say how its program is started."""
 
@@ -24,12 +39,25 @@ class RunSpec:
     """The whole text that the agent is given."""
     system_prompt: str = ""
     model: str | None = None
+    effort: str | None = None
+    """How hard the model is to think, as the runtime names it."""
     tools: tuple[str, ...] = ()
+    denied_tools: tuple[str, ...] = ()
+    """Tools that the agent must not have, whatever else is allowed."""
+    mcp_servers: tuple[McpServer, ...] = ()
+    max_turns: int | None = None
+    """How often the model may be asked; None is without end."""
+    add_dirs: tuple[Path, ...] = ()
+    """Folders beside the worktree that the agent may use."""
     worktree: Path
     scratch: Path
     """A private folder outside the worktree: temporary files, the agent's own home."""
     session_id: str
     """A UUID chosen before the start, so that the run can be found again."""
+    resume: str | None = None
+    """A session of the program that is to be gone on with, in the same worktree path."""
+    output_schema: JsonObject | None = None
+    """The JSON schema of the result, for programs that can be held to one."""
     input_data: JsonObject = field(default_factory=dict)
     settings: JsonObject = field(default_factory=dict)
     """The runtime's own section of the configuration, over that of the agent type."""
