@@ -101,9 +101,16 @@ async def _record(folder: Path, count: int) -> dict[str, list[tape.Operation]]:
             recorder.taken()
             for _ in range(count):
                 await steps[name]()
-            tapes[name] = recorder.taken()
+            tapes[name] = _whole(recorder.taken())
         await hands.db.close()
     return tapes
+
+
+def _whole(operations: list[tape.Operation]) -> list[tape.Operation]:
+    """As recorded; a tape of nothing would be no limit of ours."""
+    if not all(operations):
+        raise RuntimeError("a write was recorded without what it writes")
+    return operations
 
 
 async def _record_plan(folder: Path) -> list[tape.Operation]:

@@ -155,7 +155,8 @@ class SqliteSession:
             rows = self._run(statement, values)
             return columns[0], rows
         finally:
-            self._cursor.exec_trace = None
+            # None would keep the connection's own tracer from hearing of this cursor.
+            self._cursor.exec_trace = tracer
 
     def _refuse_without_transaction(self) -> None:
         # Without this, a use case that goes on after a full disk would write outside of any
