@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ import psutil
 import pytest
 
 from abathur.domain.runs import Command
-from abathur.infrastructure import cgroups, process_times
+from abathur.infrastructure import cgroups, keeping, process_times
 from abathur.infrastructure.processes import SystemProcesses
 from abathur.ports.processes import Launch, ProcessId
 
@@ -214,3 +215,21 @@ def test_a_cgroup_is_killed_with_all_that_is_in_it(monkeypatch: pytest.MonkeyPat
         cgroups.end(cgroup)
         assert process.wait() == -signal.SIGKILL
     assert not cgroup.exists()
+
+
+def test_it_says_that_nothing_is_left_only_when_nothing_is_left(place: Place) -> None:
+    ours, theirs = socket.socketpair()
+    argv = (sys.executable, "-I", "-S", str(keeping.PROGRAM), str(theirs.fileno()), "0.1", "-", "0")
+    stays = "env -i setsid sh -c 'echo $$ >>pids; read _ <gate' & until [ -s pids ]; do :; done"
+    os.mkfifo(place / "gate")
+    with subprocess.Popen(
+        [*argv, "sh", "-c", stays], cwd=place, pass_fds=[theirs.fileno()]
+    ) as keeper:
+        theirs.close()
+        with ours.makefile("r") as heard:
+            assert [heard.readline().split()[0] for _ in range(2)] == ["started", "exit"]
+            (lost,) = told(place)
+            assert psutil.Process(lost).ppid() == keeper.pid
+            (place / "gate").write_text("go\n")
+            assert heard.readline() == "empty 0\n"
+    ours.close()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -46,12 +47,18 @@ def typed(kind: Any, value: Any) -> Any:
         _, item_kind = get_args(kind)
         return {key: typed(item_kind, item) for key, item in value.items()}
     if is_dataclass(kind) and isinstance(kind, type):
-        hints = get_type_hints(kind)
-        given = [field.name for field in fields(kind) if field.name in value]
-        return kind(**{name: typed(hints[name], value[name]) for name in given})
+        hints = _hints(kind)
+        return kind(**{name: typed(hints[name], value[name]) for name in hints if name in value})
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(value)
     return datetime.fromisoformat(value) if kind is datetime else value
+
+
+@cache
+def _hints(kind: type) -> Mapping[str, Any]:
+    """By the names of the fields. Evaluating the annotations costs more than all else here."""
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in fields(kind)}
 
 
 def _typed_tuple(kinds: tuple[Any, ...], value: Any) -> tuple[Any, ...]:

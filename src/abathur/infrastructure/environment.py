@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 ALLOWED = (
     "PATH",
@@ -53,10 +54,17 @@ def clean_environment(pass_env: Iterable[str] = (), *added: Mapping[str, str]) -
     return env
 
 
-def _inherited(patterns: tuple[str, ...]) -> dict[str, str]:
+def _inherited(patterns: tuple[str, ...]) -> Mapping[str, str]:
+    return _chosen(patterns, tuple(os.environb.items()))
+
+
+@lru_cache(maxsize=16)
+def _chosen(patterns: tuple[str, ...], ours: tuple[tuple[bytes, bytes], ...]) -> Mapping[str, str]:
+    """Of our variables those that fit. They hardly ever change, and every program asks."""
+    named = ((os.fsdecode(name), os.fsdecode(value)) for name, value in ours)
     return {
         name: value
-        for name, value in os.environ.items()
+        for name, value in named
         if _fits(name, patterns) and _may_pass(name, CONFIGURATION)
     }
 

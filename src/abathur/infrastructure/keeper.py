@@ -7,6 +7,7 @@ the supervisor over one socket:
     started PID      the program runs
     failed ERRNO     it can't be started
     exit CODE        it has ended; negative for a signal
+    empty 0          nothing is below the keeper any more, and it ends
 
 When the socket closes, the supervisor is dead: then everything below is asked to end, and killed
 after the grace. It stays until nothing is below it any more. Should it be killed itself, the
@@ -162,6 +163,7 @@ def keep(agent: int, voice: Voice, wakeup: int, grace: float, cgroup: str) -> No
                 end_all(agent, voice, grace, cgroup)
                 return
             os.read(descriptor, 1000)
+    voice.say("empty", 0)
 
 
 def main(voice: Voice, grace: float, cgroup: str, tags: list[str], argv: list[str]) -> None:

@@ -30,6 +30,8 @@ class Line:
         """The agent's pid; `OSError` when its program can't be run."""
         self.code: int | None = None
         """The agent's exit code, negative for a signal; None while it isn't known."""
+        self.is_empty = False
+        """Whether the keeper has seen that nothing of the run is left."""
         self._loop.add_reader(self._ours, self._read)
 
     @property
@@ -76,6 +78,8 @@ class Line:
         if word == "exit":
             self.code = number
             self._on_exit()
+        elif word == "empty":
+            self.is_empty = True
         elif word == "failed":
             self._fail(number)
         elif word == "started" and not self.started.done():

@@ -40,16 +40,23 @@ class Hunt:
         self._keeper: int | None = None
         self._is_keeper_gone: Callable[[], bool] = lambda: False
         self._is_leader_gone: Callable[[], bool] = lambda: False
+        self._is_empty: Callable[[], bool] = lambda: False
 
     def follow(self, leader: int, is_gone: Callable[[], bool]) -> None:
         """Hunt the session of this process too. `is_gone` tells whether it has been waited for."""
         self._session = leader
         self._is_leader_gone = is_gone
 
-    def follow_keeper(self, keeper: int, is_gone: Callable[[], bool]) -> None:
-        """Hunt all that is below this process of ours too, never itself."""
+    def follow_keeper(
+        self, keeper: int, is_gone: Callable[[], bool], is_empty: Callable[[], bool]
+    ) -> None:
+        """Hunt all that is below this process of ours too, never itself.
+
+        `is_empty` tells whether it has seen that nothing is left below it.
+        """
         self._keeper = keeper
         self._is_keeper_gone = is_gone
+        self._is_empty = is_empty
 
     def follow_cgroup(self, cgroup: Path) -> None:
         """Hunt all members of the cgroup too."""
@@ -57,6 +64,9 @@ class Hunt:
 
     def find(self) -> list[psutil.Process]:
         """The living ones, never ourselves. Other users' processes can't be read and aren't."""
+        # Nothing leads out from below a subreaper, so its word spares us a look at every process.
+        if self._is_empty():
+            return []
         pids = set(psutil.pids()) - {os.getpid()}
         if self._session in pids and self._is_leader_gone():
             # Its number is in new hands, which the kernel allows only when its session is empty.

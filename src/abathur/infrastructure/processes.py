@@ -231,7 +231,7 @@ class _Program:
         self._pid = self._transport.get_pid()
         if line is not None:
             line.hand_over()
-            self._hunt.follow_keeper(self._pid, self._output.gone.is_set)
+            self._hunt.follow_keeper(self._pid, self._output.gone.is_set, lambda: line.is_empty)
             self._pid = await line.started
         self._hunt.follow(self._pid, self._output.exited.is_set)
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -172,14 +174,14 @@ class Git:
         self, args: Sequence[str], env: Mapping[str, str], stdin: int, stderr: int
     ) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            "git",
+            _program(os.environ.get("PATH")),
             *_OPTIONS,
             *args,
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=stderr,
             cwd=self.folder,
-            env={**_environment(), **env, **self._tags},
+            env={**_environment(), **_encoded(env), **_encoded(self._tags)},
             start_new_session=True,
         )
 
@@ -203,18 +205,34 @@ def _is_configured(role: str, part: str, config: set[str]) -> bool:
     return bool(os.environ.get(variable)) or bool({f"{role}.{part}", f"user.{part}"} & config)
 
 
-def _environment() -> dict[str, str]:
-    ours = {
+def _environment() -> Mapping[bytes, bytes]:
+    return _chosen(tuple(os.environb.items()))
+
+
+@lru_cache(maxsize=4)
+def _chosen(ours: tuple[tuple[bytes, bytes], ...]) -> Mapping[bytes, bytes]:
+    """Ours as git may see it, in bytes, as the system wants it: every command asks."""
+    kept = {
         name: value
-        for name, value in os.environ.items()
-        if not name.startswith("GIT_") or name in _KEPT
+        for name, value in ours
+        if not name.startswith(b"GIT_") or os.fsdecode(name) in _KEPT
     }
-    return ours | {
-        "GIT_NO_REPLACE_OBJECTS": "1",
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_TERMINAL_PROMPT": "0",
-        "LC_ALL": "C",
+    return kept | {
+        b"GIT_NO_REPLACE_OBJECTS": b"1",
+        b"GIT_OPTIONAL_LOCKS": b"0",
+        b"GIT_TERMINAL_PROMPT": b"0",
+        b"LC_ALL": b"C",
     }
+
+
+def _encoded(env: Mapping[str, str]) -> Mapping[bytes, bytes]:
+    return {os.fsencode(name): os.fsencode(value) for name, value in env.items()}
+
+
+@lru_cache(maxsize=4)
+def _program(path: str | None) -> str:
+    """Where git is on this PATH, so that it isn't looked for each time."""
+    return shutil.which("git", path=path) or "git"
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
