@@ -53,7 +53,8 @@ COLUMNS = {
     "attempts": (
         "task_id number fence worker_id runtime model session_id branch worktree_path base_commit "
         "head_commit salvage_ref transcript_path pid pid_started_at lease_until started_at "
-        "ended_at outcome exit_code error_message usage feedback failure_class"
+        "ended_at outcome exit_code error_message usage feedback failure_class "
+        "definition_version result"
     ),
     "run_events": "task_id attempt sequence at kind text data",
     "landings": (

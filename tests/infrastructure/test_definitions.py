@@ -48,6 +48,7 @@ def test_a_definition_as_claude_code_has_it(tmp_path: Path) -> None:
         system_prompt="You review.\n\n---\nMore.",
         extras={"mcp_servers": ["memory"]},
         source=tmp_path / ".claude" / "agents" / "a.md",
+        version=made.version,
     )
 
 
@@ -173,3 +174,14 @@ def test_links_do_not_lead_out_of_the_folder(tmp_path: Path) -> None:
     (folder / "broken.md").symlink_to(tmp_path / "nowhere.md")
     assert list(read_definitions(tmp_path).by_name) == ["y"]
     assert inside.exists()
+
+
+def test_the_version_is_that_of_the_text_whatever_ends_its_lines(tmp_path: Path) -> None:
+    unix = only(tmp_path, "name: a", "One.")
+    windows = only(tmp_path, "name: a", "One.").version
+    file = tmp_path / ".claude" / "agents" / "a.md"
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    (crlf,) = read_definitions(tmp_path).by_name.values()
+    assert unix.version is not None
+    assert (crlf.version, windows) == (unix.version, unix.version)
+    assert only(tmp_path, "name: a", "Two.").version != unix.version

@@ -62,6 +62,13 @@ USAGE: Final[Fields] = {
     "cost_usd": ("number?", "in US dollars, as the agent's program told"),
 }
 
+RESULT: Final[Fields] = {
+    "content": ("object", "as the agent gave it"),
+    "origin": ("string", "where from: tool, text or repair"),
+    "check": ("string", "by the schema of the agent type: valid, unchecked or invalid"),
+    "problem": ("string?", "what is wrong with it"),
+}
+
 ATTEMPT: Final[Fields] = {
     "task_id": ("string", "the task that was tried"),
     "number": ("integer", "counted from 1 within the task"),
@@ -75,6 +82,8 @@ ATTEMPT: Final[Fields] = {
     "exit_code": ("integer?", "of the agent's program; negative for a signal"),
     "runtime": ("string?", "how the agent was run"),
     "model": ("string?", "the model that was asked for"),
+    "definition_version": ("string?", "of the agent definition's file; null: no file defines it"),
+    "result": ("Result?", "what the agent handed over, also where its work didn't land"),
     "session_id": ("string?", "the agent's own name for the run"),
     "worker_id": ("string", "the swarm that ran it"),
     "pid": ("integer?", "process id of the agent's program"),
@@ -248,6 +257,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Landing": LANDING,
     "GateRun": GATE_RUN,
     "Proof": PROOF,
+    "Result": RESULT,
     "LateReport": LATE_REPORT,
     "Explanation": EXPLANATION,
     "Event": EVENT,

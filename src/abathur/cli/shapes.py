@@ -64,7 +64,8 @@ def usage(value: Usage | None) -> Json | None:
 
 
 def attempt(value: Attempt) -> Json:
-    return pick(fields.ATTEMPT, value, usage=usage(value.usage))
+    result = pick(fields.RESULT, value.result) if value.result else None
+    return pick(fields.ATTEMPT, value, usage=usage(value.usage), result=result)
 
 
 def proof(value: Proof | None) -> Json | None:

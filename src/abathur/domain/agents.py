@@ -44,6 +44,8 @@ class AgentSpec:
     """For the runtime: its own section of the configuration under that of the agent type."""
     source: Path | None = None
     """The definition file; None when only configuration speaks of the type."""
+    definition_version: str | None = None
+    """Of that file: see `AgentDefinition.version`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ class Action(StrEnum):
     LANDING_REQUESTED = "landing_requested"
     LANDING_STARTED = "landing_started"
     LANDING_ENDED = "landing_ended"
+    RESULT_REPORTED = "result_reported"
     WORK_SALVAGED = "work_salvaged"
     REVIEW_ASKED = "review_asked"
     REVIEW_APPROVED = "review_approved"

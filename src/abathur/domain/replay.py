@@ -22,6 +22,7 @@ NOTES: Final = frozenset(
         Action.ATTEMPT_ENDED.value,
         Action.LANDING_STARTED.value,
         Action.LANDING_ENDED.value,
+        Action.RESULT_REPORTED.value,
         Action.WORK_SALVAGED.value,
         Action.REVIEW_ASKED.value,
         Action.REVIEW_APPROVED.value,

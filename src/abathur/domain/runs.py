@@ -10,6 +10,7 @@ from pathlib import Path
 
 from abathur.domain.failures import FailureClass
 from abathur.domain.records import record
+from abathur.domain.results import TaskResult
 from abathur.domain.tasks import JsonObject
 
 
@@ -165,6 +166,9 @@ class Outcome:
     message: str = ""
     """For anything but success: what went wrong, in one line."""
     result_data: JsonObject | None = None
+    """What the program told at its end; with `result`, the content of that."""
+    result: TaskResult | None = None
+    """What the agent handed over, as it was found to be."""
     usage: Usage | None = None
     exit_code: int | None = None
     retry_after_seconds: float | None = None
@@ -222,3 +226,7 @@ class Attempt:
     """Why the attempt before was sent back: kind, message, files, refs; None for a plain run."""
     failure_class: FailureClass | None = None
     """What kind of failure ended it, or refused its work afterwards."""
+    definition_version: str | None = None
+    """Of the agent definition that it ran with; None where no file defines the agent type."""
+    result: TaskResult | None = None
+    """What the agent handed over, also where its work didn't land."""

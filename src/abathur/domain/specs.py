@@ -36,10 +36,16 @@ class AgentDefinition:
     extras: JsonObject = field(default_factory=dict)
     """Every other key of the front matter, with what stands under `settings` over it."""
     source: Path | None = None
+    version: str | None = None
+    """The first 12 hexadecimal digits of the SHA-256 of the file's text."""
 
 
 def definition(
-    front: Mapping[str, Any], body: str, source: Path, locate: Locate
+    front: Mapping[str, Any],
+    body: str,
+    source: Path,
+    locate: Locate,
+    version: str | None = None,
 ) -> AgentDefinition:
     """Raises `ConfigError` as `FILE:LINE: KEY: ...`."""
     name = _text(front, "name", locate) or source.stem
@@ -57,6 +63,7 @@ def definition(
         runtime=_text(front, "runtime", locate),
         extras={**others, **settings},
         source=source,
+        version=version,
     )
 
 
@@ -92,6 +99,7 @@ def resolve_agent(
         system_prompt=_text(own, "system_prompt", locate) or given.system_prompt,
         settings=merged(section, given.extras, _without_own(own), inner),
         source=given.source,
+        definition_version=given.version,
     )
 
 

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,7 +60,12 @@ def read_definition(file: Path, shown: str) -> AgentDefinition | None:
         at = (n for n, line in enumerate(lines[:end], 1) if line.startswith(f"{key}:"))
         return f"{shown}:{next(at, 1)}"
 
-    return definition(front, "\n".join(lines[end + 1 :]), file, locate)
+    return definition(front, "\n".join(lines[end + 1 :]), file, locate, _version(lines))
+
+
+def _version(lines: list[str]) -> str:
+    """The same on every system, however the lines of the file end."""
+    return sha256("\n".join(lines).encode()).hexdigest()[:12]
 
 
 def _add(found: dict[str, AgentDefinition], made: AgentDefinition | None) -> None:

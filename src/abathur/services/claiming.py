@@ -116,6 +116,8 @@ def _begin(stores: Stores, task: Task, worker_id: str, now: datetime) -> Claim:
         usage=None,
         feedback=_feedback(stores, task),
         failure_class=None,
+        definition_version=None,
+        result=None,
     )
     stores.attempts.insert(attempt)
     trail.record(

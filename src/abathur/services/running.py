@@ -147,6 +147,7 @@ def report(
         usage=outcome.usage,
         head_commit=report.head_commit or attempt.head_commit,
         failure_class=outcome.failure,
+        result=outcome.result or attempt.result,
     )
     stores.attempts.save(ended, attempt)
     accounting.settle(

@@ -206,6 +206,7 @@ class Worker:
         facts = {
             "runtime": spec.runtime,
             "model": spec.model,
+            "definition_version": spec.definition_version,
             "session_id": run_spec.session_id,
             "branch": place.branch,
             "worktree_path": str(place.path),

@@ -15,6 +15,7 @@ from abathur.domain.failures import FailureClass
 from abathur.domain.gates import GateRun, Verdict
 from abathur.domain.landing import Landing, LandingState, Proof, Strategy
 from abathur.domain.records import made
+from abathur.domain.results import ResultCheck, ResultOrigin, TaskResult
 from abathur.domain.runs import Attempt, EventKind, LateReport, OutcomeKind, RunEvent, Usage
 from abathur.domain.tasks import Task, TaskSource, TaskStatus
 from abathur.infrastructure.database.codecs import json_of, time_of
@@ -71,14 +72,25 @@ def attempt_of(row: Row) -> Attempt:
     row["usage"] = usage_of(row["usage"])
     row["failure_class"] = FailureClass(row["failure_class"]) if row["failure_class"] else None
     row["feedback"] = json_of(row["feedback"])
+    row["result"] = result_of(row["result"])
     _read_times(row, ("lease_until", "ended_at"))
     return made(Attempt, row)
 
 
+def result_of(value: object) -> TaskResult | None:
+    found = json_of(value)
+    if found is None:
+        return None
+    origin, check = ResultOrigin(found["origin"]), ResultCheck(found["check"])
+    return TaskResult(**{**found, "origin": origin, "check": check})
+
+
 def attempt_row(attempt: Attempt) -> Row:
-    if attempt.usage is None:
+    if attempt.usage is None and attempt.result is None:
         return vars(attempt)
-    return {**vars(attempt), "usage": asdict(attempt.usage)}
+    usage = asdict(attempt.usage) if attempt.usage else None
+    result = asdict(attempt.result) if attempt.result else None
+    return {**vars(attempt), "usage": usage, "result": result}
 
 
 def late_report_of(row: Row) -> LateReport:

@@ -105,6 +105,7 @@ SELECT 'attempts' AS tbl, task_id || '/' || number AS row_key, task_id,
 FROM attempts
 WHERE (nullif(usage, '') IS NOT NULL AND NOT json_valid(usage))
   OR (nullif(feedback, '') IS NOT NULL AND NOT json_valid(feedback))
+  OR (nullif(result, '') IS NOT NULL AND NOT json_valid(result))
 LIMIT :limit;
 
 -- name: check_json_in_landings
