@@ -185,3 +185,82 @@ def test_the_version_is_that_of_the_text_whatever_ends_its_lines(tmp_path: Path)
     assert unix.version is not None
     assert (crlf.version, windows) == (unix.version, unix.version)
     assert only(tmp_path, "name: a", "Two.").version != unix.version
+
+
+def test_our_keys_are_read_to_what_they_mean(tmp_path: Path) -> None:
+    made = only(
+        tmp_path,
+        "name: a\neffort: high\ndisallowedTools: WebFetch, Task\nmaxTurns: 7\n"
+        "limits: {timeout: 30m, budget: 2}\ntouches: docs/\nverify: make lint\n"
+        "mcpServers: [abathur-memory]\nsandbox: {network: off}\nhooks: {Stop: []}",
+    )
+    assert made.extras == {
+        "effort": "high",
+        "denied_tools": ["WebFetch", "Task"],
+        "max_turns": 7,
+        "timeout": 1800,
+        "budget": 2.0,
+        "touches": ["docs"],
+        "verify": "make lint",
+        "mcp_servers": ["abathur-memory"],
+        "sandbox": {"network": False},
+        "hooks": {"Stop": []},
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("timeout: soon", "a.md:3: timeout: a duration from 1s to 30d is expected"),
+        ("limits: {tokens: 5}", "a.md:3: limits: a section of timeout, max_turns, budget"),
+        ("limits: {budget: lots}", "a.md:3: limits: budget: dollars are expected"),
+        ("maxTurns: 0", "a.md:3: maxTurns: a whole number above zero"),
+        ("touches: ../secret", "a.md:3: touches: "),
+        ("mcp_servers: ['../x']", "a.md:3: mcp_servers: `../x` is no name"),
+        ("sandbox: {writable: [/]}", "a.md:3: sandbox: only the configuration can open"),
+        ("result_schema: ../../../s.json", "a.md:3: result_schema: `../../../s.json` leads out"),
+        ("result_schema: gone.json", "a.md:3: result_schema: there is no file `gone.json`"),
+        ("result_schema: {type: 5}", "a.md:3: result_schema: it is no usable JSON schema"),
+        (
+            "result_schema: {properties: {a: {$ref: 'http://127.0.0.1:9/x'}}}",
+            "a.md:3: result_schema: `$ref: http://127.0.0.1:9/x` leads out",
+        ),
+    ],
+)
+def test_a_bad_value_names_file_line_and_key(tmp_path: Path, line: str, told: str) -> None:
+    put(tmp_path, ".claude/agents/a.md", f"---\nname: a\n{line}\n---\n")
+    assert told in problem(tmp_path)
+
+
+def test_a_schema_beside_the_definition_is_part_of_its_version(tmp_path: Path) -> None:
+    put(tmp_path, ".claude/agents/plan.json", '{"required": ["deliverables"]}')
+    first = only(tmp_path, "name: a\nresult_schema: plan.json")
+    assert first.extras["result_schema"] == {"required": ["deliverables"]}
+    put(tmp_path, ".claude/agents/plan.json", '{"required": ["execution_status"]}')
+    assert only(tmp_path, "name: a\nresult_schema: plan.json").version != first.version
+    put(tmp_path, ".claude/agents/plan.json", "{")
+    assert "plan.json isn't JSON" in problem(tmp_path)
+
+
+def test_yaml_definitions_of_the_older_version_are_read(tmp_path: Path) -> None:
+    text = (
+        "name: planner\nspecialization: plans\nmodel: thinking\nsystem_prompt: |\n  You plan.\n"
+        "tools: [Read, Write]\nresource_limits: {max_tokens: 8000, temperature: 0.7}\n"
+    )
+    put(tmp_path, ".claude/agents/abathur/planner.yaml", text)
+    put(tmp_path, ".claude/agents/workflow.yml", "jobs: {}\n")
+    found = read_definitions(tmp_path)
+    made = found.by_name["planner"]
+    assert found.problems == ()
+    assert list(found.by_name) == ["planner"]
+    assert (made.description, made.system_prompt, made.tools, made.extras) == (
+        "plans",
+        "You plan.",
+        ("Read", "Write"),
+        {},
+    )
+
+
+def test_a_bad_yaml_definition_names_its_line(tmp_path: Path) -> None:
+    put(tmp_path, ".claude/agents/p.yaml", "name: p\nmodel: opus\neffort: [1]\n")
+    assert problem(tmp_path).startswith(".claude/agents/p.yaml:3: effort: a text is expected")

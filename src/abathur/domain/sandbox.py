@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -71,6 +71,19 @@ def sandbox_for(general: SandboxSetting | None, own: Any) -> SandboxSetting | No
             **own,
         }
     return sandbox(own)
+
+
+def tightened(general: SandboxSetting | None, asked: Any) -> SandboxSetting | None:
+    """What holds where an agent definition asks for less than it could have. Raises `ValueError`.
+
+    A definition can confine an agent and close the network; it opens nothing.
+    """
+    wanted = None if asked is None else sandbox(asked)
+    if wanted is None:
+        return general
+    if general is None:
+        return SandboxSetting(network=wanted.network)
+    return replace(general, network=general.network and wanted.network)
 
 
 def _paths(key: str, value: object) -> tuple[str, ...]:

@@ -161,6 +161,8 @@ class Settings:
     """Section by runtime name: `argv`, `prompt`, `env`, ... as that runtime defines."""
     agents: Mapping[str, JsonObject] = field(default_factory=dict)
     """Section by agent type: `runtime`, `model`, and whatever its runtime understands."""
+    models: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Alias -> runtime, or `*` -> name of a model; over `domain.model_names.ALIASES`."""
     sources: Mapping[str, str] = field(default_factory=dict)
     """Dotted name of a setting -> the file or variable that it came from."""
 

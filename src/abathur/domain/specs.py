@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from abathur.domain.agents import AgentSpec
+from abathur.domain.definition_keys import KeyProblem, read_keys
 from abathur.domain.errors import ConfigError
+from abathur.domain.model_names import resolved
 from abathur.domain.settings import Settings
 from abathur.domain.tasks import JsonObject
 
 Locate = Callable[[str], str]
 """From a key of the front matter to `FILE:LINE`."""
 
-# For other programs' eyes; a runtime has no use for them.
-_DROPPED: Final = frozenset({"color"})
+# For other programs' eyes, or of the older version; a runtime has no use for them.
+_DROPPED: Final = frozenset({"color", "specialization", "resource_limits"})
 _OWN: Final = frozenset(
     {"name", "description", "model", "tools", "runtime", "settings", "system_prompt"}
 )
@@ -54,17 +56,26 @@ def definition(
     if not isinstance(settings, Mapping):
         raise ConfigError(f"{locate('settings')}: settings: a section of keys is expected")
     others = {key: value for key, value in front.items() if key not in _OWN | _DROPPED}
+    extras = {**_read_keys(others, locate), **_read_keys(settings, locate)}
+    described = _text(front, "description", locate) or _text(front, "specialization", locate)
     return AgentDefinition(
         name=name,
-        description=" ".join((_text(front, "description", locate) or "").split()),
+        description=" ".join((described or "").split()),
         model=_text(front, "model", locate),
         tools=_names(front, "tools", locate),
         system_prompt=_text(front, "system_prompt", locate) or body.strip(),
         runtime=_text(front, "runtime", locate),
-        extras={**others, **settings},
+        extras=extras,
         source=source,
         version=version,
     )
+
+
+def _read_keys(given: JsonObject, locate: Locate) -> dict[str, Any]:
+    try:
+        return read_keys(given)
+    except KeyProblem as error:
+        raise ConfigError(f"{locate(error.key)}: {error.key}: {error}") from error
 
 
 def check_name(name: str, where: str) -> None:
@@ -90,14 +101,20 @@ def resolve_agent(
     runtime = _text(own, "runtime", locate) or given.runtime or settings.default_runtime
     section = settings.runtimes.get(runtime, {})
     inner = own.get("settings") or {}
+    model = _text(own, "model", locate) or given.model or _text(section, "model", locate)
     return AgentSpec(
         agent_type=agent_type,
         runtime=runtime,
         description=_text(own, "description", locate) or given.description,
-        model=_text(own, "model", locate) or given.model or _text(section, "model", locate),
+        model=resolved(model, runtime, settings.models),
         tools=_names(own, "tools", locate) or given.tools,
         system_prompt=_text(own, "system_prompt", locate) or given.system_prompt,
-        settings=merged(section, given.extras, _without_own(own), inner),
+        settings=merged(
+            section,
+            given.extras,
+            _read_keys(_without_own(own), locate),
+            _read_keys(_without_own(inner), locate),
+        ),
         source=given.source,
         definition_version=given.version,
     )
@@ -117,7 +134,8 @@ def merged(*layers: JsonObject) -> dict[str, Any]:
 
 
 def _without_own(section: JsonObject) -> dict[str, Any]:
-    return {key: value for key, value in section.items() if key not in _OWN}
+    """`sandbox` of the configuration may open folders: it is read where the sandbox is made."""
+    return {key: value for key, value in section.items() if key not in _OWN | {"sandbox"}}
 
 
 def _text(front: Mapping[str, Any], key: str, locate: Locate) -> str | None:

@@ -18,6 +18,7 @@ from abathur.infrastructure.config_values import (
     duration,
     gates,
     log_level,
+    models,
     names,
     needs,
     number,
@@ -99,6 +100,13 @@ KEYS: Final = (
         targets,
         "{main: {allow: true, strategy: squash, gates: [lint]}}",
         "What is special about a target: whether work may land there, and how.",
+        is_map=True,
+    ),
+    Key(
+        "models",
+        models,
+        "{fast: {claude: haiku, codex: gpt-6-mini}}",
+        "What the name of a model means for which runtime; `*` is for all others.",
         is_map=True,
     ),
     Key(

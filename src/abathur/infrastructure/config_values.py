@@ -214,6 +214,20 @@ def _target(value: object) -> TargetSettings:
     return TargetSettings(**{key: kinds[key](item) for key, item in value.items()})
 
 
+def models(value: object) -> dict[str, dict[str, str] | None]:
+    """Alias -> runtime -> name; None for an alias that isn't wanted any more."""
+    found: dict[str, dict[str, str] | None] = {}
+    for alias, item in _entries(value):
+        row = {"*": item} if isinstance(item, str) else item
+        if row is None:
+            found[alias] = None
+        elif not isinstance(row, Mapping) or not all(isinstance(v, str) for v in row.values()):
+            raise NotAccepted(f"{alias}: a model, or a model for each runtime, is expected")
+        else:
+            found[alias] = {str(runtime): name.strip() for runtime, name in row.items()}
+    return found
+
+
 def log_level(value: object) -> str:
     level = str(value).upper()
     known = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")

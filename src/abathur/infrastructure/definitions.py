@@ -1,14 +1,13 @@
-"""Agent definitions: Markdown files with front matter, in the manner of Claude Code.
+"""Agent definitions: Markdown files with front matter, as Claude Code has them, and YAML files.
 
 Looked for in `.claude/agents` and `.abathur/agents` of a project and in the folders below them;
-for the same name `.abathur/agents` wins. A file that can't be used is told among the problems
-and doesn't keep the others from being used.
+for the same name `.abathur/agents` wins, and of two in one folder the YAML file doesn't. A file
+that can't be used is told among the problems and doesn't keep the others from being used.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -16,12 +15,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from abathur.domain.errors import ConfigError
-from abathur.domain.specs import AgentDefinition, definition
+from abathur.domain.specs import AgentDefinition, Locate, definition
 from abathur.infrastructure import paths
+from abathur.infrastructure.front_matter import Divided, divided
 
 MAX_BYTES: Final = 1_000_000
 
-_KEY: Final = re.compile(r"([A-Za-z_][\w-]*)\s*:(?:\s+(.*)|\s*)$")
+MARKDOWN: Final = ".md"
+YAML: Final = frozenset({".yaml", ".yml"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,34 +39,88 @@ def read_definitions(project: Path) -> Definitions:
         here: dict[str, AgentDefinition] = {}
         for file in definition_files(folder):
             try:
-                _add(here, read_definition(file, str(file.relative_to(project))))
+                _add(here, read_definition(file, str(file.relative_to(project)), folder))
             except ConfigError as error:
                 problems.append(str(error))
         found |= here
     return Definitions(found, tuple(problems))
 
 
-def read_definition(file: Path, shown: str) -> AgentDefinition | None:
-    """None for a file without front matter, like a README. `shown` names it in errors."""
-    text = _text(file, shown)
-    lines = text.splitlines()
-    if not lines or lines[0].rstrip() != "---":
-        return None
-    end = next((n for n, line in enumerate(lines[1:], 1) if line.rstrip() == "---"), None)
-    if end is None:
-        raise ConfigError(f"{shown}:1: the front matter has no end; close it with a line `---`")
-    front = _front_matter(lines[1:end], shown)
+def read_definition(file: Path, shown: str, folder: Path | None = None) -> AgentDefinition | None:
+    """None for a file without front matter, like a README. `shown` names it in errors.
 
+    `folder` is that of all definitions, which a schema's file has to be in. Raises `ConfigError`.
+    """
+    text = _text(file, shown)
+    parts = _whole(text, shown) if file.suffix in YAML else divided(text, shown)
+    if parts is None:
+        return None
+    locate = _locator(text.splitlines()[: parts.end], shown)
+    schema, digest = _schema(parts.front, file, folder or file.parent, locate)
+    front = {**parts.front, **schema}
+    return definition(front, parts.body, file, locate, _version(text, digest))
+
+
+def _whole(text: str, shown: str) -> Divided | None:
+    """A YAML file, as definitions of the older version may be; None for one about other things."""
+    from abathur.infrastructure.config_values import NotAccepted, section
+    from abathur.infrastructure.yaml_text import parse_yaml
+
+    value = parse_yaml(text, shown)
+    if not isinstance(value, Mapping) or "name" not in value:
+        return None
+    try:
+        return Divided(section(value), "", len(text.splitlines()))
+    except NotAccepted as error:
+        raise ConfigError(f"{shown}:1: {error}") from error
+
+
+def _locator(lines: list[str], shown: str) -> Locate:
     def locate(key: str) -> str:
-        at = (n for n, line in enumerate(lines[:end], 1) if line.startswith(f"{key}:"))
+        named = (f"{key}:", f'"{key}":', f"'{key}':")
+        at = (n for n, line in enumerate(lines, 1) if line.lstrip().startswith(named))
         return f"{shown}:{next(at, 1)}"
 
-    return definition(front, "\n".join(lines[end + 1 :]), file, locate, _version(lines))
+    return locate
 
 
-def _version(lines: list[str]) -> str:
+def _schema(
+    front: Mapping[str, Any], file: Path, folder: Path, locate: Locate
+) -> tuple[Mapping[str, Any], str]:
+    """The schema that a file holds, in the place of the file's name, and its digest."""
+    from abathur.infrastructure.schemas import schema_problem
+
+    key = next((name for name in ("result_schema", "output_schema") if front.get(name)), "")
+    given = front.get(key) if key else None
+    if given is None:
+        return {}, ""
+    digest = ""
+    if isinstance(given, str):
+        given, digest = _schema_file(given, file, folder, f"{locate(key)}: {key}")
+    if isinstance(given, Mapping) and (problem := schema_problem(given)):
+        raise ConfigError(f"{locate(key)}: {key}: {problem}")
+    return {key: given}, digest
+
+
+def _schema_file(name: str, file: Path, folder: Path, where: str) -> tuple[Any, str]:
+    import json
+
+    place = (file.parent / name).resolve()
+    if not place.is_relative_to(folder.resolve()):
+        raise ConfigError(f"{where}: `{name}` leads out of {folder.name}; put the schema inside")
+    if not place.is_file():
+        raise ConfigError(f"{where}: there is no file `{name}` beside the definition")
+    text = _text(place, f"{where}: {name}")
+    try:
+        return json.loads(text), sha256(text.encode()).hexdigest()
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{where}: {name} isn't JSON: {error}") from error
+
+
+def _version(text: str, schema_digest: str) -> str:
     """The same on every system, however the lines of the file end."""
-    return sha256("\n".join(lines).encode()).hexdigest()[:12]
+    whole = "\n".join(text.splitlines())
+    return sha256((whole + schema_digest).encode()).hexdigest()[:12]
 
 
 def _add(found: dict[str, AgentDefinition], made: AgentDefinition | None) -> None:
@@ -80,15 +135,21 @@ def _add(found: dict[str, AgentDefinition], made: AgentDefinition | None) -> Non
 
 
 def definition_files(folder: Path) -> Iterator[Path]:
-    """Markdown files in a settled order. A link that leads out of the folder isn't followed."""
+    """In a settled order, Markdown first. A link that leads out of the folder isn't followed."""
     root = folder.resolve()
+    later: list[Path] = []
     # Links to folders aren't walked into, so that there can be no circles.
     for place, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):
             file = Path(place, name)
-            if file.suffix == ".md" and file.is_file() and file.resolve().is_relative_to(root):
+            if not file.is_file() or not file.resolve().is_relative_to(root):
+                continue
+            if file.suffix == MARKDOWN:
                 yield file
+            elif file.suffix in YAML:
+                later.append(file)
+    yield from later
 
 
 def _text(file: Path, shown: str) -> str:
@@ -102,52 +163,3 @@ def _text(file: Path, shown: str) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{shown}: isn't UTF-8 text; save it as UTF-8") from error
-
-
-def _front_matter(lines: list[str], shown: str) -> dict[str, Any]:
-    from abathur.infrastructure.config_values import NotAccepted, section
-    from abathur.infrastructure.yaml_text import parse_yaml
-
-    try:
-        value = parse_yaml("\n".join(lines), shown, first_line=2)
-    except ConfigError:
-        # Descriptions with colons and no quotes are common, and other programs take them.
-        value = _line_wise(lines)
-        if value is None:
-            raise
-    try:
-        return section(value if value is not None else {})
-    except NotAccepted as error:
-        raise ConfigError(f"{shown}:2: front matter: {error}") from error
-
-
-def _line_wise(lines: list[str]) -> dict[str, Any] | None:
-    """`key: text` taken literally, indented lines as more of it or as a list; None otherwise."""
-    front: dict[str, Any] = {}
-    key = ""
-    for line in lines:
-        if not line.strip() or line.startswith("#"):
-            continue
-        if match := _KEY.fullmatch(line):
-            key = match[1]
-            front[key] = _unquoted(match[2] or "")
-        elif key and (line[0] in " \t" or line.startswith("- ")):
-            front[key] = _continued(front[key], line.strip())
-        else:
-            return None
-    return front
-
-
-def _unquoted(text: str) -> str:
-    plain = text.strip()
-    if len(plain) > 1 and plain[0] == plain[-1] and plain[0] in "\"'":
-        return plain[1:-1]
-    return "" if plain in {"|", ">", "|-", ">-"} else plain
-
-
-def _continued(present: str | list[str], line: str) -> str | list[str]:
-    if isinstance(present, list):
-        return [*present, _unquoted(line.removeprefix("- "))]
-    if not present and line.startswith("- "):
-        return [_unquoted(line.removeprefix("- "))]
-    return f"{present} {line}".strip()

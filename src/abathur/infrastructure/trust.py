@@ -29,6 +29,7 @@ HARMLESS: Final = frozenset(
     {
         "default_runtime",
         "limits",
+        "models",
         "silence",
         "log_level",
         "retry",
@@ -97,14 +98,15 @@ def _definitions(root: Path) -> Iterator[Source]:
     for folder in paths.agent_folders(root):
         for file in definition_files(folder):
             with suppress(ConfigError):
-                made = read_definition(file, _name(root, file))
+                made = read_definition(file, _name(root, file), folder)
                 if made is None:
                     continue
                 extras = {"runtime": made.runtime, "tools": list(made.tools), **made.extras}
                 told = {key: value for key, value in extras.items() if value}
                 says = [_line(key, value) for key, value in told.items() if key not in _DESCRIBING]
                 prompt = f"agent type `{made.name}` with {len(made.system_prompt)} characters"
-                yield Source(_name(root, file), _digest(_bytes(file) or b""), (prompt, *says))
+                digest = _digest((_bytes(file) or b"") + (made.version or "").encode())
+                yield Source(_name(root, file), digest, (prompt, *says))
 
 
 def _agent_settings(root: Path) -> Iterator[Source]:

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from abathur.domain.agents import AgentSpec
 from abathur.domain.errors import ConfigError
-from abathur.domain.sandbox import Confinement, SandboxSetting, sandbox_for
+from abathur.domain.sandbox import Confinement, SandboxSetting, sandbox_for, tightened
 from abathur.swarm.parts import Parts
 
 
-def setting_for(parts: Parts, agent_type: str) -> SandboxSetting | None:
-    """From the configuration alone: a definition can't let an agent out. Raises `ConfigError`."""
-    own = parts.settings.agents.get(agent_type, {}).get("sandbox")
+def setting_for(parts: Parts, spec: AgentSpec) -> SandboxSetting | None:
+    """From the configuration; a definition can only tighten it. Raises `ConfigError`."""
+    own = parts.settings.agents.get(spec.agent_type, {}).get("sandbox")
     try:
-        return sandbox_for(parts.settings.sandbox, own)
+        return tightened(sandbox_for(parts.settings.sandbox, own), spec.settings.get("sandbox"))
     except ValueError as error:
-        raise ConfigError(f"configuration: agents.{agent_type}.sandbox: {error}") from error
+        raise ConfigError(f"configuration: agents.{spec.agent_type}.sandbox: {error}") from error
 
 
 async def confine(

@@ -38,13 +38,15 @@ class Meter:
         self._told: set[Observation] = set()
         self._writes: set[asyncio.Task[None]] = set()
         self.budget_usd: float | None = None
-        """What is left for the task; None is without end."""
+        """What is left for the task, or what its agent type may spend in a run; None: no end."""
 
     async def begin(self, spec: AgentSpec) -> None:
         """Look up what the run may spend, and whether it tries a pool. Raises `DatabaseError`."""
         task_id, number = self._run.key
         self._draws = Draws(f"{task_id}/{number}", pools_of(spec))
-        self.budget_usd, self._is_probe = await self._parts.db.read(self._facts, self._draws)
+        left, self._is_probe = await self._parts.db.read(self._facts, self._draws)
+        limits = [one for one in (left, spec.settings.get("budget")) if one is not None]
+        self.budget_usd = min(limits) if limits else None
 
     def _facts(self, stores: Stores, draws: Draws) -> tuple[float | None, bool]:
         left = budgeting.left_for_task(stores, self._spending, self._run.task.id)

@@ -36,6 +36,7 @@ from abathur.swarm import approvals, confining, workspace
 from abathur.swarm.events import SwarmEventKind
 from abathur.swarm.evidence import Watch, Watched
 from abathur.swarm.meter import Meter
+from abathur.swarm.own_check import own_check
 from abathur.swarm.parts import RUN_TAG, WORKER_TAG, Parts
 from abathur.swarm.recorder import Recorder
 from abathur.swarm.spool import Delivery, salvage
@@ -62,6 +63,7 @@ class Worker:
         self._workspace: Workspace | None = None
         self._confinement: Confinement | None = None
         self._meter = Meter(parts, state, run)
+        self._timeout = run.task.max_execution_timeout_seconds
         self._unstored: tuple[tuple[int, datetime, RunEvent], ...] = ()
 
     async def run(self) -> None:
@@ -126,6 +128,7 @@ class Worker:
         if self._run.stop.is_set():
             return self._stopped()
         spec = self._parts.resolve_agent(self._run.task.agent_type)
+        self._timeout = min(self._timeout, spec.settings.get("timeout", self._timeout))
         runtime = self._parts.load_runtime(spec.runtime)
         await self._meter.begin(spec)
         place, command = await self._prepare(spec, runtime)
@@ -133,16 +136,17 @@ class Worker:
         await self._parts.repository.add_worktree(place.path, place.branch, place.start)
         self._confinement = await confining.confine(
             self._parts,
-            confining.setting_for(self._parts, spec.agent_type),
+            confining.setting_for(self._parts, spec),
             place.path,
             place.branch,
             self._own_folders(),
         )
         try:
-            failed = await self._set_up(place)
-            if failed is not None:
+            setup = self._parts.settings.setup
+            if setup is not None and (failed := await self._run_command("set-up", setup, place)):
                 return failed
-            return await self._run_agent(spec, runtime, command, place)
+            outcome = await self._run_agent(spec, runtime, command, place)
+            return await self._checked(spec, place, outcome)
         finally:
             # What an agent keeps for itself there may tell secrets: its own home, for one.
             for folder in self._own_folders():
@@ -232,12 +236,23 @@ class Worker:
             attempt=self._run.attempt.number,
         )
 
-    async def _set_up(self, place: Workspace) -> Outcome | None:
-        setup = self._parts.settings.setup
-        if setup is None:
-            return None
+    async def _checked(self, spec: AgentSpec, place: Workspace, outcome: Outcome) -> Outcome:
+        """A success that the agent type's own check refuses is none."""
+        check = own_check(spec)
+        if check is None or outcome.kind is not OutcomeKind.SUCCEEDED:
+            return outcome
+        failed = await self._run_command("verify", check, place)
+        if failed is None:
+            return outcome
+        return replace(outcome, kind=failed.kind, message=failed.message, failure=failed.failure)
+
+    async def _run_command(
+        self, name: str, setting: CommandSetting, place: Workspace
+    ) -> Outcome | None:
+        """None when it succeeds."""
+        log = f"{name.replace('-', '')}.log"
         end = await self._parts.processes.run(
-            self._launch(self._project_command(setup), place, "setup.log", setup.timeout_seconds),
+            self._launch(self._project_command(setting), place, log, setting.timeout_seconds),
             on_started=lambda _: None,
             on_line=lambda _: None,
             stop=self._run.stop,
@@ -250,7 +265,7 @@ class Worker:
         why = "timed out" if end.timed_out else f"ended with code {end.code}"
         return Outcome(
             kind=OutcomeKind.FAILED,
-            message=f"the set-up command {why}{': ' + tail[-1] if tail else ''}",
+            message=f"the {name} command {why}{': ' + tail[-1] if tail else ''}",
         )
 
     def _project_command(self, setting: CommandSetting) -> Command:
@@ -313,7 +328,7 @@ class Worker:
             self._parts.settings.silence, spec.agent_type, spec.settings.get("silence")
         )
         passed = (*command.pass_env, *self._parts.settings.swarm.pass_env)
-        timeout = self._run.task.max_execution_timeout_seconds + BACKSTOP_SECONDS
+        timeout = self._timeout + BACKSTOP_SECONDS
         launch = self._launch(replace(command, pass_env=passed), place, "transcript.jsonl", timeout)
         beside = [asyncio.create_task(recorder.keep_flushing())]
         started: list[asyncio.Task[None]] = []
@@ -328,7 +343,7 @@ class Worker:
                 worktree=place.path,
                 base=place.base,
                 declaration=Path(launch.env[BUSY_VARIABLE]),
-                timeout_seconds=self._run.task.max_execution_timeout_seconds,
+                timeout_seconds=self._timeout,
                 silence=silence,
                 leader=process,
             )
@@ -363,9 +378,8 @@ class Worker:
         if end.timed_out and outcome.kind is not OutcomeKind.SUCCEEDED:
             if self._run.reason is StopReason.SILENT:
                 return replace(outcome, kind=OutcomeKind.SILENT, message=self._run.why)
-            seconds = self._run.task.max_execution_timeout_seconds
             return replace(
-                outcome, kind=OutcomeKind.TIMED_OUT, message=f"timed out after {seconds} s"
+                outcome, kind=OutcomeKind.TIMED_OUT, message=f"timed out after {self._timeout} s"
             )
         return outcome
 
