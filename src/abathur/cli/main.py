@@ -38,6 +38,7 @@ COMMANDS: Final[Commands] = {
     "logs": ("abathur.cli.task.logs:logs", "Show what an agent said and did."),
     "diff": ("abathur.cli.task.diff:diff", "Show the changes that a task made."),
     "review": ("abathur.cli.review.group:review", "Answer what waits for a person."),
+    "mcp": ("abathur.cli.mcp.group:mcp", "Let agents and editors use the queue."),
     "salvage": ("abathur.cli.salvage.group:salvage", "Find and restore work that didn't land."),
     "audit": ("abathur.cli.audit.group:audit", "Show and prove the trail of all changes."),
     "trust": ("abathur.cli.trust:trust", "Agree to what this repository's files would run."),

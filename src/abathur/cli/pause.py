@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from abathur import bootstrap
+from abathur.bootstrap.targets import check_branch
 from abathur.cli import context, output, shapes
 from abathur.cli.context import json_option
-from abathur.cli.target import check_branch
 from abathur.cli.task.ids import complete
 from abathur.cli.text import clean, local
 from abathur.domain.admission import Hold, HoldCause, HoldScope

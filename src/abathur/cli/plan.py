@@ -12,10 +12,10 @@ import click
 
 from abathur import bootstrap
 from abathur.bootstrap import Project
+from abathur.bootstrap.targets import resolve_target
 from abathur.cli import output
 from abathur.cli.context import json_option, now, project, read, run
 from abathur.cli.strangers import warn_of_strangers
-from abathur.cli.target import resolve_target
 from abathur.cli.text import clean
 from abathur.domain.errors import InvalidInputError, PlanError, ProtectedTargetError
 from abathur.domain.protection import check_target

@@ -131,6 +131,22 @@ class SilenceSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class McpSettings:
+    """What runs may do through the servers; `max_usd` of None is without end."""
+
+    max_depth: int = 8
+    """How many levels of tasks below the first one."""
+    max_tasks: int = 200
+    """How many tasks below the first one, all levels together."""
+    max_usd: float | None = None
+    """What those may have cost when another one is added."""
+    targets: tuple[str, ...] = ("feature/*",)
+    """Patterns of branches that a run's tasks may land on, beside its own target."""
+    namespaces: tuple[str, ...] = ("agents:*", "agent_enhancements:*")
+    """Patterns of memory namespaces that every run may write, beside those of its own tasks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     default_runtime: str = DEFAULT_RUNTIME
     log_level: str = "INFO"
@@ -157,6 +173,7 @@ class Settings:
     budget: BudgetSettings = field(default_factory=BudgetSettings)
     limits: Limits = field(default_factory=Limits)
     silence: SilenceSettings = field(default_factory=SilenceSettings)
+    mcp: McpSettings = field(default_factory=McpSettings)
     runtimes: Mapping[str, JsonObject] = field(default_factory=dict)
     """Section by runtime name: `argv`, `prompt`, `env`, ... as that runtime defines."""
     agents: Mapping[str, JsonObject] = field(default_factory=dict)

@@ -276,6 +276,31 @@ KEYS: Final = (
         "How long an open tool call, or an agent's word that it is busy, counts as a sign of work.",
         "silence.longest_seconds",
     ),
+    Key(
+        "mcp.max_depth",
+        whole(0, 100),
+        "8",
+        "How many levels of tasks agents may add below a task that a person submitted.",
+    ),
+    Key("mcp.max_tasks", whole(0, 100_000), "200", "How many tasks in all, over all levels."),
+    Key(
+        "mcp.max_usd",
+        dollars,
+        "20",
+        "When the tasks below a person's have cost this much, agents may add no further ones.",
+    ),
+    Key(
+        "mcp.targets",
+        names,
+        "['feature/*']",
+        "Branches that tasks of agents may land on, beside the target of the agent's own task.",
+    ),
+    Key(
+        "mcp.namespaces",
+        names,
+        "['agents:*', 'agent_enhancements:*']",
+        "Namespaces of memories that every agent may write, beside those of its own tasks.",
+    ),
 )
 
 SECTIONS: Final = {
@@ -287,6 +312,7 @@ SECTIONS: Final = {
     "budget": "How much may be spent, in US dollars; without a limit there is none.",
     "limits": "How many agents may be at work at once, over all swarms that share the queue.",
     "silence": "What happens to a run that says nothing; an agent type may have its own.",
+    "mcp": "What agents may do through the servers of `abathur mcp`.",
     "runtimes": "How agents are run: a section by runtime.",
     "agents": "What is special about one agent type: `runtime`, `model`, and its runtime's keys.",
 }

@@ -22,6 +22,7 @@ from abathur.domain.runs import Attempt, LateReport, RunEvent
 from abathur.domain.tasks import Task, TaskSource, TaskStatus
 from abathur.ports.admission import AdmissionStore
 from abathur.ports.money import CostStore, PoolStore
+from abathur.ports.overview import OverviewStore
 from abathur.ports.upkeep import UpkeepStore
 
 P = ParamSpec("P")
@@ -427,6 +428,9 @@ class Stores(Protocol):
 
     @property
     def pools(self) -> PoolStore: ...
+
+    @property
+    def overview(self) -> OverviewStore: ...
 
 
 def foreseen_by(tell: Callable[..., None]) -> Callable[[Callable[P, T]], Callable[P, T]]:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from abathur import bootstrap
+from abathur.bootstrap.targets import resolve_target
 from abathur.cli import context, output, shapes
 from abathur.cli.context import json_option
 from abathur.cli.strangers import warn_of_strangers
-from abathur.cli.target import resolve_target
 from abathur.cli.task.ids import complete
 from abathur.cli.text import clean, short
 from abathur.domain.errors import InvalidInputError

@@ -14,6 +14,7 @@ from abathur.infrastructure.database.stores.gates import SqlGates
 from abathur.infrastructure.database.stores.graph import SqlGraph
 from abathur.infrastructure.database.stores.landings import SqlLandings
 from abathur.infrastructure.database.stores.legacy import SqlLegacy
+from abathur.infrastructure.database.stores.overview import SqlOverview
 from abathur.infrastructure.database.stores.pools import SqlPools
 from abathur.infrastructure.database.stores.reviews import SqlReviews
 from abathur.infrastructure.database.stores.tasks import SqlTasks
@@ -39,6 +40,7 @@ class SqlStores:
     legacy: SqlLegacy
     costs: SqlCosts
     pools: SqlPools
+    overview: SqlOverview
 
 
 def open_stores(session: Session) -> SqlStores:
@@ -57,4 +59,5 @@ def open_stores(session: Session) -> SqlStores:
         legacy=SqlLegacy(session),
         costs=SqlCosts(session),
         pools=SqlPools(session),
+        overview=SqlOverview(session),
     )

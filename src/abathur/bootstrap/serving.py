@@ -1,0 +1,75 @@
+"""What servers for agents and editors are built from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Final
+
+from abathur import bootstrap, safeguards
+from abathur.domain.delegation import Caller
+from abathur.domain.errors import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from abathur.bootstrap import Project
+    from abathur.infrastructure.database import Database
+
+TOKEN: Final = "ABATHUR_MCP_TOKEN"
+"""Names the variable with the token of a run, for servers and bridges that it starts."""
+MARKS: Final = ("ABATHUR_TASK_ID", "ABATHUR_WORKER")
+"""Whoever has one of these in its environment was started by an agent."""
+
+
+def person() -> Caller:
+    """Who acts when a person's program calls."""
+    return Caller(name=bootstrap.actor().removeprefix("cli:"))
+
+
+def key_of(project: Project) -> bytes:
+    """Raises `OSError`, `RefusedError`."""
+    from abathur.infrastructure.server_files import read_key
+
+    return read_key(project.folder)
+
+
+def caller_from(project: Project, env: Mapping[str, str] | None = None) -> Caller:
+    """Who has started this process: the run of the token in its environment, else a person.
+
+    Raises `RefusedError` for an agent without a token, so that none is taken for a person.
+    """
+    from abathur.domain.tokens import read
+
+    variables = os.environ if env is None else env
+    token = variables.get(TOKEN)
+    if token:
+        caller = read(key_of(project), token)
+        if caller is None:
+            raise RefusedError(f"the token in {TOKEN} isn't one of this project on this host")
+        return caller
+    if any(variables.get(name) for name in MARKS):
+        raise RefusedError(
+            "an agent can't start a server of its own: the one that the swarm gives it is"
+            " `abathur` in its list of servers"
+        )
+    return person()
+
+
+@asynccontextmanager
+async def opened(project: Project) -> AsyncIterator[Database]:
+    async with bootstrap.open_database(project) as db:
+        yield db
+
+
+@contextmanager
+def call_log(project: Project) -> Iterator[Callable[[str], None]]:
+    """Takes a line for each call, without what was said in it."""
+    import logging
+
+    from abathur.infrastructure.event_log import open_event_log
+
+    redactor = safeguards.redactor()
+    with open_event_log(project.folder / "logs" / "mcp.log", "INFO") as write:
+        yield lambda line: write(logging.INFO, redactor.text(" ".join(line.split())[:2000]))

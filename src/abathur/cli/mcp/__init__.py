@@ -1,0 +1,1 @@
+"""`abathur mcp`: servers for agents and editors."""

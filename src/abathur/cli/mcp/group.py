@@ -1,0 +1,18 @@
+"""`abathur mcp`: servers of the Model Context Protocol."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from abathur.cli.lazy import Commands, LazyGroup
+
+COMMANDS: Final[Commands] = {
+    "serve": ("abathur.cli.mcp.serve:serve", "Serve the queue's tools to an agent or editor."),
+}
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS)
+def mcp() -> None:
+    """Let agents and editors use the queue, over the Model Context Protocol."""

@@ -1,0 +1,69 @@
+"""Running a server: over stdio for one client."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Protocol
+
+from abathur import bootstrap
+from abathur.bootstrap import serving
+from abathur.domain.delegation import Caller
+from abathur.domain.errors import AgentUnavailableError
+from abathur.mcp.tool import Host
+
+if TYPE_CHECKING:
+    from abathur.bootstrap import Project
+    from abathur.ports.clock import Clock
+    from abathur.ports.stores import UnitOfWork
+    from abathur.ports.wakeups import Wakeups
+
+    class Database(UnitOfWork, Protocol):
+        """What a server needs of one."""
+
+        def clock(self) -> Clock: ...
+
+        def wakeups(self) -> AbstractAsyncContextManager[Wakeups]: ...
+
+
+def require_extra() -> None:
+    """Raise `AgentUnavailableError` when the protocol's library isn't installed."""
+    from importlib.util import find_spec
+
+    if find_spec("mcp") is None or find_spec("uvicorn") is None:
+        raise AgentUnavailableError(
+            "servers need the extra `mcp`: install it with `pip install 'abathur[mcp]'`"
+        )
+
+
+def host_of(project: Project, db: Database) -> Host:
+    return Host(
+        project=project,
+        db=db,
+        now=db.clock().now,
+        new_id=bootstrap.new_id,
+        open_wakeups=db.wakeups,
+    )
+
+
+async def serve_stdio(project: Project, caller: Caller, only: str | None) -> None:
+    """Until stdin ends. Nothing but the protocol reaches stdout: whatever else is printed there
+    goes to stderr.
+    """
+    require_extra()
+    from mcp.server.stdio import stdio_server
+
+    from abathur.mcp.server import Desk, make_server
+
+    quieten()
+    with serving.call_log(project) as log:
+        async with stdio_server() as (incoming, outgoing), serving.opened(project) as db:
+            desk = Desk(host=host_of(project, db), caller_of=lambda _: caller, log=log)
+            server = make_server(desk, only)
+            await server.run(incoming, outgoing, server.create_initialization_options())
+
+
+def quieten() -> None:
+    """The libraries' own talk is for those who debug them."""
+    for name in ("mcp", "uvicorn", "anyio", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
