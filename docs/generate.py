@@ -430,9 +430,16 @@ TABLES: Final[Mapping[str, str]] = {
     "schema_migrations": "Which migrations ran, with the checksum of their text.",
     "legacy_rows": "Rows of a converted [older database](../explanation/older-databases.md), as"
     " they were, of which not all has a place in the other tables.",
-    "sessions": "Reserved: only a converted older database has rows.",
-    "memory_entries": "Reserved: only a converted older database has rows.",
-    "document_index": "Reserved: only a converted older database has rows.",
+    "sessions": "One row a session. Events and state that stand here were written by an older"
+    " version; they come before those of the tables below.",
+    "session_events": "What happened in sessions, one row an event.",
+    "session_state": "What sessions remember, alone or shared by a user, an app or a project.",
+    "memories": "What is true of a memory whatever its version: type, importance, expiry, use.",
+    "memory_entries": "One row a version of a memory; versions are never changed, but marked as"
+    " deleted with their memory.",
+    "memory_uses": "Which tasks were given a memory, or looked it up.",
+    "document_index": "Documents that are indexed, by path.",
+    "passages": "What can be searched: the text of a memory, or a part of a document.",
     "checkpoints": "Reserved: only a converted older database has rows.",
     "metrics": "Reserved: only a converted older database has rows.",
 }
@@ -463,6 +470,7 @@ async def _columns() -> dict[str, list[dict[str, Any]]]:
     async with Database(":memory:") as db:
         tables = await db.query(
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+            " AND name NOT LIKE 'passage_words%'"
         )
         return {
             row["name"]: await db.query("SELECT * FROM pragma_table_info(?)", [row["name"]])

@@ -41,12 +41,20 @@ COLUMNS = {
     ),
     "memory_entries": (
         "id namespace key value memory_type version is_deleted metadata created_by updated_by "
-        "created_at updated_at"
+        "created_at updated_at task_id"
     ),
+    "memories": (
+        "id namespace key memory_type version importance task_id created_by created_at updated_by "
+        "updated_at expires_at deleted_at access_count last_used_at promoted_at"
+    ),
+    "memory_uses": "memory_id task_id used_at",
     "document_index": (
         "id file_path title document_type content_hash chunk_count embedding_model "
-        "embedding_blob metadata last_synced_at sync_status created_at updated_at"
+        "embedding_blob metadata last_synced_at sync_status created_at updated_at namespace"
     ),
+    "passages": "id memory_id document_id heading text first_line last_line",
+    "session_events": "session_id sequence at event",
+    "session_state": "scope owner key value updated_at",
     "checkpoints": "task_id iteration state created_at session_id",
     "legacy_rows": "id source_table source_key content reason",
     "metrics": "id timestamp metric_name metric_value labels",
@@ -89,7 +97,11 @@ COLUMNS = {
     ),
     "schema_migrations": "version name checksum applied_at",
 }
-TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+TABLES = """
+SELECT name FROM sqlite_schema
+WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'passage_words%'
+"""
+"""Without the index of words, which is SQLite's own affair."""
 
 
 @pytest.fixture(params=["memory", "file"])

@@ -37,6 +37,7 @@ _BY_ERROR: Final[tuple[tuple[type[BaseException], int], ...]] = (
     (errors.NotFoundError, NOT_FOUND),
     (errors.IllegalTransitionError, REFUSED),
     (errors.StaleFenceError, REFUSED),
+    (errors.ConflictError, REFUSED),
     (errors.SwarmError, REFUSED),
     (errors.RefusedError, REFUSED),
     (errors.DirtyTargetError, REFUSED),

@@ -70,6 +70,10 @@ class IdempotencyConflictError(InvalidInputError):
     """The idempotency key was used before for a task with another content."""
 
 
+class ConflictError(AbathurError):
+    """Somebody else has changed the thing since it was read, or made it; nothing was written."""
+
+
 class ConfigError(InvalidInputError):
     """A configuration or agent definition file can't be used; the message names file and line."""
 

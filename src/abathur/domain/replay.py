@@ -34,6 +34,15 @@ NOTES: Final = frozenset(
         Action.OVERLAP_FOUND.value,
         Action.HOLD_BEGUN.value,
         Action.HOLD_ENDED.value,
+        Action.MEMORY_ADDED.value,
+        Action.MEMORY_UPDATED.value,
+        Action.MEMORY_PROMOTED.value,
+        Action.MEMORY_DELETED.value,
+        Action.MEMORY_RESTORED.value,
+        Action.DOCUMENT_INDEXED.value,
+        Action.DOCUMENT_REMOVED.value,
+        Action.SESSION_CREATED.value,
+        Action.SESSION_ARCHIVED.value,
         "legacy_recorded",
     }
 )

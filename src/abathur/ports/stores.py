@@ -21,6 +21,7 @@ from abathur.domain.reviews import Review
 from abathur.domain.runs import Attempt, LateReport, RunEvent
 from abathur.domain.tasks import Task, TaskSource, TaskStatus
 from abathur.ports.admission import AdmissionStore
+from abathur.ports.memory import KnowledgeStores
 from abathur.ports.money import CostStore, PoolStore
 from abathur.ports.overview import OverviewStore
 from abathur.ports.upkeep import UpkeepStore
@@ -384,7 +385,7 @@ class LegacyStore(Protocol):
         ...
 
 
-class Stores(Protocol):
+class Stores(KnowledgeStores, Protocol):
     """One transaction's view of the database."""
 
     @property

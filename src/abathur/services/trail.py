@@ -49,3 +49,8 @@ def _told(names: Iterable[str], old: Task, new: Task) -> dict[str, Any]:
     if "status" in told:
         told["status"] = [old.status, new.status]
     return told
+
+
+def known(stores: Stores, task_id: str | None) -> str:
+    """The id, if there is such a task; else the empty one, whose trail is of no task."""
+    return task_id if task_id and stores.tasks.get(task_id) is not None else ""

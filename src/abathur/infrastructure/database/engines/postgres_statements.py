@@ -86,6 +86,10 @@ class Statements(dict[str, Statement]):
 
 
 DIALECT: Final = (
+    (
+        re.compile(r"\(SELECT CAST\(value AS BIGINT\) FROM json_each\((:\w+)\)\)"),
+        r"(SELECT json_array_elements_text(\1::json)::bigint)",
+    ),
     (re.compile(r"\(SELECT value FROM json_each\((:\w+)\)\)"), JSON_TEXTS),
     (re.compile(r"json_group_array\((\w+)\)"), r"json_agg(\1 ORDER BY \1)::text"),
     # A value that is only compared with NULL has no type.

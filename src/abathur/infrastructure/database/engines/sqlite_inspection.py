@@ -36,6 +36,8 @@ CHECKED_KEYS: Final = frozenset(
 )
 """(table, the table that it points to) of which a statement in `check.sql` names the rows."""
 VERSION_TABLE: Final = "schema_migrations"
+WORDS: Final = "passage_words"
+"""The index of words, a virtual table; the names of the tables that it is made of begin so too."""
 
 
 def query(connection: Connection, sql: str, params: Sequence[object]) -> list[Row]:
@@ -85,9 +87,10 @@ def info(connection: Connection, path: Path | None) -> dict[str, Any]:
 
 
 def user_tables(connection: Connection) -> list[str]:
+    """Tables with rows of their own; the index of words is made of those of `passages`."""
     rows = connection.execute(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*'"
-        " ORDER BY name"
+        f" AND name NOT GLOB '{WORDS}*' ORDER BY name"
     )
     return [name for (name,) in rows]
 

@@ -41,6 +41,8 @@ class Writing:
         for name in plain.PLAIN:
             if name != "sessions":
                 self._plain(name, tasks)
+        self._session.execute("legacy_memories")
+        self._session.execute("legacy_passages")
         self._trail(tasks)
         self._rest()
         self._sequences()

@@ -12,7 +12,11 @@ from abathur.infrastructure.database.engines.sqlite import (
     Connection,
     DriverError,
 )
-from abathur.infrastructure.database.engines.sqlite_inspection import quoted, user_tables
+from abathur.infrastructure.database.engines.sqlite_inspection import (
+    WORDS,
+    quoted,
+    user_tables,
+)
 from abathur.infrastructure.database.recovery.layout import Row, insert_sql
 
 UNKNOWN: Final = "2000-01-01T00:00:00.000000Z"
@@ -131,3 +135,10 @@ def take_triggers_off(connection: Connection) -> Sequence[str]:
     for name, _ in found:
         connection.execute(f"DROP TRIGGER {quoted(name)}")
     return [sql for _, sql in found]
+
+
+def make_words(connection: Connection) -> None:
+    """Make the index of words, where the schema has one, of the passages that there are now."""
+    found = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (WORDS,)).fetchall()
+    if found:
+        connection.execute(f"INSERT INTO {WORDS} ({WORDS}) VALUES ('rebuild')")

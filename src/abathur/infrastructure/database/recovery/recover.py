@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -31,7 +32,11 @@ from abathur.infrastructure.database.recovery.layout import (
     layouts,
     scratch,
 )
-from abathur.infrastructure.database.recovery.rebuild import Rebuild, take_triggers_off
+from abathur.infrastructure.database.recovery.rebuild import (
+    Rebuild,
+    make_words,
+    take_triggers_off,
+)
 from abathur.infrastructure.database.recovery.trees import Walk
 from abathur.ports.restoring import Recovered, RecoveredTable
 
@@ -102,6 +107,7 @@ def _recover(image: Image, source: Path, partial: Path, leftovers: IO[str]) -> R
                 rebuild.fix_keys()
             for sql in triggers:
                 connection.execute(sql)
+            make_words(connection)
             connection.execute("COMMIT")
             _check(connection)
     finally:
@@ -207,6 +213,9 @@ def _move(found: _Source, rebuild: Rebuild) -> None:
             continue
         if not _move_tree(found, layout, rebuild):
             broken.add(table)
+    for table in found.roots.keys() - found.layouts.keys():
+        # Walked for its pages alone, which then aren't taken for stray ones of another table.
+        deque(found.walk.cells(found.roots[table]), 0)
     sequences = list(_sequences(found))
     known = {one.name: sum(1 for _ in found.walk.cells(one.root)) for one in found.indexes}
     candidates = [found.layouts[table] for table in broken]

@@ -10,13 +10,17 @@ from abathur.infrastructure.database.stores.attempts import SqlAttempts
 from abathur.infrastructure.database.stores.audit import SqlAudit
 from abathur.infrastructure.database.stores.claims import SqlClaims
 from abathur.infrastructure.database.stores.costs import SqlCosts
+from abathur.infrastructure.database.stores.documents import SqlDocuments
 from abathur.infrastructure.database.stores.gates import SqlGates
 from abathur.infrastructure.database.stores.graph import SqlGraph
 from abathur.infrastructure.database.stores.landings import SqlLandings
 from abathur.infrastructure.database.stores.legacy import SqlLegacy
+from abathur.infrastructure.database.stores.memories import SqlMemories
 from abathur.infrastructure.database.stores.overview import SqlOverview
+from abathur.infrastructure.database.stores.passages import SqlPassages
 from abathur.infrastructure.database.stores.pools import SqlPools
 from abathur.infrastructure.database.stores.reviews import SqlReviews
+from abathur.infrastructure.database.stores.sessions import SqlSessions
 from abathur.infrastructure.database.stores.tasks import SqlTasks
 from abathur.infrastructure.database.stores.upkeep import SqlUpkeep
 from abathur.infrastructure.database.stores.workers import SqlWorkers
@@ -41,6 +45,10 @@ class SqlStores:
     costs: SqlCosts
     pools: SqlPools
     overview: SqlOverview
+    memories: SqlMemories
+    passages: SqlPassages
+    documents: SqlDocuments
+    sessions: SqlSessions
 
 
 def open_stores(session: Session) -> SqlStores:
@@ -60,4 +68,8 @@ def open_stores(session: Session) -> SqlStores:
         costs=SqlCosts(session),
         pools=SqlPools(session),
         overview=SqlOverview(session),
+        memories=SqlMemories(session),
+        passages=SqlPassages(session),
+        documents=SqlDocuments(session),
+        sessions=SqlSessions(session),
     )

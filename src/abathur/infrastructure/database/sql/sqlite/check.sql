@@ -146,3 +146,11 @@ SELECT 'audit' AS tbl, CAST(seq AS TEXT) AS row_key, NULL AS task_id,
   || seq || ' were written' AS what
 FROM sqlite_sequence
 WHERE name = 'audit' AND seq > coalesce((SELECT max(id) FROM audit), 0) LIMIT :limit;
+
+-- The index of words has a row for each passage.
+-- name: check_passage_words
+SELECT 'passages' AS tbl, NULL AS row_key, NULL AS task_id,
+  'the index of words knows ' || w.n || ' passages, but there are ' || p.n AS what
+FROM (SELECT count(*) AS n FROM passage_words_docsize) AS w,
+  (SELECT count(*) AS n FROM passages) AS p
+WHERE w.n <> p.n LIMIT :limit;

@@ -63,3 +63,29 @@ UPDATE sqlite_sequence SET seq = max(seq, :seq) WHERE name = :name;
 -- name: legacy_sequence_add
 INSERT INTO sqlite_sequence (name, seq)
 SELECT :name, :seq WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = :name);
+
+-- As the migration `memory` does it.
+-- name: legacy_memories
+INSERT INTO memories (
+  namespace, key, memory_type, version, created_by, created_at, updated_by, updated_at, deleted_at
+)
+SELECT e.namespace, e.key, e.memory_type, e.version, f.created_by, f.created_at, e.updated_by,
+  e.updated_at, CASE WHEN e.is_deleted <> 0 THEN e.updated_at END
+FROM memory_entries AS e
+JOIN (
+  SELECT namespace, key, min(version) AS first, max(version) AS last
+  FROM memory_entries GROUP BY namespace, key
+) AS g ON g.namespace = e.namespace AND g.key = e.key AND g.last = e.version
+JOIN memory_entries AS f
+  ON f.namespace = e.namespace AND f.key = e.key AND f.version = g.first
+ORDER BY e.id;
+
+-- name: legacy_passages
+INSERT INTO passages (memory_id, heading, text)
+SELECT m.id, replace(m.namespace, ':', ' ') || ' ' || m.key, coalesce((
+  SELECT group_concat(t.atom, char(10)) FROM json_tree(e.value) AS t WHERE t.atom IS NOT NULL
+), '')
+FROM memories AS m JOIN memory_entries AS e
+  ON e.namespace = m.namespace AND e.key = m.key AND e.version = m.version
+WHERE m.deleted_at IS NULL
+ORDER BY m.id;
