@@ -14,6 +14,7 @@ import pytest
 from abathur.cli.main import call
 from abathur.cli.main import cli as command_line
 from abathur.cli.shape_fields import COMMAND_SHAPES, SHAPES
+from abathur.cli.shape_fields_agents import COMMAND_SHAPES as ABOUT_AGENT_TYPES
 from abathur.cli.shape_fields_person import COMMAND_SHAPES as FOR_A_PERSON
 from abathur.cli.shape_fields_swarm import COMMAND_SHAPES as ABOUT_THE_PROJECT_AND_PLANS
 from tests.cli.commands import with_json
@@ -38,6 +39,7 @@ PLAN = {
         "two": {"prompt": "Second", "needs": ["one"], "estimate": "5m"},
     },
 }
+ABOUT_AGENTS = set(ABOUT_AGENT_TYPES)
 ABOUT_THE_PROJECT = set(ABOUT_THE_PROJECT_AND_PLANS) - {"plan show"}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 PLAIN: Mapping[str, tuple[type, ...]] = {
@@ -126,7 +128,8 @@ def test_every_command_about_tasks_prints_its_documented_shape(cli: Cli) -> None
         "logs": listed(cli("logs", task, "--json")),
     }
     assert problems_of(printed) == []
-    assert set(printed) == set(COMMAND_SHAPES) - ABOUT_THE_PROJECT - set(FOR_A_PERSON)
+    others = ABOUT_THE_PROJECT | set(FOR_A_PERSON) | ABOUT_AGENTS
+    assert set(printed) == set(COMMAND_SHAPES) - others
 
     # Not vacuous: what may be null or empty was there.
     detail = json.loads(printed["task show"])
@@ -137,6 +140,26 @@ def test_every_command_about_tasks_prints_its_documented_shape(cli: Cli) -> None
     assert detail["task"]["result_data"] == {"files": ["a.txt"]}
     assert detail["dependents"][0]["id"] == after
     assert json.loads(printed["logs"])
+
+
+def test_every_command_about_agent_types_prints_its_documented_shape(cli: Cli) -> None:
+    made = cli("agent", "new", "smith", "--tools", "Read, Edit", "--json")
+    file = cli.root / ".abathur" / "agents" / "smith.md"
+    front = "limits: {timeout: 5m, budget: 1}\nverify: make\nmcp_servers: [abathur-memory]\n"
+    file.write_text(file.read_text().replace("name: smith\n", f"name: smith\n{front}"))
+    cli("agent", "new", "cook")
+    printed = {
+        "agent new": made,
+        "agent list": cli("agent", "list", "--json"),
+        "agent show": cli("agent", "show", "smith", "--json"),
+        "agent check": cli("agent", "check", "--json"),
+    }
+    assert problems_of(printed) == []
+    assert set(printed) == ABOUT_AGENTS
+    shown = json.loads(printed["agent show"])
+    assert (shown["timeout"], shown["budget"], shown["tools"]) == (300, 1.0, ["Read", "Edit"])
+    assert [one["name"] for one in json.loads(printed["agent list"])] == ["cook", "smith"]
+    assert json.loads(printed["agent check"]) == {"ok": True, "problems": []}
 
 
 def test_every_command_for_a_person_prints_its_documented_shape(cli: Cli) -> None:

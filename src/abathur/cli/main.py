@@ -25,6 +25,7 @@ COMMANDS: Final[Commands] = {
         "abathur.cli.task.group:task",
         "Submit, list, explain, cancel, retry and prune tasks.",
     ),
+    "agent": ("abathur.cli.agent.group:agent", "See and write definitions of agents."),
     "plan": ("abathur.cli.plan:plan", "Queue a whole backlog from a file."),
     "swarm": ("abathur.cli.swarm:swarm", "Run agents until the tasks have landed."),
     "pause": ("abathur.cli.pause:pause", "Start no further agents, for everything or a part."),

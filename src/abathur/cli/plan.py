@@ -12,6 +12,7 @@ import click
 
 from abathur import bootstrap
 from abathur.bootstrap import Project
+from abathur.bootstrap.definitions import as_defined
 from abathur.bootstrap.targets import resolve_target
 from abathur.cli import output
 from abathur.cli.context import json_option, now, project, read, run
@@ -91,6 +92,9 @@ class _OnlyTried(Exception):
 async def _apply(found: Project, backlog: Plan, target: str | None, dry_run: bool) -> Applied:
     backlog = await _with_targets(found, backlog, target)
     warn_of_strangers(found, [task.new.agent_type for task in backlog.tasks.values()])
+    whole = as_defined(found, [task.new for task in backlog.tasks.values()])
+    pairs = zip(backlog.tasks.items(), whole, strict=True)
+    backlog = replace(backlog, tasks={name: replace(task, new=new) for (name, task), new in pairs})
     async with bootstrap.open_database(found) as db:
         try:
             return await db.write(_queue, backlog, dry_run)

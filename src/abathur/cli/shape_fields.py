@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from abathur.cli import shape_fields_person, shape_fields_swarm
+from abathur.cli import shape_fields_agents, shape_fields_person, shape_fields_swarm
 from abathur.cli.shape_fields_database import Fields
 
 TASK: Final[Fields] = {
@@ -266,6 +266,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "AuditEntry": AUDIT_ENTRY,
     "Verification": VERIFICATION,
     "Break": BREAK,
+    **shape_fields_agents.SHAPES,
     **shape_fields_person.SHAPES,
     **shape_fields_swarm.SHAPES,
     "Error": ERROR,
@@ -287,6 +288,7 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "audit show": "AuditEntry[]",
     "audit verify": "Verification",
     "audit replay": "Task[]",
+    **shape_fields_agents.COMMAND_SHAPES,
     **shape_fields_person.COMMAND_SHAPES,
     **shape_fields_swarm.COMMAND_SHAPES,
 }

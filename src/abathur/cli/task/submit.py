@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from abathur import bootstrap
+from abathur.bootstrap.definitions import as_defined
 from abathur.bootstrap.targets import resolve_target
 from abathur.cli import context, output, shapes
 from abathur.cli.context import json_option
@@ -144,6 +145,7 @@ async def _submit(new: NewTask, options: Options) -> Submitted:
     project = context.project()
     new = replace(new, feature_branch=await resolve_target(project, options.target))
     warn_of_strangers(project, [new.agent_type])
+    (new,) = as_defined(project, [new])
     async with context.opened(project) as db:
         return await db.write(
             _submit_resolved,

@@ -1,0 +1,1 @@
+"""`abathur agent`: the agent types of a project."""

@@ -1,0 +1,21 @@
+"""The table of agent commands."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from abathur.cli.lazy import Commands, LazyGroup
+
+COMMANDS: Final[Commands] = {
+    "list": ("abathur.cli.agent.listing:list_", "List the agent types that there are."),
+    "show": ("abathur.cli.agent.show:show", "Show what an agent type is told and may do."),
+    "check": ("abathur.cli.agent.check:check", "Look for mistakes in definitions."),
+    "new": ("abathur.cli.agent.new:new", "Write a definition to fill in."),
+}
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS)
+def agent() -> None:
+    """See, check and write definitions of agents."""

@@ -1,0 +1,57 @@
+"""The fields of what the commands about agent types print; see `shape_fields`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from abathur.cli.shape_fields_database import Fields
+
+AGENT_TYPE: Final[Fields] = {
+    "name": ("string", "the agent type"),
+    "description": ("string", "what it is for; empty when nothing says it"),
+    "runtime": ("string", "what runs it"),
+    "model": ("string?", "as the runtime is asked for it; null leaves it to the program"),
+    "effort": ("string?", "how hard the model is to think"),
+    "tools": ("string[]", "what it may use; empty leaves it to the runtime"),
+    "denied_tools": ("string[]", "what it must not use"),
+    "mcp_servers": ("string[]", "names of the servers that it gets"),
+    "timeout": ("integer?", "seconds that a run may take"),
+    "max_turns": ("integer?", "how often the model may be asked in a run"),
+    "budget": ("number?", "US dollars that a run may cost"),
+    "touches": ("string[]", "patterns of the paths that its tasks change"),
+    "verify": ("string[]?", "the command that must succeed when it says that it is done"),
+    "source": ("string?", "the definition's file; null: only the configuration names it"),
+    "version": ("string?", "of that file"),
+}
+
+AGENT_TYPE_DETAIL: Final[Fields] = {
+    **AGENT_TYPE,
+    "system_prompt": ("string", "its instructions"),
+    "result_schema": ("object?", "the JSON schema of its result"),
+    "settings": ("object", "whatever else is said about it, for its runtime; without `env`"),
+}
+
+DEFINITION_CHECK: Final[Fields] = {
+    "ok": ("boolean", "true when nothing is wrong"),
+    "problems": ("string[]", "as FILE:LINE: KEY: what is wrong"),
+}
+
+NEW_DEFINITION: Final[Fields] = {
+    "name": ("string", "the agent type"),
+    "path": ("string", "the file that was made"),
+}
+
+SHAPES: Final[Mapping[str, Fields]] = {
+    "AgentType": AGENT_TYPE,
+    "AgentTypeDetail": AGENT_TYPE_DETAIL,
+    "DefinitionCheck": DEFINITION_CHECK,
+    "NewDefinition": NEW_DEFINITION,
+}
+
+COMMAND_SHAPES: Final[Mapping[str, str]] = {
+    "agent list": "AgentType[]",
+    "agent show": "AgentTypeDetail",
+    "agent check": "DefinitionCheck",
+    "agent new": "NewDefinition",
+}
