@@ -230,8 +230,8 @@ def test_every_command_about_the_project_prints_its_documented_shape(cli: Cli) -
     found += problems([json.loads(line) for line in events], "SwarmEvent[]", "swarm start")
     found += problems(json.loads(result), "SwarmResult", "swarm start")
     assert found == []
-    # These two are compared where they run, in tests/cli/test_demo.py and test_chaos.py.
-    assert {*printed, "swarm start", "demo", "chaos"} == ABOUT_THE_PROJECT
+    # These are compared where they run, in tests/cli/test_demo.py, test_chaos.py and test_dev.py.
+    assert {*printed, "swarm start", "demo", "chaos", "dev model"} == ABOUT_THE_PROJECT
 
     # Not vacuous: what may be null or empty was there.
     kinds = {json.loads(line)["kind"] for line in events}

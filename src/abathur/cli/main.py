@@ -47,6 +47,7 @@ COMMANDS: Final[Commands] = {
     "db": ("abathur.cli.db.group:db", "Look after the database."),
     "demo": ("abathur.cli.demo:demo", "Watch a swarm work on a throw-away repository."),
     "chaos": ("abathur.cli.chaos:chaos", "Kill swarms on purpose, and check that nothing is lost."),
+    "dev": ("abathur.cli.dev.group:dev", "Try agents without an account."),
     "completion": ("abathur.cli.completion:completion", "Print a shell completion script."),
 }
 

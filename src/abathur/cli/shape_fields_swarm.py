@@ -7,6 +7,7 @@ from typing import Final
 
 from abathur.cli import shape_fields_chaos as chaos
 from abathur.cli import shape_fields_database as database
+from abathur.cli import shape_fields_dev as dev
 from abathur.cli import shape_fields_money as money
 from abathur.cli.shape_fields_database import Fields
 
@@ -266,6 +267,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Suites": SUITES,
     "Suite": SUITE,
     **chaos.SHAPES,
+    **dev.SHAPES,
 }
 
 COMMAND_SHAPES: Final[Mapping[str, str]] = {
@@ -286,4 +288,5 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "db legacy": "LegacyRow[]",
     "demo": "Demo",
     "chaos": "Chaos",
+    **dev.COMMAND_SHAPES,
 }

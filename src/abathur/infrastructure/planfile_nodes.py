@@ -89,8 +89,8 @@ def described(node: Node) -> str:
     return _KINDS.get(kind(node), "text")
 
 
-def compose(content: str | bytes, problems: Problems) -> Node:
-    """The root of the only document. Raises `Broken`."""
+def compose(content: str | bytes, problems: Problems, needed: str = "`tasks:`") -> Node:
+    """The root of the only document. Raises `Broken`. `needed` is what an empty file lacks."""
     text = _spaced(_decoded(content, problems))
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -105,7 +105,7 @@ def compose(content: str | bytes, problems: Problems) -> Node:
     except (ValueError, OverflowError, LookupError, yaml.YAMLError) as error:
         raise _broken(problems, 1, f"it can't be read ({error})") from error
     if node is None:
-        raise _broken(problems, 1, "the file is empty; it needs `tasks:`")
+        raise _broken(problems, 1, f"the file is empty; it needs {needed}")
     return node
 
 
@@ -143,7 +143,7 @@ def _told(error: yaml.MarkedYAMLError) -> tuple[int, str]:
     if "'\\t'" in text:
         text = "a tab can't indent YAML; use spaces"
     elif "single document" in text or "but found another document" in text:
-        text = "there is a second document (`---`); a plan is one document"
+        text = "there is a second document (`---`); one document is all"
     return (int(mark.line) + 1 if mark else 1), text
 
 

@@ -1,0 +1,1 @@
+"""Commands for who develops or tests agents."""

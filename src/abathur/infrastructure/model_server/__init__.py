@@ -1,0 +1,1 @@
+"""A model server on this machine that plays a script, for tests and demonstrations of agents."""
