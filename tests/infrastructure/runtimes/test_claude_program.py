@@ -1,36 +1,34 @@
 """The real Claude Code, against a model on this machine: no network, no account, no cost."""
 
 import asyncio
-import shutil
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from abathur.domain.runs import EventKind, Outcome, OutcomeKind, RunEvent, RunSpec
+from abathur.infrastructure.model_server.script import Ending, ToolCall, Turn, script_of
+from abathur.infrastructure.model_server.server import ModelServer
 from abathur.infrastructure.processes import SystemProcesses
 from abathur.infrastructure.runtimes.claude import ClaudeRuntime
 from abathur.ports.processes import Launch
+from tests.programs import needs, program
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        shutil.which("claude") is None,
-        reason="Claude Code isn't on PATH: what it really does is NOT checked here",
-    ),
-]
+pytestmark = [pytest.mark.slow, needs("claude")]
 
-Model = Callable[[Sequence[Any]], AbstractContextManager[Any]]
-
+SAID = 'Done.\n```json\n{"execution_status": {"status": "SUCCESS"}}\n```'
+APPEND = {"command": "echo more >> hello.txt", "description": "add"}
 EDIT = (
-    [{"tool": "Write", "input": {"file_path": "hello.txt", "content": "hi\n"}}],
-    [{"tool": "Bash", "input": {"command": "echo more >> hello.txt", "description": "add"}}],
-    [{"text": 'Done.\n```json\n{"execution_status": {"status": "SUCCESS"}}\n```'}],
+    Turn(tools=(ToolCall("Write", {"file_path": "hello.txt", "content": "hi\n"}),)),
+    Turn(tools=(ToolCall("Bash", APPEND),)),
+    Turn(texts=(SAID,)),
 )
 REPORT = {"execution_status": {"status": "SUCCESS"}}
+
+
+def model(*turns: Turn) -> ModelServer:
+    return ModelServer(script_of(*turns, then=Ending.REPEAT))
 
 
 def spec_in(folder: Path, url: str, **changes: Any) -> RunSpec:
@@ -47,7 +45,8 @@ def spec_in(folder: Path, url: str, **changes: Any) -> RunSpec:
         "session_id": str(uuid.uuid4()),
         **changes,
     }
-    return RunSpec(**{**fields, "settings": {"env": env, **fields.get("settings", {})}})
+    settings = {"program": str(program("claude")), "env": env, **fields.get("settings", {})}
+    return RunSpec(**{**fields, "settings": settings})
 
 
 async def run(
@@ -79,8 +78,8 @@ async def run(
     return runtime.outcome(end, events), events, spec.worktree
 
 
-async def test_an_edit_succeeds_with_report_and_usage(model: Model, tmp_path: Path) -> None:
-    with model(EDIT) as server:
+async def test_an_edit_succeeds_with_report_and_usage(tmp_path: Path) -> None:
+    with model(*EDIT) as server:
         spec = spec_in(tmp_path, server.url, system_prompt="Be brief. ☃", model="sonnet")
         outcome, events, worktree = await run(spec)
     assert outcome.kind is OutcomeKind.SUCCEEDED, outcome
@@ -91,32 +90,32 @@ async def test_an_edit_succeeds_with_report_and_usage(model: Model, tmp_path: Pa
     assert outcome.usage.output_tokens == 150
     assert EventKind.RAW not in [event.kind for event in events]
     assert events[0].data["session_id"] == spec.session_id
-    request = server.requests[0]
+    request = server.requests[0].body
     assert "sonnet" in request["model"]
     assert "Be brief. ☃" in str(request["system"])
     offered = {tool["name"] for tool in request["tools"]}
     assert offered.isdisjoint({"AskUserQuestion", "EnterWorktree", "SendMessage", "CronCreate"})
 
 
-async def test_the_definitions_tools_are_all_there_are(model: Model, tmp_path: Path) -> None:
-    with model(EDIT) as server:
+async def test_the_definitions_tools_are_all_there_are(tmp_path: Path) -> None:
+    with model(*EDIT) as server:
         tools = ("Read", "Bash(git log *)", "NoSuchTool")
         outcome, _events, worktree = await run(spec_in(tmp_path, server.url, tools=tools))
-    assert {tool["name"] for tool in server.requests[0]["tools"]} == {"Read", "Bash"}
+    assert {tool["name"] for tool in server.requests[0].body["tools"]} == {"Read", "Bash"}
     assert outcome.kind is OutcomeKind.SUCCEEDED
     assert "denied: Bash" in outcome.message
     assert not (worktree / "hello.txt").exists()
 
 
-async def test_only_mcp_tools_means_no_own_tools(model: Model, tmp_path: Path) -> None:
-    with model([[{"text": "fine"}]]) as server:
+async def test_only_mcp_tools_means_no_own_tools(tmp_path: Path) -> None:
+    with model(Turn(texts=("fine",))) as server:
         outcome, _, _ = await run(spec_in(tmp_path, server.url, tools=("mcp__queue",)))
     assert outcome.kind is OutcomeKind.SUCCEEDED, outcome
-    assert not server.requests[0].get("tools")
+    assert not server.requests[0].body.get("tools")
 
 
-async def test_denied_tools_are_told(model: Model, tmp_path: Path) -> None:
-    with model(EDIT) as server:
+async def test_denied_tools_are_told(tmp_path: Path) -> None:
+    with model(*EDIT) as server:
         settings = {"permission_mode": "default", "allowed_tools": ["Read"]}
         outcome, _, worktree = await run(spec_in(tmp_path, server.url, settings=settings))
     assert outcome.kind is OutcomeKind.SUCCEEDED
@@ -128,44 +127,44 @@ async def test_denied_tools_are_told(model: Model, tmp_path: Path) -> None:
     ("turn", "kind", "words"),
     [
         (
-            {"status": 429, "error": "rate_limit_error", "headers": {"retry-after": "300"}},
+            Turn(status=429, headers={"retry-after": "300"}),
             OutcomeKind.RATE_LIMITED,
             "429",
         ),
-        ({"status": 401, "error": "authentication_error"}, OutcomeKind.FAILED, "log in"),
-        ({"status": 529, "error": "overloaded_error"}, OutcomeKind.RATE_LIMITED, "529"),
+        (Turn(status=401), OutcomeKind.FAILED, "log in"),
+        (Turn(status=529), OutcomeKind.RATE_LIMITED, "529"),
     ],
 )
 async def test_refusals_of_the_provider(
-    model: Model, tmp_path: Path, turn: Mapping[str, Any], kind: OutcomeKind, words: str
+    tmp_path: Path, turn: Turn, kind: OutcomeKind, words: str
 ) -> None:
-    with model([turn]) as server:
+    with model(turn) as server:
         outcome, _, _ = await run(spec_in(tmp_path, server.url))
     assert outcome.kind is kind
     assert words in outcome.message
 
 
-async def test_limits_of_the_run(model: Model, tmp_path: Path) -> None:
-    with model(EDIT) as server:
+async def test_limits_of_the_run(tmp_path: Path) -> None:
+    with model(*EDIT) as server:
         outcome, _, _ = await run(spec_in(tmp_path, server.url, settings={"max_turns": 1}))
     assert outcome.kind is OutcomeKind.FAILED
     assert "max_turns" in outcome.message
 
 
-async def test_stopping_ends_its_tools_too(model: Model, tmp_path: Path) -> None:
-    tail = {"tool": "Bash", "input": {"command": "tail -f /dev/null", "description": "wait"}}
-    with model([[tail]]) as server:
+async def test_stopping_ends_its_tools_too(tmp_path: Path) -> None:
+    tail = ToolCall("Bash", {"command": "tail -f /dev/null", "description": "wait"})
+    with model(Turn(tools=(tail,))) as server:
         outcome, _, _ = await run(spec_in(tmp_path, server.url), EventKind.TOOL_USE)
     assert outcome.kind is OutcomeKind.CANCELLED
 
 
-async def test_a_huge_prompt_and_system_prompt_arrive(model: Model, tmp_path: Path) -> None:
-    with model([[{"text": "read it"}]]) as server:
+async def test_a_huge_prompt_and_system_prompt_arrive(tmp_path: Path) -> None:
+    with model(Turn(texts=("read it",))) as server:
         system = "s" * 200_000
         outcome, _, _ = await run(
             spec_in(tmp_path, server.url, prompt="p" * 300_000, system_prompt=system)
         )
     assert outcome.kind is OutcomeKind.SUCCEEDED
-    body = str(server.requests[0])
+    body = str(server.requests[0].body)
     assert "p" * 300_000 in body
     assert system in body

@@ -1,0 +1,35 @@
+"""The real agent programs that tests run; `python3 dev test` installs them."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+# Looked at once: tests run without variables of ours.
+_FOLDER: Final = Path(
+    os.environ.get("ABATHUR_AGENT_PROGRAMS") or Path(__file__).parents[1] / ".tools" / "npm"
+)
+# The binaries themselves: the scripts beside them need a Node that isn't needed to run.
+_PLACES: Final = {
+    "claude": "@anthropic-ai/claude-code-*/claude",
+    "codex": "@openai/codex-*/vendor/*/bin/codex",
+}
+
+
+def program(name: str) -> Path | None:
+    """Of those that are pinned, the pinned one only; of others what is on PATH."""
+    if name in _PLACES:
+        return next(iter(sorted((_FOLDER / "node_modules").glob(_PLACES[name]))), None)
+    found = shutil.which(name)
+    return Path(found) if found else None
+
+
+def needs(name: str) -> pytest.MarkDecorator:
+    """Skips loudly where the program isn't to be had."""
+    remedy = "run `python3 dev test`" if name in _PLACES else f"put `{name}` on PATH"
+    return pytest.mark.skipif(
+        program(name) is None,
+        reason=f"{name} isn't there: what it really does is NOT checked here; {remedy}",
+    )
