@@ -2,9 +2,11 @@ import json
 import signal
 import subprocess
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from abathur.domain.tasks import DEFAULT_AGENT_TYPE
 from tests.cli.conftest import Abathur, configure
 
 
@@ -82,6 +84,26 @@ def test_the_log_file_holds_what_the_agents_say_when_asked_for(abathur: Abathur)
     abathur.ok("swarm", "start", "--until-idle", "--json")
     log = (abathur.root / ".abathur" / "logs" / "swarm.log").read_text()
     assert f" DEBUG   agent_event {task}/1 Hello\n" in log
+
+
+def test_the_log_file_speaks_json_when_asked_to(abathur: Abathur) -> None:
+    configure(abathur, log_format="json")
+    task = abathur.script("Write", {"write": {"path": "a.txt", "text": "a"}})
+    abathur.ok("swarm", "start", "--until-idle")
+    text = (abathur.root / ".abathur" / "logs" / "swarm.log").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert {line["worker"] for line in lines} == {lines[0]["worker"]}
+    done = next(line for line in lines if line["event"] == "task_completed")
+    told = {name: done[name] for name in ("level", "task", "attempt", "agent_type", "target")}
+    assert told == {
+        "level": "INFO",
+        "task": task,
+        "attempt": 1,
+        "agent_type": DEFAULT_AGENT_TYPE,
+        "target": "main",
+    }
+    assert done["trace_id"] == UUID(task).hex
+    assert done["text"].startswith("landed on main (")
 
 
 def test_an_agent_that_starts_is_told_once(abathur: Abathur) -> None:

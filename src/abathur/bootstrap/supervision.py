@@ -113,7 +113,8 @@ def logging_sink(project: Project, sink: Sink) -> Iterator[Sink]:
     """The sink, with everything that reaches it written to the project's log file too."""
     import logging
 
-    from abathur.infrastructure.event_log import open_event_log
+    from abathur.domain.traces import trace_id
+    from abathur.infrastructure.event_log import MEGABYTE, LogLine, open_event_log
     from abathur.swarm.events import SwarmEventKind
 
     levels = {
@@ -122,13 +123,32 @@ def logging_sink(project: Project, sink: Sink) -> Iterator[Sink]:
         SwarmEventKind.NEEDS_PERSON: logging.WARNING,
         SwarmEventKind.TASK_FAILED: logging.WARNING,
     }
-    file = project.folder / "logs" / "swarm.log"
-    with open_event_log(file, project.settings.log_level) as log:
+
+    def told(event: SwarmEvent) -> LogLine:
+        return LogLine(
+            time=event.at,
+            level=levels.get(event.kind, logging.INFO),
+            event=event.kind,
+            text=event.text,
+            task=event.task_id,
+            attempt=event.attempt,
+            agent_type=event.agent_type,
+            target=event.target,
+            worker=event.worker_id,
+            trace_id=f"{trace_id(event.task_id):032x}" if event.task_id else "",
+        )
+
+    settings = project.settings
+    with open_event_log(
+        project.folder / "logs" / "swarm.log",
+        level=settings.log_level,
+        form=settings.log_format,
+        max_bytes=settings.log_max_mb * MEGABYTE,
+        kept=settings.log_kept,
+    ) as log:
 
         def both(event: SwarmEvent) -> None:
-            run = f" {event.task_id}/{event.attempt or '-'}" if event.task_id else ""
-            line = f"{event.kind}{run} {event.text}".replace("\n", " ")
-            log(levels.get(event.kind, logging.INFO), line)
+            log(told(event))
             sink(event)
 
         yield both

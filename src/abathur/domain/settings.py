@@ -151,6 +151,12 @@ class Settings:
     default_runtime: str = DEFAULT_RUNTIME
     log_level: str = "INFO"
     """The least that goes into the swarm's log file: DEBUG (agents' words), INFO, WARNING, ..."""
+    log_format: str = "text"
+    """`text` or `json`."""
+    log_max_mb: int = 5
+    """Millions of bytes, at which a log file is put aside."""
+    log_kept: int = 3
+    """How many of those are kept."""
     database: str | None = None
     """Where the queue is, when it isn't in the project's own file: another file, or a URL."""
     target_branch: str | None = None

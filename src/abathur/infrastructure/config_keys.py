@@ -17,6 +17,7 @@ from abathur.infrastructure.config_values import (
     dollars_by_name,
     duration,
     gates,
+    log_format,
     log_level,
     models,
     names,
@@ -116,6 +117,15 @@ KEYS: Final = (
         "The least that goes into `.abathur/logs/swarm.log`: DEBUG, INFO, WARNING or ERROR.",
         variable="ABATHUR_LOG_LEVEL",
     ),
+    Key(
+        "log_format",
+        log_format,
+        "text",
+        "What its lines are: text for people, or json, an object on each line.",
+        variable="ABATHUR_LOG_FORMAT",
+    ),
+    Key("log_max_mb", whole(1, 10_000), "5", "At this size, in MB, it is put aside."),
+    Key("log_kept", whole(1, 1000), "3", "How many of those that were put aside are kept."),
     Key(
         "swarm.max_agents",
         whole(1, 1000),

@@ -236,6 +236,12 @@ def log_level(value: object) -> str:
     return level
 
 
+def log_format(value: object) -> str:
+    if value not in ("text", "json"):
+        raise NotAccepted("`text` or `json` is expected")
+    return str(value)
+
+
 def overlap(value: object) -> str:
     if value not in ("wait", "run"):
         raise NotAccepted("`wait` or `run` is expected")

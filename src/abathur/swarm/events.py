@@ -59,6 +59,10 @@ class SwarmEvent:
     """Of the task."""
     attempt: int | None = None
     agent_type: str = ""
+    target: str | None = None
+    """Of the task; None when it names none."""
+    worker_id: str = ""
+    """Who tells it."""
     data: JsonObject = field(default_factory=dict)
 
 

@@ -147,7 +147,9 @@ class State:
                 task_id=task.id if task else None,
                 summary=task.summary if task else "",
                 agent_type=task.agent_type if task else "",
+                target=task.feature_branch if task else None,
                 attempt=attempt,
+                worker_id=self.worker_id,
                 data=data or {},
             )
         )
