@@ -195,15 +195,16 @@ class Queue:
         claimed: Landing,
         state: LandingState = LandingState.CONFLICTED,
         max_rework: int = 1,
-        verify_log: str | None = None,
+        log: str | None = None,
+        asking: Asking | None = None,
     ) -> Concluded:
         return await self.db.write(
             landing.refuse,
             claimed,
             state,
             detail="a.txt conflicts",
-            facts={"kind": "conflict", "files": ["a.txt"]},
-            verify_log=verify_log,
+            facts={"kind": "conflict", "files": ["a.txt"], **({"log": log} if log else {})},
+            asking=asking,
             max_rework=max_rework,
             now=self.now,
         )

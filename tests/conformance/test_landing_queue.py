@@ -223,7 +223,7 @@ async def test_refused_work_goes_back_once_with_the_facts_and_then_fails(
     await wanted(queue, max_retries=5)
     dependent = await queue.submit(await queue.task((await queue.lander()).task_id))
     taken = (await queue.read(lambda stores: stores.landings.held("w1")))[0]
-    refused = await queue.refuse(taken, state, verify_log="/v.log")
+    refused = await queue.refuse(taken, state, log="/v.log")
     assert (refused.landing.state, refused.landing.verify_log) == (state, "/v.log")
     assert refused.landing == await queue.landing(taken.id)
     task = await task_of(queue, taken)
@@ -232,7 +232,7 @@ async def test_refused_work_goes_back_once_with_the_facts_and_then_fails(
     assert (task.retry_count, task.error_message) == (0, "a.txt conflicts")
 
     again = await queue.claim_one()
-    assert again.attempt.feedback == {"kind": "conflict", "files": ["a.txt"]}
+    assert again.attempt.feedback == {"kind": "conflict", "files": ["a.txt"], "log": "/v.log"}
     assert await queue.attempt(again) == again.attempt
     await queue.succeed(again)
     failed = await queue.refuse(await queue.lander(), state)

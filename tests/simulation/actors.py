@@ -245,7 +245,6 @@ class Supervisor:
             state,
             detail="no",
             facts={"kind": str(state)},
-            verify_log=None,
             max_rework=MAX_REWORK,
             now=self.world.now,
         )

@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
+from abathur.domain.briefing import feedback_text
 from abathur.domain.errors import IllegalTransitionError
+from abathur.domain.failures import FailureClass
 from abathur.domain.landing import LandingState
 from abathur.domain.needs import Need
 from abathur.domain.reviews import Review, ReviewState
+from abathur.domain.tasks import Task
 from abathur.infrastructure.git.repository import open_repository
 from abathur.services import reviewing
 from abathur.swarm.answering import reject
@@ -220,3 +223,74 @@ async def test_a_denied_agent_is_told_the_no(world: Any) -> None:
     second = (await world.attempts(task))[1]
     assert second.feedback["permissions"]["refused"][0]["comment"] == "nothing is removed here"
     await world.assert_sound()
+
+
+async def conflicting(world: Any) -> tuple[Task, Task]:
+    """Two tasks that write the same file, each without knowing of the other."""
+    world.configure(retry={"initial_seconds": 0.05, "max_rework": 0})
+    first = await world.submit("Say one", change("a.txt", "one\n"), priority=9)
+    second = await world.submit("Say two", change("a.txt", "two\n"))
+    await world.run_agents()
+    return first, second
+
+
+async def test_a_conflict_that_no_agent_may_solve_any_more_is_asked_about(world: Any) -> None:
+    first, second = await conflicting(world)
+    after = await world.submit("Go on", change("b.txt", "b\n"), prerequisites=(second.id,))
+    result = await world.run_until_idle()
+    assert (result.stopped_by, result.completed, result.failed) == ("idle", 1, 0)
+    assert (await world.task(first)).status == "completed"
+    (review,) = await open_reviews(world)
+    assert review.task_id == second.id
+    assert review.question == (
+        "May the work of attempt 1 land on main, with which it conflicts in a.txt?"
+    )
+    (attempt,) = await world.attempts(second)
+    assert attempt.failure_class is FailureClass.CONFLICT
+    assert review.data["conflict"]["salvage_ref"] == attempt.salvage_ref
+    assert (await world.task(after)).status == "blocked"
+    calls = [one for one in world.events if one.kind is SwarmEventKind.NEEDS_PERSON]
+    assert [one.task_id for one in calls] == [second.id]
+    await world.assert_sound()
+
+    # Whoever merges it by hand approves, and the work is found where it belongs.
+    world.git("merge", "-q", "-X", "ours", "-m", "Both", attempt.salvage_ref)
+    await approve(world, review)
+    result = await world.run_until_idle()
+    assert result.completed == 2
+    assert (await world.task(second)).status == "completed"
+    assert world.file("a.txt") == "one"
+
+
+async def test_a_conflict_that_is_approved_and_still_there_is_asked_about_anew(world: Any) -> None:
+    _, second = await conflicting(world)
+    await world.run_until_idle()
+    (asked,) = await open_reviews(world)
+    await approve(world, asked)
+    await world.run_until_idle()
+    (again,) = await open_reviews(world)
+    assert (again.task_id, again.data["conflict"]["paths"]) == (second.id, ["a.txt"])
+    (old,) = [one for one in await reviews_of(world, second) if one.id == asked.id]
+    assert old.state is ReviewState.VOID
+    await world.assert_sound()
+
+
+async def test_a_conflict_that_is_rejected_goes_to_an_agent_that_knows_both_sides(
+    world: Any,
+) -> None:
+    _, second = await conflicting(world)
+    await world.run_until_idle()
+    await say_no(world, (await open_reviews(world))[0], "keep both lines")
+    await world.run_until_idle()
+    attempt = (await world.attempts(second))[1]
+    assert attempt.feedback["kind"] == "conflict"
+    assert attempt.feedback["comment"] == "keep both lines"
+    assert attempt.feedback["hunks"]
+    assert "keep both lines" in feedback_text(attempt.feedback)
+    assert attempt.base_commit == world.git("rev-parse", "main~1")
+    assert (await world.task(second)).status == "completed"
+    await world.assert_sound()
+
+
+async def reviews_of(world: Any, task: Task) -> list[Review]:
+    return list(await world.db.read(lambda stores: stores.reviews.of_task(task.id)))

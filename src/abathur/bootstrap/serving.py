@@ -68,8 +68,20 @@ def call_log(project: Project) -> Iterator[Callable[[str], None]]:
     """Takes a line for each call, without what was said in it."""
     import logging
 
-    from abathur.infrastructure.event_log import open_event_log
+    from abathur.infrastructure.clock import SystemClock
+    from abathur.infrastructure.event_log import MEGABYTE, LogLine, open_event_log
 
-    redactor = safeguards.redactor()
-    with open_event_log(project.folder / "logs" / "mcp.log", "INFO") as write:
-        yield lambda line: write(logging.INFO, redactor.text(" ".join(line.split())[:2000]))
+    redactor, clock, settings = safeguards.redactor(), SystemClock(), project.settings
+
+    def told(line: str) -> LogLine:
+        text = redactor.text(" ".join(line.split())[:2000])
+        return LogLine(time=clock.now(), level=logging.INFO, event="mcp_call", text=text)
+
+    with open_event_log(
+        project.folder / "logs" / "mcp.log",
+        level="INFO",
+        form=settings.log_format,
+        max_bytes=settings.log_max_mb * MEGABYTE,
+        kept=settings.log_kept,
+    ) as write:
+        yield lambda line: write(told(line))

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from abathur.domain.wording import clock
+from abathur.domain.wording import SHORT_ID, clock, short
+
+__all__ = ["SHORT_ID", "short"]
 
 ELLIPSIS: Final = "…"
-SHORT_ID: Final = 13
 TAB: Final = "    "
 REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 
@@ -118,11 +119,6 @@ def waiting(tasks: int, due: datetime) -> str:
 
 def waiting_for_review(reviews: int) -> str:
     return "1 task waits for a review" if reviews == 1 else f"{reviews} tasks wait for a review"
-
-
-def short(task_id: str) -> str:
-    """As much of an id as people need: ids made in one process differ within it."""
-    return task_id[:SHORT_ID]
 
 
 def size_text(count: int) -> str:

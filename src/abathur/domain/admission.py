@@ -17,6 +17,7 @@ from abathur.domain.budgets import UNBUDGETED, SpendingRules
 from abathur.domain.concurrency import Limits
 from abathur.domain.patterns import overlap
 from abathur.domain.records import record
+from abathur.domain.wording import short
 
 
 class HoldScope(StrEnum):
@@ -352,7 +353,7 @@ def _full(limit: int, what: str, scope: HoldScope, name: str) -> Refusal:
 
 
 def _reserved(mine: str, theirs: str, task_id: str) -> Refusal:
-    text = f"its `{mine}` overlaps with `{theirs}`, which task {task_id} is working on"
+    text = f"its `{mine}` overlaps with `{theirs}`, which task {short(task_id)} is working on"
     return Refusal(kind=RefusalKind.RESERVATION, text=text, task_id=task_id, name=mine)
 
 

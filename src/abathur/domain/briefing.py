@@ -62,7 +62,7 @@ def feedback_text(feedback: JsonObject | None) -> str:
             f"`{feedback.get('target')}`: others had changed the same places ({paths}). You start "
             f"from the newest state, without that work. {kept} Look at it with `git show`, and "
             "do the task again so that it fits what is there now, and keeps what others did.\n\n"
-            f"{conflicts.told(feedback)}"
+            f"{_said(feedback)}{conflicts.told(feedback)}"
         ).rstrip()
     gate = f"`{feedback['gate']}` " if feedback.get("gate") else ""
     return (
@@ -71,6 +71,11 @@ def feedback_text(feedback: JsonObject | None) -> str:
         f"state: find out why and mend it. {kept} The end of the check's output:\n\n"
         f"```\n{feedback.get('output', '')}\n```"
     )
+
+
+def _said(feedback: JsonObject) -> str:
+    comment = feedback.get("comment")
+    return f"What a person said to it:\n\n```\n{comment}\n```\n\n" if comment else ""
 
 
 def rejection_text(feedback: JsonObject) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from abathur.domain.explain_failure import failure_of
 from abathur.domain.explain_review import waits_for_review
 from abathur.domain.explain_running import running, wait_or_start
 from abathur.domain.explain_waiting import refused, told_beforehand, unserved
@@ -17,7 +18,7 @@ from abathur.domain.gates import Verdict
 from abathur.domain.landing import Landing, LandingState
 from abathur.domain.runs import OutcomeKind
 from abathur.domain.tasks import Task, TaskStatus
-from abathur.domain.wording import count, quote, span
+from abathur.domain.wording import count, quote, short, span
 
 __all__ = ["Explanation", "Facts", "explain"]
 
@@ -43,7 +44,7 @@ def explain(facts: Facts) -> Explanation:
 
 
 def _name(task: Task) -> str:
-    return f"task {task.id} ({quote(task.summary)})"
+    return f"task {short(task.id)} ({quote(task.summary)})"
 
 
 def _retries(task: Task) -> str:
@@ -80,7 +81,7 @@ def _blocked(facts: Facts) -> Explanation:
         f"It waits for {_name(first)}, which is {first.status}{others}.",
         (*_unmet_details(facts), *_root_details(facts), *told_beforehand(facts)),
         None,
-        f"Run `abathur why {_root_id(facts)}` to see what holds that one.",
+        f"Run `abathur why {short(_root_id(facts))}` to see what holds that one.",
     )
 
 
@@ -103,7 +104,8 @@ def _blocked_for_good(facts: Facts, dead: Task) -> Explanation:
         f"It waits for {_name(dead)}, which {_end(dead)}.",
         _unmet_details(facts),
         None,
-        f"Run `abathur task retry {dead.id}`, or `abathur task cancel {facts.task.id}`.",
+        f"Run `abathur task retry {short(dead.id)}`, or "
+        f"`abathur task cancel {short(facts.task.id)}`.",
     )
 
 
@@ -122,7 +124,7 @@ def _unmet_details(facts: Facts) -> tuple[str, ...]:
 
 def _pending(facts: Facts) -> Explanation:
     due = facts.task.not_before or facts.now
-    details = [_retries(facts.task)] if facts.task.attempt_count else []
+    details = [_retries(facts.task), *failure_of(facts)] if facts.task.attempt_count else []
     if due <= facts.now:
         tail = ", but no swarm runs to take it" if facts.is_alone else " and is being queued"
         text = f"Its time came {span(facts.now - due)} ago{tail}."
@@ -166,6 +168,7 @@ def _ready(facts: Facts) -> Explanation:
         details.append(f"attempts so far: {facts.task.attempt_count}")
     if facts.task.error_message:
         details.append(f"it was handed back: {quote(facts.task.error_message)}")
+        details += failure_of(facts)
     return Explanation(_ready_text(facts), tuple(details), None, wait_or_start(facts))
 
 
@@ -211,14 +214,14 @@ def _failed(facts: Facts) -> Explanation:
     attempts = count(task.attempt_count, "attempt")
     if facts.landing is not None and facts.landing.state is LandingState.CONFLICTED:
         return _left_to_a_person(facts, facts.landing)
-    details = [_retries(task), *_rework(task), *_kept(facts)]
+    details = [_retries(task), *failure_of(facts), *_rework(task), *_kept(facts)]
     details += _flaky(facts)
-    look = f"`abathur logs {task.id}` shows what the agent did. " if facts.attempt else ""
+    look = f"`abathur logs {short(task.id)}` shows what the agent did. " if facts.attempt else ""
     return Explanation(
         f"It failed after {attempts}: {quote(task.error_message)}.",
         tuple(details),
         None,
-        f"{look}Mend the cause, then run `abathur task retry {task.id}`.",
+        f"{look}Mend the cause, then run `abathur task retry {short(task.id)}`.",
     )
 
 
@@ -230,7 +233,7 @@ def _left_to_a_person(facts: Facts, landing: Landing) -> Explanation:
         (*_rework(task), *_kept(facts)),
         None,
         f"Merge it by hand with `git switch {landing.target} && git merge {ref}`, or run "
-        f"`abathur task retry {task.id}` to have it done again.",
+        f"`abathur task retry {short(task.id)}` to have it done again.",
     )
 
 
@@ -264,12 +267,12 @@ def _kept(facts: Facts) -> list[str]:
 
 def _cancelled(facts: Facts) -> Explanation:
     task, cause = facts.task, facts.cancelled_by
-    retry = f"Run `abathur task retry {task.id}` to queue it again."
+    retry = f"Run `abathur task retry {short(task.id)}` to queue it again."
     if cause is None:
         text = f"It {_end(task, 'was')}."
         return Explanation(text, tuple(_kept(facts)), None, retry)
     if cause.status in ENDED_BADLY:
-        retry = f"Run `abathur task retry {cause.id}`: it brings this one back too."
+        retry = f"Run `abathur task retry {short(cause.id)}`: it brings this one back too."
     return Explanation(
         f"It was cancelled with {_name(cause)}, for which it waited.",
         (f"that one {_end(cause)}",)

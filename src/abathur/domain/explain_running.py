@@ -8,7 +8,7 @@ from typing import Final
 from abathur.domain.admission import hold_text
 from abathur.domain.facts import Explanation, Facts
 from abathur.domain.landing import Landing, LandingState
-from abathur.domain.wording import count, quote, span
+from abathur.domain.wording import count, quote, short, span
 
 START_SWARM: Final = "Run `abathur swarm start`."
 SHOWN_PATHS: Final = 5
@@ -62,7 +62,7 @@ def _sign_of_life(facts: Facts) -> str:
 def _step_at_work(facts: Facts) -> str:
     if facts.worker is not None and facts.worker.stop_requested_at is not None:
         return "Nothing to do: the swarm is stopping, the task is finished or handed back."
-    return f"Nothing to do; `abathur task cancel {facts.task.id}` would stop it."
+    return f"Nothing to do; `abathur task cancel {short(facts.task.id)}` would stop it."
 
 
 def _lost_why(facts: Facts) -> str | None:
@@ -88,7 +88,7 @@ def _lost(facts: Facts) -> Explanation:
 
 def _place(facts: Facts) -> tuple[str, ...]:
     worker, attempt = facts.worker, facts.attempt
-    found = [f"worker {worker.id} on {worker.host}, process {worker.pid}"] if worker else []
+    found = [f"worker {short(worker.id)} on {worker.host}, process {worker.pid}"] if worker else []
     if attempt is not None and attempt.runtime:
         model = f", model {attempt.model}" if attempt.model else ""
         found.append(f"runtime {attempt.runtime}{model}")
@@ -120,7 +120,8 @@ def _overlaps(facts: Facts) -> tuple[str, ...]:
     for overlap in facts.overlaps:
         mine = overlap.task_id == facts.task.id
         other = overlap.other_task_id if mine else overlap.task_id
-        found.append(f"task {other} works on the same: {', '.join(overlap.paths[:SHOWN_PATHS])}")
+        paths = ", ".join(overlap.paths[:SHOWN_PATHS])
+        found.append(f"task {short(other)} works on the same: {paths}")
     return tuple(found)
 
 

@@ -8,7 +8,7 @@ from abathur.domain.admission import Hold, HoldCause, HoldScope, Refusal, Refusa
 from abathur.domain.explain_running import NOTHING_TO_DO, wait_or_start
 from abathur.domain.facts import Explanation, Facts
 from abathur.domain.tasks import TaskStatus
-from abathur.domain.wording import quote, span
+from abathur.domain.wording import quote, short, span
 
 BEFORE_RESUMING: Final = {
     HoldCause.PERSON: "Run",
@@ -62,7 +62,7 @@ def resume_command(hold: Hold) -> str:
     option = {
         HoldScope.EVERYTHING: "",
         HoldScope.TARGET: f" --target {hold.name}",
-        HoldScope.TASK: f" --task {hold.name}",
+        HoldScope.TASK: f" --task {short(hold.name)}",
         HoldScope.AGENT_TYPE: f" --agent-type {hold.name}",
     }[hold.scope]
     return f"`abathur resume{option}`"
@@ -78,6 +78,6 @@ def _step(facts: Facts, refusal: Refusal) -> str:
     if refusal.hold is not None:
         hold = refusal.hold
         return f"{BEFORE_RESUMING[hold.cause]} {resume_command(hold)} to let it go."
-    if refusal.kind is RefusalKind.RESERVATION:
-        return f"Run `abathur why {refusal.task_id}` to see how far that one is."
+    if refusal.kind is RefusalKind.RESERVATION and refusal.task_id:
+        return f"Run `abathur why {short(refusal.task_id)}` to see how far that one is."
     return wait_or_start(facts) if facts.is_alone else NOTHING_TO_DO

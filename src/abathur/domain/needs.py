@@ -14,6 +14,8 @@ class Need(StrEnum):
     """A task won't be tried again."""
     SWARM_ERROR = "swarm_error"
     """The swarm was ended by an error."""
+    SECRET = "secret"
+    """Work that is about to land holds what looks like a secret."""
     HOLD = "hold"
     """Something keeps tasks from being started, like a budget that is used up."""
 

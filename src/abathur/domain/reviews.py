@@ -14,9 +14,11 @@ from typing import Final
 
 from abathur.domain.records import record
 from abathur.domain.tasks import JsonObject
+from abathur.domain.wording import quote
 
 REJECTION: Final = "review"
 """The kind of the facts of a landing that a person has rejected."""
+SHOWN_PATHS: Final = 5
 AGENT_PREFIX: Final = "agent:"
 """Before an agent type, among patterns of targets: no branch has a colon in its name."""
 
@@ -49,8 +51,10 @@ class Review:
     """One line for a person."""
     data: JsonObject
     """For a landing: `landing_id`, `target`, `target_commit` (where the target was when it was
-    asked), `base_commit`, `work_commit`. For a permission: `denied`, a list of `tool`, `input`
-    and `rule`; and `allowed`, the rules that were approved."""
+    asked), `base_commit`, `work_commit`; `conflict` (`paths`, `message`, `onto`, `salvage_ref`)
+    when it doesn't fit onto the target; `leaks`, a list of `path`, `line` and `text`, when it adds
+    what looks like a secret. For a permission: `denied`, a list of `tool`, `input` and
+    `rule`; and `allowed`, the rules that were approved."""
     state: ReviewState
     comment: str | None
     """Of whoever decided; for a void one, what made it void."""
@@ -71,6 +75,18 @@ def is_required(required_for: Iterable[str], target: str, agent_type: str) -> bo
         elif fnmatchcase(target, pattern):
             return True
     return False
+
+
+def landing_question(attempt: int, target: str, evidence: JsonObject) -> str:
+    question = f"May the work of attempt {attempt} land on {target}"
+    conflict = evidence.get("conflict")
+    if conflict:
+        shown = ", ".join(quote(path) for path in conflict["paths"][:SHOWN_PATHS])
+        more = " …" if len(conflict["paths"]) > SHOWN_PATHS else ""
+        return f"{question}, with which it conflicts in {shown}{more}?"
+    if evidence.get("leaks"):
+        return f"{question}, although it adds what looks like a secret?"
+    return f"{question}?"
 
 
 def commands(review: Review, short_id: str) -> str:

@@ -11,6 +11,7 @@ from abathur.domain.budgets import Budgets
 from abathur.domain.concurrency import Limits
 from abathur.domain.gates import VERIFY, Gate
 from abathur.domain.landing import Strategy
+from abathur.domain.leaks import Secrets
 from abathur.domain.money import Price, Pricing
 from abathur.domain.needs import Need
 from abathur.domain.sandbox import SandboxSetting
@@ -65,6 +66,8 @@ class LandingSettings:
     strategy: Strategy = Strategy.MERGE
     protected: tuple[str, ...] = ("main", "master", "release/*")
     """Patterns of targets that need `targets.NAME.allow`."""
+    secrets: Secrets = Secrets.WARN
+    """What becomes of work that adds what looks like a secret."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

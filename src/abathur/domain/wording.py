@@ -6,6 +6,13 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 MAX_QUOTE: Final = 200
+SHORT_ID: Final = 13
+"""So much of an id tells apart what wasn't made within the same millisecond."""
+
+
+def short(full_id: str) -> str:
+    """As people see and type it."""
+    return full_id[:SHORT_ID]
 
 
 def span(length: timedelta) -> str:

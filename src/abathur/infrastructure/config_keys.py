@@ -25,6 +25,7 @@ from abathur.infrastructure.config_values import (
     number,
     overlap,
     prices,
+    secrets,
     strategy,
     targets,
     text,
@@ -204,6 +205,12 @@ KEYS: Final = (
         "Targets on which nothing lands unless `targets.NAME.allow` says so.",
     ),
     Key(
+        "landing.secrets",
+        secrets,
+        "warn",
+        "What happens to work that adds what looks like a secret: warn, hold (for a person), off.",
+    ),
+    Key(
         "retry.initial",
         duration(),
         "10s",
@@ -235,7 +242,7 @@ KEYS: Final = (
     Key(
         "notices.about",
         needs,
-        "[review, task_failed, swarm_error, hold]",
+        "[review, task_failed, swarm_error, secret, hold]",
         "What to send notices of.",
     ),
     Key(

@@ -9,6 +9,7 @@ from typing import Any
 from abathur.domain import times
 from abathur.domain.gates import NAME, Gate
 from abathur.domain.landing import Strategy
+from abathur.domain.leaks import Secrets
 from abathur.domain.money import Price
 from abathur.domain.needs import Need
 from abathur.domain.sandbox import SandboxSetting, sandbox
@@ -226,6 +227,14 @@ def models(value: object) -> dict[str, dict[str, str] | None]:
         else:
             found[alias] = {str(runtime): name.strip() for runtime, name in row.items()}
     return found
+
+
+def secrets(value: object) -> Secrets:
+    known = [one.value for one in Secrets]
+    word = "off" if value is False else value  # YAML takes `off` for a truth value
+    if word not in known:
+        raise NotAccepted(f"one of {', '.join(known)} is expected")
+    return Secrets(str(word))
 
 
 def log_level(value: object) -> str:

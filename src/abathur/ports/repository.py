@@ -11,6 +11,7 @@ from typing import Protocol
 
 from abathur.domain.conflicts import BothSides
 from abathur.domain.landing import Proof, Strategy
+from abathur.domain.leaks import AddedText
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +252,10 @@ class Inspecting(Protocol):
 
     async def changed_files(self, old: str, new: str) -> Sequence[ChangedFile]:
         """What differs between two commits."""
+        ...
+
+    async def added_text(self, old: str, new: str) -> Sequence[AddedText]:
+        """What a commit adds to files, whatever kind they are said to be; the first 16 MB."""
         ...
 
     async def count_changed(self, pairs: Sequence[tuple[str, str]]) -> Sequence[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from abathur.domain.audit import Action
 from abathur.domain.landing import Landing
 from abathur.domain.masking import masked
 from abathur.domain.records import changed
-from abathur.domain.reviews import Review, ReviewKind, ReviewState
+from abathur.domain.reviews import Review, ReviewKind, ReviewState, landing_question
 from abathur.domain.runs import Denial, Outcome
 from abathur.domain.tasks import JsonObject, Task, TaskStatus, moved
 from abathur.ports.stores import Stores
@@ -29,6 +29,8 @@ class Asking:
     """Of the work commit, when a person has to approve it."""
     target_commit: str | None = None
     """Where the target is at this moment."""
+    evidence: JsonObject = field(default_factory=dict)
+    """What speaks against landing: `conflict`, `leaks`; see `domain.reviews.Review.data`."""
 
 
 def approval(
@@ -45,6 +47,7 @@ def approval(
         "target_commit": asking.target_commit,
         "base_commit": landing.base_commit,
         "work_commit": landing.work_commit,
+        **asking.evidence,
     }
     return _ask(
         stores,
@@ -52,7 +55,7 @@ def approval(
         task_id=landing.task_id,
         attempt=landing.attempt,
         kind=ReviewKind.LANDING,
-        question=f"May the work of attempt {landing.attempt} land on {landing.target}?",
+        question=landing_question(landing.attempt, landing.target, asking.evidence),
         data=data,
         actor=actor,
         now=now,

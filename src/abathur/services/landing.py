@@ -13,10 +13,11 @@ from abathur.domain.landing import Announcement, Landing, LandingState, Proof
 from abathur.domain.leases import check_fence
 from abathur.domain.records import changed
 from abathur.domain.retry import may_rework
-from abathur.domain.reviews import REJECTION
+from abathur.domain.reviews import REJECTION, Review
 from abathur.domain.tasks import JsonObject, Task, TaskStatus, moved
 from abathur.ports.stores import Stores
 from abathur.services import trail
+from abathur.services.asking import Asking, approval
 from abathur.services.claiming import actor_of
 from abathur.services.finishing import complete, fail
 
@@ -27,6 +28,8 @@ class Concluded:
     task: Task
     released: Sequence[Task] = ()
     """What the landing let go, or what its failure took along."""
+    review: Review | None = None
+    """What a person is asked, whose answer the landing waits for from now on."""
 
 
 def claim_landings(
@@ -132,16 +135,24 @@ def refuse(
     *,
     detail: str,
     facts: JsonObject,
-    verify_log: str | None,
     max_rework: int,
     now: datetime,
+    asking: Asking | None = None,
 ) -> Concluded:
-    """End the landing without success: back to an agent with the facts, or failed with them."""
+    """End the landing without success: back to an agent with the facts, or failed with them.
+
+    The gate's output is in the file that `facts["log"]` names. With `asking` it doesn't end
+    before a person has answered, where no agent is to try any more.
+    """
     current, task = _current(stores, landing)
     spent = spent_rework(stores, task)
-    ended = _end(stores, current, state, now, detail=detail, facts=facts, verify_log=verify_log)
-    actor = actor_of(landing.worker_id or "")
     failure = _note_failure(stores, current, state)
+    if asking is not None and not may_rework(failure, spent, max_rework):
+        return _leave_to_person(stores, changed(current, detail=detail, facts=facts), asking, now)
+    ended = _end(
+        stores, current, state, now, detail=detail, facts=facts, verify_log=facts.get("log")
+    )
+    actor = actor_of(landing.worker_id or "")
     if not may_rework(failure, spent, max_rework):
         taken_along = fail(stores, task, detail, actor, now)
         return Concluded(ended, stores.tasks.get(task.id) or task, taken_along)
@@ -150,6 +161,17 @@ def refuse(
     )
     trail.save(stores, Action.TASK_HANDED_BACK, task, again, actor, now)
     return Concluded(ended, again)
+
+
+def _leave_to_person(stores: Stores, landing: Landing, asking: Asking, now: datetime) -> Concluded:
+    """Back into the queue, where it is passed over while the question is open."""
+    actor = actor_of(landing.worker_id or "")
+    waiting = _queued(landing)
+    stores.landings.save(waiting, landing.fence)
+    review = approval(stores, waiting, asking, actor=actor, now=now)
+    task = stores.tasks.get(landing.task_id)
+    assert task is not None  # it was just read
+    return Concluded(waiting, task, review=review)
 
 
 def spent_rework(stores: Stores, task: Task) -> int:
@@ -215,15 +237,18 @@ def release_landing(stores: Stores, landing: Landing) -> None:
     current = stores.landings.get(landing.id)
     if current is None or current.fence != landing.fence or current.state.is_final:
         return
-    freed = changed(
-        current,
+    stores.landings.save(_queued(current), landing.fence, current)
+
+
+def _queued(landing: Landing) -> Landing:
+    return changed(
+        landing,
         state=LandingState.QUEUED,
         worker_id=None,
         lease_until=None,
         batch=None,
-        fence=current.fence + 1,
+        fence=landing.fence + 1,
     )
-    stores.landings.save(freed, landing.fence, current)
 
 
 def release_landings_of(stores: Stores, worker_id: str) -> Sequence[Landing]:

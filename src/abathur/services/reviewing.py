@@ -149,7 +149,11 @@ def _hand_back(
             f"the work of review {review.id} isn't waiting to land any more; look at "
             f"`abathur why {task.id}`"
         )
-    _end_landing(stores, landing, detail, _facts(review, rejection), actor, now)
+    facts = _facts(review, rejection)
+    if "conflict" in review.data:
+        # Not on top of its own work, which would conflict again: afresh, knowing both sides.
+        facts = {**(landing.facts or {}), "comment": rejection.comment, "review": review.id}
+    _end_landing(stores, landing, detail, facts, actor, now)
     again = moved(
         task, TaskStatus.READY, now, rework_count=task.rework_count + 1, error_message=detail
     )

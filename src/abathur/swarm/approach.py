@@ -19,6 +19,8 @@ from abathur.domain.tasks import JsonObject, Task, TaskStatus
 from abathur.ports.repository import Conflict, Merge
 from abathur.services import landing as landings
 from abathur.services import running
+from abathur.services.asking import Asking
+from abathur.services.landing import Concluded
 from abathur.swarm import approvals, bystanders
 from abathur.swarm.events import SwarmEventKind
 from abathur.swarm.gates import Failure
@@ -170,7 +172,8 @@ class Approach:
             "salvage_ref": await self._keep(work),
         }
         detail = f"conflicts with {self._landing.target} in {shown}{more}"
-        return await self._refuse(LandingState.CONFLICTED, detail, facts)
+        asking = await approvals.about_conflict(self._parts, self._landing, facts)
+        return await self._refuse(LandingState.CONFLICTED, detail, facts, asking=asking)
 
     async def refuse_rejected(self, merged: Merge, failure: Failure) -> str:
         """The merge is kept, for the next attempt starts from it."""
@@ -230,6 +233,7 @@ class Approach:
         facts: JsonObject,
         *,
         max_rework: int | None = None,
+        asking: Asking | None = None,
     ) -> str:
         allowed = self._parts.settings.retry.max_rework if max_rework is None else max_rework
         concluded = await self._parts.db.write(
@@ -238,17 +242,24 @@ class Approach:
             state,
             detail=detail,
             facts=facts,
-            verify_log=facts.get("log"),
             max_rework=allowed,
             now=self._parts.clock.now(),
+            asking=asking,
         )
+        self._tell_refused(concluded, detail)
+        return str(facts["salvage_ref"])
+
+    def _tell_refused(self, concluded: Concluded, detail: str) -> None:
+        if concluded.review is not None and self._task is not None:
+            self._tell(SwarmEventKind.LANDING_REFUSED, f"{detail}; a person is asked")
+            approvals.tell_review(self._state, concluded.review, self._task)
+            return
         failed = concluded.task.status is TaskStatus.FAILED
         again = "" if failed else "; an agent gets it back with the facts"
         self._tell(SwarmEventKind.LANDING_REFUSED, f"{detail}{again}")
         if failed:
             self._state.tally.failed += 1
             self._tell(SwarmEventKind.TASK_FAILED, detail)
-        return str(facts["salvage_ref"])
 
     def _tell(self, kind: SwarmEventKind, text: str, data: JsonObject | None = None) -> None:
         self._state.tell(kind, text, task=self._task, attempt=self._landing.attempt, data=data)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
 
 from abathur.domain import reviews
 from abathur.domain.errors import DatabaseError
 from abathur.domain.landing import Landing
+from abathur.domain.leaks import Leak, Secrets, leaks, told
 from abathur.domain.needs import Need
 from abathur.domain.reviews import Review
 from abathur.domain.runs import Attempt, Outcome, OutcomeKind
-from abathur.domain.tasks import Task
+from abathur.domain.tasks import JsonObject, Task
+from abathur.domain.wording import short
 from abathur.services import reviewing
 from abathur.services.asking import Asking
 from abathur.services.claiming import actor_of
@@ -19,8 +22,6 @@ from abathur.services.running import Report
 from abathur.swarm.gates import LandingStoppedError
 from abathur.swarm.parts import Parts
 from abathur.swarm.state import State
-
-SHORT_ID: Final = 13
 
 
 def judged(outcome: Outcome, *, is_changed: bool) -> Outcome:
@@ -59,7 +60,16 @@ async def _about(parts: Parts, target: str, base: str, head: str) -> Asking | No
     if tree == await parts.repository.tree(base):
         return None
     tip = await parts.repository.resolve(f"refs/heads/{target}")
-    return Asking(review_id=parts.new_id(), tree=tree, target_commit=tip)
+    found = await _leaks(parts, base, head)
+    evidence = {"leaks": [leak.plain for leak in found]} if found else {}
+    return Asking(review_id=parts.new_id(), tree=tree, target_commit=tip, evidence=evidence)
+
+
+async def _leaks(parts: Parts, base: str, head: str) -> Sequence[Leak]:
+    if parts.settings.landing.secrets is Secrets.OFF:
+        return ()
+    added = await parts.repository.added_text(base, head)
+    return await asyncio.to_thread(leaks, added, parts.redactor)
 
 
 async def require(parts: Parts, state: State, landing: Landing, task: Task) -> None:
@@ -68,13 +78,33 @@ async def require(parts: Parts, state: State, landing: Landing, task: Task) -> N
     Reads the tree of the very commit that is about to land: an answer about any other doesn't
     count, and the question is asked anew.
     """
-    if not _is_required(parts, task, landing.target):
+    is_required, secrets = _is_required(parts, task, landing.target), parts.settings.landing.secrets
+    if not is_required and secrets is Secrets.OFF:
         return
     wanted = await _about(parts, landing.target, landing.base_commit, landing.work_commit)
     if wanted is None or wanted.tree is None:
         return
+    leaky = wanted.evidence.get("leaks")
+    if not is_required and not leaky:
+        return
     if await parts.db.read(reviewing.is_approved, landing, wanted.tree):
         return
+    if leaky:
+        _warn(state, landing, task, [Leak(**leak) for leak in leaky])
+    if is_required or secrets is Secrets.HOLD:
+        await _ask(parts, state, landing, wanted, task)
+
+
+def _warn(state: State, landing: Landing, task: Task, found: Sequence[Leak]) -> None:
+    """Once for each landing, however often it is begun."""
+    if landing.id not in state.told_leaks:
+        state.told_leaks.add(landing.id)
+        text = f"the work of attempt {landing.attempt} adds what looks like a secret"
+        look = f"`abathur diff {short(task.id)}` shows the work"
+        state.needs_person(Need.SECRET, f"{text}: {told(found)}; {look}", task)
+
+
+async def _ask(parts: Parts, state: State, landing: Landing, wanted: Asking, task: Task) -> None:
     asked = await parts.db.write(
         reviewing.ask_unless_approved,
         landing,
@@ -83,8 +113,18 @@ async def require(parts: Parts, state: State, landing: Landing, task: Task) -> N
         now=parts.clock.now(),
     )
     if asked is not None:
-        _tell(state, asked, task)
+        tell_review(state, asked, task)
         raise LandingStoppedError(f"review {asked.id} has to be answered first")
+
+
+async def about_conflict(parts: Parts, landing: Landing, conflict: JsonObject) -> Asking:
+    """What a person is asked when no agent is to bring the two together any more."""
+    tree = await parts.repository.tree(landing.work_commit)
+    tip = await parts.repository.resolve(f"refs/heads/{landing.target}")
+    kept = {name: conflict[name] for name in ("paths", "message", "onto", "salvage_ref")}
+    return Asking(
+        review_id=parts.new_id(), tree=tree, target_commit=tip, evidence={"conflict": kept}
+    )
 
 
 async def tell_asked(parts: Parts, state: State, asked: Asking | None, task: Task) -> None:
@@ -96,9 +136,9 @@ async def tell_asked(parts: Parts, state: State, asked: Asking | None, task: Tas
     except DatabaseError:
         return  # it is written down; `abathur review list` shows it
     if review is not None:
-        _tell(state, review, task)
+        tell_review(state, review, task)
 
 
-def _tell(state: State, review: Review, task: Task) -> None:
-    how = f"`abathur review show {review.id[:SHORT_ID]}` tells how to answer"
+def tell_review(state: State, review: Review, task: Task) -> None:
+    how = f"`abathur review show {short(review.id)}` tells how to answer"
     state.needs_person(Need.REVIEW, f"{review.question} {how}", task)

@@ -103,6 +103,8 @@ class State:
     landings: dict[str, LandingRun] = field(default_factory=dict)
     clearing: set[str] = field(default_factory=set)
     """Landings whose worktrees are being removed, or will be."""
+    told_leaks: set[str] = field(default_factory=set)
+    """Landings of whose secrets somebody was told."""
     claimed: set[str] = field(default_factory=set)
     """Tasks claimed here that haven't ended, for the task limit."""
     tally: Tally = field(default_factory=Tally)

@@ -27,7 +27,7 @@ def test_show_tells_all_before_a_run(abathur: Any, chain: Sequence[str]) -> None
 def test_why_says_what_holds_a_task(abathur: Any, chain: Sequence[str]) -> None:
     lines = abathur.ok("why", chain[1]).splitlines()
     assert lines[0] == f"{chain[1][:13]}  blocked  Second"
-    assert lines[2] == f"It waits for task {chain[0]} (First), which is ready."
+    assert lines[2] == f"It waits for task {chain[0][:13]} (First), which is ready."
     assert abathur.ok("task", "why", chain[1]).splitlines() == lines
     assert "abathur swarm start" in abathur.ok("why", chain[0])
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from abathur.domain.errors import BranchTakenError, GitError
+from abathur.domain.leaks import AddedText
+from abathur.infrastructure.git import added
 from abathur.infrastructure.git.repository import GitRepository, open_repository
 from abathur.ports.repository import ChangedFile
 
@@ -51,6 +53,45 @@ async def test_changed_files_come_with_their_lines(
         ChangedFile(path="größe\t.txt", added=2, removed=0),
     ]
     assert await repository.changed_files(old, old) == []
+
+
+async def test_added_text_is_told_by_file_and_line(
+    git_repo: Path, repository: GitRepository
+) -> None:
+    old = commit(git_repo, "Before", a="1\n2\n3\n4\n", b="gone\n", c="no end")
+    (git_repo / "b.txt").unlink()
+    (git_repo / "größe.txt").write_text("+++ b/other.txt\n@@ -1 +1,9 @@\n++ x")
+    new = commit(git_repo, "After", a="1\nzwei\n3\n4\n5\n6\n", c="an end\n")
+    assert await repository.added_text(old, new) == [
+        AddedText("a.txt", 2, b"zwei"),
+        AddedText("a.txt", 5, b"5\n6"),
+        AddedText("c.txt", 1, b"an end"),
+        AddedText("größe.txt", 1, b"+++ b/other.txt\n@@ -1 +1,9 @@\n++ x"),
+    ]
+    assert await repository.added_text(new, new) == []
+
+
+async def test_a_file_that_calls_itself_binary_is_looked_at_too(
+    git_repo: Path, repository: GitRepository
+) -> None:
+    old = git(git_repo, "rev-parse", "HEAD")
+    (git_repo / ".gitattributes").write_text("*.key binary\n")
+    (git_repo / "a.key").write_bytes(b"\0one\ntwo\n")
+    new = commit(git_repo, "Hide")
+    found = {one.path: one.text for one in await repository.added_text(old, new)}
+    assert found["a.key"] == b"\0one\ntwo"
+
+
+async def test_of_a_huge_change_the_beginning_is_read(
+    git_repo: Path, repository: GitRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(added, "LIMIT_BYTES", 100_000)
+    old = git(git_repo, "rev-parse", "HEAD")
+    new = commit(git_repo, "Huge", a="0123456789\n" * 1_000_000)
+    (text,) = await repository.added_text(old, new)
+    assert 80_000 < len(text.text) < 100_000
+    with pytest.raises(GitError):
+        await repository.added_text(old, "f" * 40)
 
 
 async def test_many_are_counted_at_once(git_repo: Path, repository: GitRepository) -> None:

@@ -15,6 +15,7 @@ from abathur.cli.context import json_option
 from abathur.cli.file_lines import file_line
 from abathur.cli.output import paint
 from abathur.cli.text import age, clean, clean_block, local, pad, short
+from abathur.domain.explain_review import landing_evidence
 from abathur.domain.reviews import Review, ReviewKind, ReviewState
 
 if TYPE_CHECKING:
@@ -104,6 +105,8 @@ def _work(found: Shown) -> Iterator[str]:
             f"{data['target']} has moved since this was asked; the work is merged with it as it is "
             "when it lands"
         )
+    for text in landing_evidence(found.review):
+        yield paint(pad("note", LABEL), "dim") + clean(text)
     yield ""
     added = sum(file.added or 0 for file in files)
     removed = sum(file.removed or 0 for file in files)

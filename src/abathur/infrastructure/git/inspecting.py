@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from abathur.domain.errors import BranchTakenError, GitError
+from abathur.domain.leaks import AddedText
+from abathur.infrastructure.git.added import added_text, patch_of
 from abathur.infrastructure.git.place import Placed
 from abathur.infrastructure.git.revisions import (
     HEADS,
@@ -45,6 +48,10 @@ class Inspecting(Placed):
         options = ("--numstat", "-z", "--no-renames", "--no-ext-diff", "--no-textconv")
         found = await self._git.run("diff", *options, old, new, "--")
         return [_changed(field.decode(errors="replace")) for field in found.fields]
+
+    async def added_text(self, old: str, new: str) -> Sequence[AddedText]:
+        patch = await patch_of(self._git, require_hash(old), require_hash(new))
+        return await asyncio.to_thread(lambda: list(added_text(patch)))
 
     async def count_changed(self, pairs: Sequence[tuple[str, str]]) -> Sequence[int]:
         if not pairs:
