@@ -426,7 +426,7 @@ TABLES: Final[Mapping[str, str]] = {
     "budgets": "How much a task, target or day may cost, where a person said so.",
     "pools": "The windows in which providers count, and until when one is used up.",
     "late_reports": "Reports of workers that had lost their lease: kept, not applied.",
-    "schedules": "Reserved for tasks that come again: nothing writes it yet.",
+    "schedules": "Tasks that come again: what is submitted, and when next.",
     "schema_migrations": "Which migrations ran, with the checksum of their text.",
     "legacy_rows": "Rows of a converted [older database](../explanation/older-databases.md), as"
     " they were, of which not all has a place in the other tables.",

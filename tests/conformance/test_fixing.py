@@ -94,6 +94,10 @@ UNFIXABLE: Final[dict[str, str]] = {
     "time_in_landings": f"UPDATE landings SET requested_at = '' WHERE task_id = {FIRST}",
     "time_in_reviews": "INSERT INTO reviews (id, task_id, attempt, kind, question, state, asked_at)"
     f" VALUES ('r', {FIRST}, 1, 'landing', 'May it?', 'void', 'noon')",
+    "time_in_schedules": "INSERT INTO schedules"
+    " (id, name, cron, time_zone, template, next_at, created_by, created_at)"
+    " VALUES ('s', 'nightly', '@daily', 'UTC', '{}', 'noon', 'cli:alice',"
+    " '2030-01-31T12:00:00.000000Z')",
     "time_in_workers": "UPDATE workers SET heartbeat_at = 'now' WHERE id = 'w2'",
     "time_in_audit": "UPDATE audit SET timestamp = 'yesterday' WHERE id = 1",
     "time_in_run_events": f"UPDATE run_events SET at = 'noon' WHERE task_id = {FIRST}",
@@ -113,6 +117,7 @@ KEYS: Final[Mapping[str, Sequence[str]]] = {
     "run_events": ("task_id", "attempt"),
     "workers": ("id",),
     "reviews": ("id",),
+    "schedules": ("id",),
 }
 
 

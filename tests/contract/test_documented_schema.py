@@ -93,7 +93,8 @@ COLUMNS = {
     ),
     "late_reports": "task_id attempt fence worker_id received_at report",
     "schedules": (
-        "id name cron time_zone template next_at last_at last_task_id created_by created_at"
+        "id name cron time_zone template next_at last_at last_task_id created_by created_at missed "
+        "overlap paused_at"
     ),
     "schema_migrations": "version name checksum applied_at",
 }

@@ -226,6 +226,7 @@ def test_every_command_about_the_project_prints_its_documented_shape(cli: Cli) -
     }
     queue = cli("why", "--json")
     printed["resume"] = cli("resume", "--all", "--json")
+    printed |= schedules(cli)
     found = problems_of(printed) + list(problems(json.loads(queue), "Queue", "why"))
     found += problems([json.loads(line) for line in events], "SwarmEvent[]", "swarm start")
     found += problems(json.loads(result), "SwarmResult", "swarm start")
@@ -243,6 +244,20 @@ def test_every_command_about_the_project_prints_its_documented_shape(cli: Cli) -
     assert json.loads(printed["swarm status"])["queue"] == json.loads(queue)
     assert [one["tasks"] for one in json.loads(queue)["refused"]] == [[waiting]]
     assert [hold["name"] for hold in json.loads(printed["resume"])] == [waiting]
+
+
+def schedules(cli: Cli) -> dict[str, str]:
+    added = cli("schedule", "add", "nightly", "0 3 * * *", "Tidy", "--budget", "2", "--json")
+    assert len(json.loads(added)["next_times"]) == 5
+    return {
+        "schedule add": added,
+        "schedule list": cli("schedule", "list", "--json"),
+        "schedule show": cli("schedule", "show", "nightly", "--json"),
+        "schedule run": cli("schedule", "run", "nightly", "--json"),
+        "schedule pause": cli("schedule", "pause", "nightly", "--json"),
+        "schedule resume": cli("schedule", "resume", "nightly", "--json"),
+        "schedule remove": cli("schedule", "remove", "nightly", "--json"),
+    }
 
 
 def test_a_swarm_at_work_is_told_in_its_documented_shape(cli: Cli) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 from abathur import safeguards
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from abathur.bootstrap import Project
     from abathur.domain.admission import AdmissionRules
     from abathur.domain.agents import AgentSpec
+    from abathur.domain.settings import Settings
     from abathur.domain.specs import AgentDefinition
     from abathur.infrastructure.database import Database
+    from abathur.ports.clock import Clock
     from abathur.swarm.events import Sink, SwarmEvent
     from abathur.swarm.parts import Parts
     from abathur.swarm.supervisor import Supervisor
@@ -43,7 +45,7 @@ async def build_supervisor(
     import random
 
     from abathur.domain.specs import resolve_agent
-    from abathur.infrastructure import hosts, warden
+    from abathur.infrastructure import hosts
     from abathur.infrastructure.definitions import read_definitions
     from abathur.infrastructure.evidence import SystemEvidence
     from abathur.infrastructure.git.repository import open_repository as open_git
@@ -51,22 +53,15 @@ async def build_supervisor(
     from abathur.infrastructure.runtimes import load_runtime
     from abathur.infrastructure.secrets import redactor_for
     from abathur.infrastructure.spool import FolderSpool
-    from abathur.swarm.events import SwarmEvent, SwarmEventKind
-    from abathur.swarm.parts import GIT_TAG, LONGEST_GRACE_SHARE, Parts
+    from abathur.infrastructure.timetable import next_time
+    from abathur.swarm.parts import GIT_TAG, Parts
     from abathur.swarm.supervisor import Supervisor
 
     prefer_handles()
     settings = project.settings
     definitions = read_definitions(project.root).by_name
 
-    def guard(tags: Mapping[str, str]) -> warden.Guard:
-        def tell(text: str) -> None:
-            sink(SwarmEvent(kind=SwarmEventKind.WARNING, at=clock.now(), text=text))
-
-        return warden.Guard(tags, min(settings.swarm.grace_seconds, longest_grace), tell)
-
     clock = db.clock()
-    longest_grace = settings.swarm.lease_seconds * LONGEST_GRACE_SHARE
     worker_id, redactor = new_id(), redactor_for(settings)
     parts = Parts(
         worker_id=worker_id,
@@ -83,11 +78,31 @@ async def build_supervisor(
         resolve_agent=lambda agent_type: resolve_agent(settings, definitions, agent_type),
         load_runtime=load_runtime,
         new_id=new_id,
+        timetable=next_time,
         redactor=redactor,
         chance=random.random,
-        guard=guard,
+        guard=_guarding(settings, clock, sink),
     )
     return Supervisor(into(parts) if into else parts, safeguards.redacting(sink, redactor))
+
+
+def _guarding(
+    settings: Settings, clock: Clock, sink: Sink
+) -> Callable[[Mapping[str, str]], AbstractAsyncContextManager[object]]:
+    """Starts the warden, who ends what is tagged when this process dies."""
+    from abathur.infrastructure import warden
+    from abathur.swarm.events import SwarmEvent, SwarmEventKind
+    from abathur.swarm.parts import LONGEST_GRACE_SHARE
+
+    longest_grace = settings.swarm.lease_seconds * LONGEST_GRACE_SHARE
+
+    def tell(text: str) -> None:
+        sink(SwarmEvent(kind=SwarmEventKind.WARNING, at=clock.now(), text=text))
+
+    def guard(tags: Mapping[str, str]) -> warden.Guard:
+        return warden.Guard(tags, min(settings.swarm.grace_seconds, longest_grace), tell)
+
+    return guard
 
 
 def admission_rules(project: Project) -> AdmissionRules:

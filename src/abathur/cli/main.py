@@ -28,6 +28,7 @@ COMMANDS: Final[Commands] = {
     "agent": ("abathur.cli.agent.group:agent", "See and write definitions of agents."),
     "plan": ("abathur.cli.plan:plan", "Queue a whole backlog from a file."),
     "swarm": ("abathur.cli.swarm:swarm", "Run agents until the tasks have landed."),
+    "schedule": ("abathur.cli.schedule.group:schedule", "Submit tasks at times that come again."),
     "pause": ("abathur.cli.pause:pause", "Start no further agents, for everything or a part."),
     "resume": ("abathur.cli.pause:resume", "End a pause or another hold."),
     "reconcile": (

@@ -243,7 +243,7 @@ def show(ids: Sequence[str], as_json: bool) -> None:
     if as_json:
         from abathur.cli import shapes
 
-        output.write_json(shapes.schedule(found))
+        output.write_json(shapes.execution_plan(found))
     else:
         from abathur.cli.plan_view import execution_lines
 

@@ -58,7 +58,7 @@ def _lines(found: Seen, now: datetime) -> Iterator[str]:
 
 
 def queue_lines(found: QueueFacts, now: datetime) -> Iterator[str]:
-    """Nothing when nothing is held."""
+    """Nothing when nothing is held and no schedule is due."""
     for group in found.refused:
         yield _refused(group, now)
     for target in dict.fromkeys(landing.target for landing in found.held_landings):
@@ -68,6 +68,9 @@ def queue_lines(found: QueueFacts, now: datetime) -> Iterator[str]:
     for hold in found.holds:
         if not _is_told(hold, found):
             yield f"held: {_hold(hold)}"
+    if (next_one := found.next_schedule) is not None and next_one.next_at is not None:
+        due = local(next_one.next_at)
+        yield f"schedule {clean(next_one.name)} submits its next task at {due}"
     if found.is_partial:
         yield "there are more ready tasks; only the most urgent ones were looked at"
 

@@ -208,7 +208,7 @@ DIFF: Final[Fields] = {
     "patch": ("string", "the difference, as `git apply` takes it"),
 }
 
-SCHEDULE: Final[Fields] = {
+EXECUTION_PLAN: Final[Fields] = {
     "batches": ("string[][]", "ids; the tasks of a batch can run at the same time"),
     "critical_path": ("string[]", "ids of the chain that takes longest"),
     "critical_seconds": ("number", "what that chain takes; 600 for a task without an estimate"),
@@ -262,7 +262,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Explanation": EXPLANATION,
     "Event": EVENT,
     "Diff": DIFF,
-    "Schedule": SCHEDULE,
+    "ExecutionPlan": EXECUTION_PLAN,
     "AuditEntry": AUDIT_ENTRY,
     "Verification": VERIFICATION,
     "Break": BREAK,
@@ -281,7 +281,7 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "task diff": "Diff",
     "task cancel": "Task[]",
     "task retry": "Task[]",
-    "task plan": "Schedule",
+    "task plan": "ExecutionPlan",
     "why": "Explanation; a Queue without an ID",
     "logs": "Event, one on each line",
     "diff": "Diff",

@@ -9,6 +9,7 @@ from abathur.cli import shape_fields_chaos as chaos
 from abathur.cli import shape_fields_database as database
 from abathur.cli import shape_fields_dev as dev
 from abathur.cli import shape_fields_money as money
+from abathur.cli import shape_fields_schedule as schedule
 from abathur.cli.shape_fields_database import Fields
 
 INITIALIZED: Final[Fields] = {
@@ -41,8 +42,8 @@ SWARM_EVENT: Final[Fields] = {
         "string",
         "swarm_started, swarm_stopping, swarm_stopped, task_claimed, agent_started, agent_event, "
         "agent_silent, attempt_ended, task_waits, task_taken_back, work_salvaged, limit_reached, "
-        "limit_over, landing_started, landing_refused, overlap_found, task_completed, "
-        "task_failed, task_cancelled, needs_person or warning",
+        "limit_over, landing_started, landing_refused, overlap_found, schedule_fired, "
+        "task_completed, task_failed, task_cancelled, needs_person or warning",
     ),
     "at": ("time", "when it happened"),
     "text": ("string", "one line for a person"),
@@ -126,6 +127,8 @@ QUEUE: Final[Fields] = {
     "admitted": ("integer", "ready tasks that wait for nothing but a free agent"),
     "is_partial": ("boolean", "true when there were too many ready tasks to look at each"),
     "held_landings": ("Landing[]", "those that wait for the end of a pause of their target"),
+    "next_schedule": ("string?", "name of the schedule that is due next"),
+    "next_schedule_at": ("time?", "when it is due"),
 }
 
 RECONCILED: Final[Fields] = {
@@ -260,6 +263,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "TrustedFile": TRUSTED_FILE,
     **database.SHAPES,
     **money.SHAPES,
+    **schedule.SHAPES,
     "DatabaseInfo": DATABASE_INFO,
     "LegacyRow": LEGACY_ROW,
     "Demo": DEMO,
@@ -273,7 +277,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
 COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "init": "Initialized",
     "plan apply": "Applied",
-    "plan show": "Schedule",
+    "plan show": "ExecutionPlan",
     "swarm start": "SwarmEvent, one on each line, and a SwarmResult on the last",
     "swarm status": "SwarmStatus",
     "swarm stop": "Stopped",
@@ -284,6 +288,7 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "trust": "Trust",
     **database.COMMAND_SHAPES,
     **money.COMMAND_SHAPES,
+    **schedule.COMMAND_SHAPES,
     "db info": "DatabaseInfo",
     "db legacy": "LegacyRow[]",
     "demo": "Demo",

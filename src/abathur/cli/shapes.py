@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from abathur.cli import shape_fields as fields
 from abathur.cli import shape_fields_money as money_fields
 from abathur.cli import shape_fields_person as person_fields
+from abathur.cli import shape_fields_schedule as schedule_fields
 from abathur.cli import shape_fields_swarm as swarm_fields
 from abathur.cli.shape_fields_database import Fields
 from abathur.cli.text import iso
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from abathur.domain.pools import Pool
     from abathur.domain.reviews import Review
     from abathur.domain.runs import Attempt, RunEvent, Usage
+    from abathur.domain.schedules import Schedule
     from abathur.domain.tasks import Task
     from abathur.ports.repository import ChangedFile
     from abathur.services.accounting import CostReport
@@ -109,8 +111,8 @@ def diff(value: Attempt, base: str, head: str, patch: str) -> Json:
     )
 
 
-def schedule(value: ExecutionPlan) -> Json:
-    return pick(fields.SCHEDULE, value, tasks=[task(one) for one in value.tasks.values()])
+def execution_plan(value: ExecutionPlan) -> Json:
+    return pick(fields.EXECUTION_PLAN, value, tasks=[task(one) for one in value.tasks.values()])
 
 
 def audit_entry(value: AuditEntry) -> Json:
@@ -178,6 +180,10 @@ def cost_report(value: CostReport) -> Json:
     )
 
 
+def schedule(value: Schedule, next_times: Sequence[datetime]) -> Json:
+    return pick(schedule_fields.SCHEDULE, value, next_times=[iso(time) for time in next_times])
+
+
 def queue(value: QueueFacts) -> Json:
     return pick(
         swarm_fields.QUEUE,
@@ -185,6 +191,8 @@ def queue(value: QueueFacts) -> Json:
         holds=[hold(one) for one in value.holds],
         refused=[pick(swarm_fields.REFUSED, one) for one in value.refused],
         held_landings=[landing(one) for one in value.held_landings],
+        next_schedule=value.next_schedule.name if value.next_schedule else None,
+        next_schedule_at=_plain(value.next_schedule.next_at) if value.next_schedule else None,
     )
 
 

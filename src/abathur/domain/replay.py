@@ -43,6 +43,12 @@ NOTES: Final = frozenset(
         Action.DOCUMENT_REMOVED.value,
         Action.SESSION_CREATED.value,
         Action.SESSION_ARCHIVED.value,
+        Action.SCHEDULE_ADDED.value,
+        Action.SCHEDULE_PAUSED.value,
+        Action.SCHEDULE_RESUMED.value,
+        Action.SCHEDULE_REMOVED.value,
+        Action.SCHEDULE_FIRED.value,
+        Action.SCHEDULE_SKIPPED.value,
         "legacy_recorded",
     }
 )

@@ -24,6 +24,7 @@ from abathur.ports.admission import AdmissionStore
 from abathur.ports.memory import KnowledgeStores
 from abathur.ports.money import CostStore, PoolStore
 from abathur.ports.overview import OverviewStore
+from abathur.ports.schedules import ScheduleStore
 from abathur.ports.upkeep import UpkeepStore
 
 P = ParamSpec("P")
@@ -411,6 +412,9 @@ class Stores(KnowledgeStores, Protocol):
 
     @property
     def reviews(self) -> ReviewStore: ...
+
+    @property
+    def schedules(self) -> ScheduleStore: ...
 
     @property
     def workers(self) -> WorkerStore: ...

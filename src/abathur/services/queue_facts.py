@@ -16,6 +16,7 @@ from abathur.domain.admission import (
     RefusalKind,
 )
 from abathur.domain.landing import Landing
+from abathur.domain.schedules import Schedule
 from abathur.ports.admission import Closed
 from abathur.ports.stores import Stores
 from abathur.services import admitting
@@ -49,6 +50,8 @@ class QueueFacts:
     """There are more ready tasks than were looked at."""
     held_landings: Sequence[Landing]
     """Those that wait for the end of a pause of their target."""
+    next_schedule: Schedule | None = None
+    """The one that is due next."""
 
     @property
     def waiting(self) -> int:
@@ -81,7 +84,16 @@ def queue_facts(stores: Stores, rules: AdmissionRules, now: datetime) -> QueueFa
         admitted=len(tasks[:LOOKED_AT]) - sum(len(group.tasks) for group in found),
         is_partial=len(tasks) > LOOKED_AT,
         held_landings=[one for one in landings if admitting.is_held_landing(one, holds)],
+        next_schedule=_next_schedule(stores),
     )
+
+
+def _next_schedule(stores: Stores) -> Schedule | None:
+    """Few queues have any, so one look at the index answers it mostly."""
+    if stores.schedules.next_at() is None:
+        return None
+    waiting = [one for one in stores.schedules.all() if one.next_at is not None]
+    return min(waiting, key=lambda one: (one.next_at, one.name), default=None)
 
 
 def _refused(decides: Admission, tasks: Sequence[Candidate]) -> list[Refused]:

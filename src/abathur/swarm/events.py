@@ -38,6 +38,8 @@ class SwarmEventKind(StrEnum):
     LANDING_REFUSED = "landing_refused"
     GATE_FLAKY = "gate_flaky"
     """A gate failed and then passed on the same tree."""
+    SCHEDULE_FIRED = "schedule_fired"
+    """A due time of a schedule was dealt with; `data["tasks"]` are those submitted."""
     OVERLAP_FOUND = "overlap_found"
     """Work that lands changes what another task, under way, declared or changed too."""
     TASK_COMPLETED = "task_completed"

@@ -10,6 +10,7 @@ from pathlib import Path
 from abathur.domain.agents import AgentSpec
 from abathur.domain.redaction import Redactor
 from abathur.domain.retry import RetryPolicy
+from abathur.domain.schedules import Timetable
 from abathur.domain.settings import Settings
 from abathur.ports.clock import Clock
 from abathur.ports.evidence import Evidence
@@ -47,6 +48,7 @@ class Parts:
     resolve_agent: Callable[[str], AgentSpec]
     load_runtime: Callable[[str], AgentRuntime]
     new_id: Callable[[], str]
+    timetable: Timetable
     redactor: Redactor
     """Takes secrets out of what agents and programs say before it is kept or shown."""
     chance: Callable[[], float]

@@ -21,6 +21,7 @@ from abathur.swarm.lander import Lander
 from abathur.swarm.lifeline import Lifeline, close_worker
 from abathur.swarm.parts import WORKER_TAG, Parts
 from abathur.swarm.reconciler import Reconciler
+from abathur.swarm.schedules import Scheduler
 from abathur.swarm.silence import Silence
 from abathur.swarm.state import LandingRun, Run, State, StopReason
 
@@ -88,8 +89,10 @@ class Supervisor:
             ):
                 await Lifeline(parts, state).rescue()
                 await Caretaker(parts, state).tidy()
+                scheduler = Scheduler(parts, state)
+                await scheduler.round()
                 dispatcher = Dispatcher(parts, state, until_idle=until_idle, task_limit=task_limit)
-                await self._loops(dispatcher, wakeups)
+                await self._loops(dispatcher, scheduler, wakeups)
         finally:
             await asyncio.shield(self._sign_off())
         state.tell(SwarmEventKind.SWARM_STOPPED, f"stopped ({state.stopped_by})")
@@ -123,12 +126,12 @@ class Supervisor:
             lease_until=now + self._state.lease,
         )
 
-    async def _loops(self, dispatcher: Dispatcher, wakeups: Wakeups) -> None:
+    async def _loops(self, dispatcher: Dispatcher, scheduler: Scheduler, wakeups: Wakeups) -> None:
         """A loop that dies takes the others down with it: a swarm that only half works is worse."""
         parts, state = self._parts, self._state
         lander = Lander(parts, state)
         async with asyncio.TaskGroup() as group:
-            background = self._background(group, wakeups)
+            background = self._background(group, scheduler, wakeups)
 
             def start_run(run: Run) -> asyncio.Task[None]:
                 return group.create_task(dispatcher.run_worker(run))
@@ -150,7 +153,7 @@ class Supervisor:
                 task.cancel()
 
     def _background(
-        self, group: asyncio.TaskGroup, wakeups: Wakeups
+        self, group: asyncio.TaskGroup, scheduler: Scheduler, wakeups: Wakeups
     ) -> Sequence[asyncio.Task[None]]:
         parts, state = self._parts, self._state
         loops: list[Coroutine[Any, Any, None]] = [
@@ -158,6 +161,7 @@ class Supervisor:
             Lifeline(parts, state).loop(),
             Caretaker(parts, state).loop(),
             Reconciler(parts, state).loop(),
+            scheduler.loop(),
             self._listen(wakeups),
         ]
         return [group.create_task(loop) for loop in loops]

@@ -29,7 +29,7 @@ def plan(task_ids: tuple[str, ...], as_json: bool) -> None:
 
     found = context.read(_schedule, task_ids)
     if as_json:
-        output.write_json(shapes.schedule(found))
+        output.write_json(shapes.execution_plan(found))
     else:
         output.write_lines(execution_lines(found, output.width()))
 

@@ -20,6 +20,7 @@ from abathur.infrastructure.database.stores.overview import SqlOverview
 from abathur.infrastructure.database.stores.passages import SqlPassages
 from abathur.infrastructure.database.stores.pools import SqlPools
 from abathur.infrastructure.database.stores.reviews import SqlReviews
+from abathur.infrastructure.database.stores.schedules import SqlSchedules
 from abathur.infrastructure.database.stores.sessions import SqlSessions
 from abathur.infrastructure.database.stores.tasks import SqlTasks
 from abathur.infrastructure.database.stores.upkeep import SqlUpkeep
@@ -38,6 +39,7 @@ class SqlStores:
     landings: SqlLandings
     gates: SqlGates
     reviews: SqlReviews
+    schedules: SqlSchedules
     workers: SqlWorkers
     audit: SqlAudit
     upkeep: SqlUpkeep
@@ -61,6 +63,7 @@ def open_stores(session: Session) -> SqlStores:
         landings=SqlLandings(session),
         gates=SqlGates(session),
         reviews=SqlReviews(session),
+        schedules=SqlSchedules(session),
         workers=SqlWorkers(session),
         audit=SqlAudit(session),
         upkeep=SqlUpkeep(session),

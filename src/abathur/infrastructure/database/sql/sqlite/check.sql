@@ -57,6 +57,20 @@ WHERE asked_at NOT GLOB '????-??-??T??:??:??.??????Z' OR (
     decided_at IS NOT NULL AND julianday(decided_at) IS NULL)
 LIMIT :limit;
 
+-- name: check_time_in_schedules
+SELECT 'schedules' AS tbl, CAST(id AS TEXT) AS row_key, NULL AS task_id,
+  'row ' || id || ' of schedules holds a time that can''t be read' AS what
+FROM schedules
+WHERE next_at NOT GLOB '????-??-??T??:??:??.??????Z' OR (
+    next_at IS NOT NULL AND julianday(next_at) IS NULL)
+  OR last_at NOT GLOB '????-??-??T??:??:??.??????Z' OR (
+    last_at IS NOT NULL AND julianday(last_at) IS NULL)
+  OR paused_at NOT GLOB '????-??-??T??:??:??.??????Z' OR (
+    paused_at IS NOT NULL AND julianday(paused_at) IS NULL)
+  OR created_at NOT GLOB '????-??-??T??:??:??.??????Z' OR (
+    created_at IS NOT NULL AND julianday(created_at) IS NULL)
+LIMIT :limit;
+
 -- name: check_time_in_workers
 SELECT 'workers' AS tbl, CAST(id AS TEXT) AS row_key, NULL AS task_id,
   'row ' || id || ' of workers holds a time that can''t be read' AS what

@@ -1,0 +1,1 @@
+"""`abathur schedule`: tasks that come again."""
