@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from abathur.domain.admission import Hold, HoldCause, HoldScope
 from abathur.domain.errors import IllegalTransitionError, IntegrityViolation, StaleFenceError
 from abathur.domain.landing import Landing, LandingState
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.services import landing as landings
+from abathur.services import pausing
 
 if TYPE_CHECKING:
     from tests.conformance.conftest import Queue
@@ -269,3 +271,49 @@ async def test_a_task_that_starts_afresh_forgets_why_its_work_was_sent_back(
     await queue.retry(failed.task)
     again = await queue.claim_one()
     assert (again.task.rework_count, again.attempt.feedback) == (0, None)
+
+
+# What isn't claimed
+
+
+async def test_a_held_target_is_passed_over_by_a_batch_and_comes_whole_afterwards(
+    queue: Queue,
+) -> None:
+    for target, priority in (("main", 9), ("main", 8), ("side", 1)):
+        await queue.submit(priority=priority)
+        await queue.succeed(await queue.claim_one(), target)
+    hold = Hold(
+        id="h",
+        scope=HoldScope.TARGET,
+        name="main",
+        cause=HoldCause.PERSON,
+        reason="",
+        hold_until=None,
+        created_by="cli:eve",
+        created_at=queue.now,
+    )
+    await queue.write(pausing.pause, hold)
+    assert await choices(queue) == ["side"]
+    assert [one.target for one in await queue.claim_landings()] == ["side"]
+    assert await choices(queue) == []
+    assert await queue.claim_landings() == []
+    await queue.write(pausing.resume, HoldScope.TARGET, "main", now=queue.now, actor="cli:eve")
+    assert await choices(queue) == ["main", "main"]
+    assert [one.target for one in await queue.claim_landings()] == ["main", "main"]
+
+
+async def choices(queue: Queue) -> list[str]:
+    """What reading alone says could be claimed."""
+    return [one.target for one in await queue.read(landings.claimable, queue.now)]
+
+
+async def test_what_waits_behind_a_live_lander_is_nothing_to_claim_until_its_lease_is_over(
+    queue: Queue,
+) -> None:
+    await wanted(queue)
+    await queue.lander("w1")
+    await wanted(queue)
+    assert await choices(queue) == []
+    assert await queue.claim_landings(worker="w2") == []
+    queue.pass_time(queue.lease.total_seconds() + 1)
+    assert await choices(queue) == ["main", "main"]

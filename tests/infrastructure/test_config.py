@@ -11,6 +11,7 @@ import pytest
 from abathur.domain.errors import ConfigError
 from abathur.domain.settings import CommandSetting, Settings
 from abathur.infrastructure.config import Config, default_config_text, load_config, load_settings
+from abathur.infrastructure.config_database import configured_database
 
 
 @pytest.fixture
@@ -351,3 +352,22 @@ def test_yaml_is_loaded_only_when_there_is_a_file(project: Path) -> None:
     assert subprocess.run(run, check=False).returncode == 0
     ours(project, "target_branch: main")
     assert subprocess.run(run, check=False).returncode == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "database: other.db\n",
+        "{database: other.db}\n",
+        '{"log_level": "INFO", "database": "other.db"}\n',
+        "{log_level: INFO,\n database: other.db}\n",
+    ],
+)
+def test_a_database_is_found_however_the_file_writes_it(project: Path, text: str) -> None:
+    assert configured_database(project, {}) is None
+    ours(project, "log_level: INFO\nnotices: {desktop: true}\n")
+    assert configured_database(project, {}) is None
+    ours(project, text)
+    found = configured_database(project, {})
+    assert isinstance(found, Settings)
+    assert found.database == "other.db"

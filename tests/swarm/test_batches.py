@@ -216,3 +216,21 @@ async def test_a_database_that_is_away_for_a_moment_loses_no_member(
     assert result.completed == 3
     assert Counter(world.landed()) == Counter(task.id for task in tasks)
     await world.assert_sound()
+
+
+async def test_one_whose_approval_was_taken_back_leaves_the_batch_and_the_others_land(
+    world: Any,
+) -> None:
+    """Claimed with the others while it was approved, as rules may change in between."""
+    held = await world.submit("Junior", change("a"), agent_type="junior", priority=9)
+    others = [await world.submit(f"Add {path}", change(path)) for path in ("b", "c")]
+    await world.run_agents()
+    world.configure(review={"required_for": ["agent:junior"]})
+    result = await world.run_until_idle()
+    assert (result.completed, result.failed) == (2, 0)
+    assert sorted(world.landed()) == sorted(task.id for task in others)
+    assert moves(world) == 1
+    (landing,) = await world.landings(held)
+    assert (landing.state, landing.merge_commit) == (LandingState.QUEUED, None)
+    (review,) = await world.db.read(lambda stores: stores.reviews.open())
+    assert review.task_id == held.id

@@ -88,3 +88,19 @@ async def test_a_refused_login_burns_one_attempt_not_all(world: Any) -> None:
     tasks = await world.tasks()
     assert sorted(task.attempt_count for task in tasks) == [0, 0, 0, 0, 1]
     assert {task.status for task in tasks} == {"ready"}
+
+
+async def test_a_targets_budget_counts_tasks_that_name_no_target(world: Any) -> None:
+    """They land on the branch that is checked out, though no setting names it."""
+    world.configure(
+        budget={"target_usd": {"main": 1.0}, "assumed_usd_per_attempt": 0.1},
+        swarm={"max_agents": 1},
+    )
+    spend = [WRITE, {"usage": {"cost_usd": 1.5}}]
+    first = await world.submit("First", spend, priority=9)
+    assert first.feature_branch is None
+    second = await world.submit("Second", spend)
+    assert (await world.run_until_idle()).stopped_by == "held"
+    assert [(await world.task(one)).status for one in (first, second)] == ["completed", "ready"]
+    (hold,) = await world.db.read(lambda stores: stores.admission.holds())
+    assert (hold.scope, hold.name, hold.cause) == ("target", "main", "budget")

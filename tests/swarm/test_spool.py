@@ -119,3 +119,24 @@ async def test_a_corrupt_entry_is_told_and_the_task_is_run_again(world: Any) -> 
     told = [e.text for e in world.events if e.kind is SwarmEventKind.WARNING]
     assert any("set aside" in text for text in told)
     await world.assert_sound()
+
+
+async def test_a_replayed_report_of_work_in_the_middle_of_a_rebase_lands_nothing(
+    world: Any,
+) -> None:
+    git = "git -c user.name=A -c user.email=a@x"
+    steps = (
+        f"echo 1 > one; git add .; {git} commit -qm one; echo 2 > two; git add .; "
+        f"{git} commit -qm two; {git} -c sequence.editor='sed -i 1s/pick/edit/' rebase -qi HEAD~2"
+    )
+    task = await world.submit("Rebase", [{"run": steps}], max_retries=0)
+    die(world, "spool.put", "after", 1)
+    assert len(entries(world)) == 1
+    await world.run_until_idle()
+    assert await outcomes(world, task) == ["failed"]
+    assert "in the middle of a rebase" in (await world.task(task)).error_message
+    assert world.landed() == []
+    (attempt,) = await world.attempts(task)
+    assert "two" in world.git("ls-tree", "--name-only", attempt.salvage_ref).split()
+    assert entries(world) == []
+    await world.assert_sound()

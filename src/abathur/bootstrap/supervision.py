@@ -48,6 +48,7 @@ async def build_supervisor(
     from abathur.infrastructure import hosts
     from abathur.infrastructure.definitions import read_definitions
     from abathur.infrastructure.evidence import SystemEvidence
+    from abathur.infrastructure.git.head import checked_out
     from abathur.infrastructure.git.repository import open_repository as open_git
     from abathur.infrastructure.processes import SystemProcesses, prefer_handles
     from abathur.infrastructure.runtimes import load_runtime
@@ -79,6 +80,7 @@ async def build_supervisor(
         load_runtime=load_runtime,
         new_id=new_id,
         timetable=next_time,
+        checked_out=lambda: checked_out(project.root),
         redactor=redactor,
         chance=random.random,
         guard=_guarding(settings, clock, sink),
@@ -109,6 +111,7 @@ def admission_rules(project: Project) -> AdmissionRules:
     """By which tasks would be claimed on this host."""
     from abathur.domain.specs import resolve_agent
     from abathur.infrastructure.definitions import read_definitions
+    from abathur.infrastructure.git.head import checked_out
     from abathur.infrastructure.hosts import host_name
     from abathur.swarm.admission import rules_of
 
@@ -120,7 +123,7 @@ def admission_rules(project: Project) -> AdmissionRules:
             found.append(read_definitions(project.root).by_name)
         return resolve_agent(settings, found[0], agent_type)
 
-    return rules_of(settings, host_name(), resolve)
+    return rules_of(settings, host_name(), resolve, checked_out(project.root))
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from abathur.domain.settings import Settings
 from abathur.infrastructure import paths
 
 VARIABLE: Final = "ABATHUR_DB"
-_KEY: Final = re.compile(rb"""^\s*[{"']*database\b""", re.MULTILINE)
+_KEY: Final = re.compile(rb"""(?:^|[{,])[\s{"']*database\b""", re.MULTILINE)
+"""At the beginning of a line, or anywhere in a mapping on one line."""
 
 
 def configured_database(root: Path, env: Mapping[str, str]) -> Settings | str | None:

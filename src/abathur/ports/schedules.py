@@ -37,3 +37,10 @@ class ScheduleStore(Protocol):
         ...
 
     def delete(self, schedule_id: str) -> None: ...
+
+
+class ScheduleStores(Protocol):
+    """This part of `ports.stores.Stores`."""
+
+    @property
+    def schedules(self) -> ScheduleStore: ...

@@ -24,7 +24,7 @@ from abathur.ports.admission import AdmissionStore
 from abathur.ports.memory import KnowledgeStores
 from abathur.ports.money import CostStore, PoolStore
 from abathur.ports.overview import OverviewStore
-from abathur.ports.schedules import ScheduleStore
+from abathur.ports.schedules import ScheduleStores
 from abathur.ports.upkeep import UpkeepStore
 
 P = ParamSpec("P")
@@ -386,7 +386,7 @@ class LegacyStore(Protocol):
         ...
 
 
-class Stores(KnowledgeStores, Protocol):
+class Stores(KnowledgeStores, ScheduleStores, Protocol):
     """One transaction's view of the database."""
 
     @property
@@ -412,9 +412,6 @@ class Stores(KnowledgeStores, Protocol):
 
     @property
     def reviews(self) -> ReviewStore: ...
-
-    @property
-    def schedules(self) -> ScheduleStore: ...
 
     @property
     def workers(self) -> WorkerStore: ...

@@ -17,6 +17,7 @@ from abathur.domain.reviews import REJECTION, Review
 from abathur.domain.tasks import JsonObject, Task, TaskStatus, moved
 from abathur.ports.stores import Stores
 from abathur.services import trail
+from abathur.services.admitting import is_held_landing
 from abathur.services.asking import Asking, approval
 from abathur.services.claiming import actor_of
 from abathur.services.finishing import complete, fail
@@ -30,6 +31,26 @@ class Concluded:
     """What the landing let go, or what its failure took along."""
     review: Review | None = None
     """What a person is asked, whose answer the landing waits for from now on."""
+
+
+def claimable(stores: Stores, now: datetime) -> Sequence[Landing]:
+    """What `claim_landings` would choose from, found by reading alone."""
+    wanted = stores.landings.wanted()
+    if not wanted:
+        return ()
+    holds = [hold for hold in stores.admission.holds() if hold.is_active(now)]
+    busy = {
+        landing.target
+        for landing in wanted
+        if landing.state is LandingState.RUNNING
+        and landing.lease_until is not None
+        and landing.lease_until > now
+    }
+    return [
+        landing
+        for landing in wanted
+        if landing.target not in busy and not is_held_landing(landing, holds)
+    ]
 
 
 def claim_landings(

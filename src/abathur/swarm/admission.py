@@ -16,15 +16,20 @@ Resolve = Callable[[str], AgentSpec]
 
 
 def admission_rules(parts: Parts) -> AdmissionRules:
-    return rules_of(parts.settings, parts.host, parts.resolve_agent)
+    return rules_of(parts.settings, parts.host, parts.resolve_agent, parts.checked_out())
 
 
-def rules_of(settings: Settings, host: str, resolve: Resolve) -> AdmissionRules:
-    """For the swarm and for the views alike, so that both say the same."""
+def rules_of(
+    settings: Settings, host: str, resolve: Resolve, checked_out: str | None
+) -> AdmissionRules:
+    """For the swarm and for the views alike, so that both say the same.
+
+    What is checked out is where work lands that names no target, where the settings name none.
+    """
     return AdmissionRules(
         limits=settings.limits,
         host=host,
-        default_target=settings.target_branch,
+        default_target=settings.target_branch or checked_out,
         may_overlap=settings.swarm.overlap == "run",
         pools_of=lambda agent_type: _pools_of(resolve, agent_type),
         spending=_spending(settings, resolve),

@@ -57,7 +57,7 @@ class Lander:
         """Take what there is to land, as much as may be landed at once."""
         while self._under_way < MAX_PARALLEL and not self._state.stopping.is_set():
             now = self._parts.clock.now()
-            there = await self._parts.db.read(lambda stores: stores.landings.wanted())
+            there = await self._parts.db.read(landings.claimable, now)
             if not there or self._are_held(there, now):
                 return
             claimed = await self._parts.db.write(

@@ -49,6 +49,8 @@ class Parts:
     load_runtime: Callable[[str], AgentRuntime]
     new_id: Callable[[], str]
     timetable: Timetable
+    checked_out: Callable[[], str | None]
+    """The branch of the main working tree, as far as a look at one file tells."""
     redactor: Redactor
     """Takes secrets out of what agents and programs say before it is kept or shown."""
     chance: Callable[[], float]

@@ -7,6 +7,7 @@ from itertools import count
 
 from abathur.domain.errors import GitError, RefMovedError
 from abathur.domain.landing import landed_ref
+from abathur.infrastructure.git.head import plain_head
 from abathur.infrastructure.git.place import Placed
 from abathur.infrastructure.git.revisions import (
     HEADS,
@@ -17,7 +18,7 @@ from abathur.infrastructure.git.revisions import (
     require_branch,
     require_hash,
 )
-from abathur.infrastructure.git.worktree_list import holders, plain_head
+from abathur.infrastructure.git.worktree_list import holders
 
 SALVAGE = "refs/abathur/salvage/"
 WITHDRAWN = "refs/abathur/withdrawn/"

@@ -12,12 +12,10 @@ from pathlib import Path
 
 from abathur.domain.errors import GitError
 from abathur.infrastructure.git.commands import Git
+from abathur.infrastructure.git.head import plain_head
 from abathur.infrastructure.git.place import Place
 
 _COMMIT = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-
-_KEPT_ELSEWHERE = "refs/heads/.invalid"
-"""What `HEAD` names where refs are in tables instead of files (gitrepository-layout(5))."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +39,6 @@ async def holders(git: Git, place: Place, ref: str) -> Sequence[Path]:
     if read is not None:
         return read
     return [tree.path for tree in await working_trees(git, place.root) if tree.branch == ref]
-
-
-def plain_head(git_dir: Path) -> str | None:
-    """The ref in a `HEAD` that is a file of one line; None is for git to read.
-
-    Most are such files. With refs in tables they are there too, but name nothing.
-    """
-    try:
-        text = (git_dir / "HEAD").read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return None
-    ref = text.removeprefix("ref: ").removesuffix("\n")
-    is_plain = text.startswith("ref: refs/heads/") and ref.isprintable()
-    return ref if is_plain and ref != _KEPT_ELSEWHERE else None
 
 
 def _read_holders(place: Place, ref: str) -> list[Path] | None:

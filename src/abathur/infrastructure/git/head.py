@@ -1,0 +1,32 @@
+"""Which branch is checked out, read without git: views ask it, and a swarm at each claim."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+HEADS: Final = "refs/heads/"
+_KEPT_ELSEWHERE: Final = "refs/heads/.invalid"
+"""What `HEAD` names where refs are in tables instead of files (gitrepository-layout(5))."""
+
+
+def plain_head(git_dir: Path) -> str | None:
+    """The ref in a `HEAD` that is a file of one line; None is for git to read.
+
+    Most are such files. With refs in tables they are there too, but name nothing.
+    """
+    try:
+        text = (git_dir / "HEAD").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+    ref = text.removeprefix("ref: ").removesuffix("\n")
+    is_plain = text.startswith("ref: refs/heads/") and ref.isprintable()
+    return ref if is_plain and ref != _KEPT_ELSEWHERE else None
+
+
+def checked_out(root: Path) -> str | None:
+    """The branch of the main working tree, or of a bare repository; None is for git to tell."""
+    for folder in (root / ".git", root):
+        if ref := plain_head(folder):
+            return ref.removeprefix(HEADS)
+    return None
