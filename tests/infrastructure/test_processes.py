@@ -365,3 +365,41 @@ def test_life_is_told_by_pid_and_start() -> None:
     assert not PROCESSES.is_alive(one)
     child.wait()
     assert not PROCESSES.is_alive(one)
+
+
+ASKED = """
+child='trap "echo child >> order; exit" TERM; echo $$; while :; do sleep 0.02; done'
+sh -c "$child" &
+trap 'sleep 0.1; echo program >> order; exit 3' INT
+while :; do sleep 0.02; done
+"""
+
+
+async def test_the_program_is_asked_with_its_own_signal_before_what_it_started(run: Run) -> None:
+    run.launch = replace(run.launch, grace_seconds=30)
+    command = Command(argv=("bash", "-c", ASKED), stop_signal="INT")
+    run.launch = replace(run.launch, command=command)
+    result = await run.stop_when_told()
+    assert result.code == 3
+    assert (run.launch.cwd / "order").read_text().split() == ["program", "child"]
+
+
+async def test_files_for_the_program_are_there_at_its_start_and_private(run: Run) -> None:
+    path = run.launch.cwd / "own" / "mcp.json"
+    run.program("sh", "-c", f"cat '{path}'; stat -c ' %a' '{path}' '{path.parent}'")
+    run.launch = replace(
+        run.launch, command=replace(run.launch.command, files={path: '{"token": 1}'})
+    )
+    await run.result()
+    assert run.lines == ['{"token": 1} 600', " 700"]
+
+
+async def test_a_link_in_place_of_such_a_file_is_not_followed(run: Run, tmp_path: Path) -> None:
+    victim, link = tmp_path / "victim", tmp_path / "link"
+    victim.write_text("untouched")
+    link.symlink_to(victim)
+    command = Command(argv=("true",), files={link: "secret"})
+    run.launch = replace(run.launch, command=command)
+    await run.result()
+    assert victim.read_text() == "untouched"
+    assert link.read_text() == "secret"

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 from abathur.domain.failures import FailureClass
 from abathur.domain.records import record
 from abathur.domain.results import TaskResult
 from abathur.domain.tasks import JsonObject
+
+StopSignal = Literal["INT", "TERM"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +81,10 @@ class Command:
     pass_env: tuple[str, ...] = ()
     """Names of variables to hand on from our own environment when set (`PREFIX*` is possible)."""
     stdin: bytes = b""
+    files: Mapping[Path, str] = field(default_factory=dict)
+    """Written before the start, for this user's eyes alone: what mustn't be in an argument."""
+    stop_signal: StopSignal = "TERM"
+    """By which the program is asked to end, before anything that it started is."""
 
 
 class EventKind(StrEnum):

@@ -15,7 +15,8 @@ from uuid import UUID
 
 from abathur.domain.agents import AgentSpec
 from abathur.domain.errors import AbathurError, GitError
-from abathur.domain.runs import Command, RunSpec
+from abathur.domain.run_specs import run_spec
+from abathur.domain.runs import Command
 from abathur.domain.settings import Settings
 from abathur.domain.specs import resolve_agent
 from abathur.domain.tasks import DEFAULT_AGENT_TYPE
@@ -137,19 +138,16 @@ async def _program(root: Path, spec: AgentSpec, versions: dict[str, str | None] 
 def _command(root: Path, spec: AgentSpec) -> Command:
     from abathur.infrastructure.runtimes import load_runtime
 
-    run = RunSpec(
+    run = run_spec(
+        spec,
+        root,
         task_id=str(UUID(int=0)),
         attempt=1,
-        agent_type=spec.agent_type,
         prompt="",
-        system_prompt=spec.system_prompt,
-        model=spec.model,
-        tools=spec.tools,
         worktree=root,
         scratch=root,
         session_id=str(UUID(int=0)),
         input_data=_AnyInput(),
-        settings=spec.settings,
     )
     return load_runtime(spec.runtime).command(run)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 
+from abathur.domain.runs import StopSignal
 from abathur.infrastructure import cgroups
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,8 @@ _PROC = Path("/proc")
 _SECONDS_TO_DIE = 5.0
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.2
+_LEAD_SECONDS = 2.0
+"""What a program is given to end its tools by itself, and to write down that it did."""
 
 
 class Hunt:
@@ -46,6 +49,11 @@ class Hunt:
         """Hunt the session of this process too. `is_gone` tells whether it has been waited for."""
         self._session = leader
         self._is_leader_gone = is_gone
+
+    @property
+    def leader(self) -> int | None:
+        """The followed process, while it lives."""
+        return None if self._session is None or self._is_leader_gone() else self._session
 
     def follow_keeper(
         self, keeper: int, is_gone: Callable[[], bool], is_empty: Callable[[], bool]
@@ -103,12 +111,19 @@ class Hunt:
 class Ending:
     """TERM to everything found, the grace, then KILL until nothing is found.
 
-    What appears in between is treated like the rest.
+    What appears in between is treated like the rest. With `ask_leader`, a signal's name, the hunt's
+    leader alone is asked first, with that signal: an agent that loses its tools before it is asked
+    to end takes that for their failure, and goes on.
     """
 
-    def __init__(self, hunt: Hunt, grace_seconds: float) -> None:
+    def __init__(
+        self, hunt: Hunt, grace_seconds: float, ask_leader: StopSignal | None = None
+    ) -> None:
         self._hunt = hunt
-        self._kill_at = time.monotonic() + grace_seconds
+        self._ask_leader = ask_leader
+        now = time.monotonic()
+        self._kill_at = now + grace_seconds
+        self._followers_at = now + min(grace_seconds / 2, _LEAD_SECONDS)
         self._give_up_at = self._kill_at + _SECONDS_TO_DIE
         self._asked: set[psutil.Process] = set()
 
@@ -130,12 +145,16 @@ class Ending:
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     def _strike(self, processes: Iterable[psutil.Process], now: float) -> None:
+        leader = self._hunt.leader if self._ask_leader else None
         for process in processes:
             if now >= self._kill_at:
                 _signal(process, signal.SIGKILL)
-            # A second TERM makes some programs leave at once, without putting things in order.
+            elif leader is not None and process.pid != leader and now < self._followers_at:
+                continue
+            # A second one makes some programs leave at once, without putting things in order.
             elif process not in self._asked:
-                _signal(process, signal.SIGTERM)
+                name = self._ask_leader if process.pid == leader else None
+                _signal(process, signal.Signals[f"SIG{name or 'TERM'}"])
             self._asked.add(process)
 
 

@@ -18,8 +18,15 @@ from pathlib import Path
 
 from abathur.domain.errors import ProcessError
 from abathur.domain.redaction import Redactor
-from abathur.domain.runs import Exit
-from abathur.infrastructure import bubblewrap, cgroups, keeping, process_times, secrets
+from abathur.domain.runs import Exit, StopSignal
+from abathur.infrastructure import (
+    bubblewrap,
+    cgroups,
+    keeping,
+    private_files,
+    process_times,
+    secrets,
+)
 from abathur.infrastructure.cancellation import settle
 from abathur.infrastructure.environment import clean_environment
 from abathur.infrastructure.keeping import Line
@@ -72,6 +79,7 @@ class SystemProcesses:
     ) -> Exit:
         if stop.is_set():
             return Exit(code=None, stopped=True)
+        private_files.write(launch.command.files)
         with Transcript(launch.transcript, self._redactor) as transcript:
             program = _Program(launch, _Started(transcript, on_line))
             try:
@@ -266,7 +274,7 @@ class _Program:
         if self._output.exited.is_set():
             await _within(DRAIN_SECONDS, self._output.drained)
         try:
-            await _end(self._hunt, self._launch.grace_seconds)
+            await _end(self._hunt, self._launch.grace_seconds, self._ask_leader())
             if self._transport is not None:
                 await _within(_SETTLE_SECONDS, self._output.exited)
                 await _within(_SETTLE_SECONDS, self._output.drained)
@@ -275,6 +283,10 @@ class _Program:
             self._close()
             if self._cgroup is not None:
                 await asyncio.to_thread(cgroups.end, self._cgroup)
+
+    def _ask_leader(self) -> StopSignal | None:
+        # The leader of what is confined is the sandbox, which wouldn't hand a signal on.
+        return None if self._launch.confinement else self._launch.command.stop_signal
 
     def exit(self, verdict: _Verdict, stderr_tail: str) -> Exit:
         if self._output.failure is not None:
@@ -310,9 +322,9 @@ class _Program:
             self._line.close()
 
 
-async def _end(hunt: Hunt, grace_seconds: float) -> int:
+async def _end(hunt: Hunt, grace_seconds: float, ask_leader: StopSignal | None = None) -> int:
     """Cancelling cuts the grace short: everything is killed at once."""
-    ending = Ending(hunt, grace_seconds)
+    ending = Ending(hunt, grace_seconds, ask_leader)
     try:
         for pause in ending.pauses():
             await asyncio.sleep(pause)

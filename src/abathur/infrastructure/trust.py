@@ -41,7 +41,11 @@ HARMLESS: Final = frozenset(
         *(f"swarm.{key}" for key in ("lease", "heartbeat", "grace", "poll")),
         *(f"swarm.{key}_seconds" for key in ("lease", "heartbeat", "grace", "poll")),
         *(f"agents.*.{key}" for key in ("runtime", "model", "description")),
-        *(f"runtimes.*.{key}" for key in ("model", "max_turns", "max_budget_usd")),
+        *(
+            f"{section}.*.{key}"
+            for section in ("agents", "runtimes")
+            for key in ("model", "effort", "max_turns", "max_budget_usd")
+        ),
         # What `init` itself writes; the gates are only named here.
         *(f"targets.*.{key}" for key in ("allow", "strategy", "gates")),
     }

@@ -58,7 +58,8 @@ class ProcessRunner(Protocol):
         """Run to the end. When this returns, raises or is cancelled, no process of the run lives.
 
         Lines are handed over in order, without their newline, undecodable bytes replaced, torn
-        at 1 MiB. On `stop` or time-out: TERM to everything tagged, `grace_seconds`, then KILL.
+        at 1 MiB. On `stop` or time-out: the command's signal to its program, TERM to everything
+        tagged when that has ended or 2 s later, and KILL after `grace_seconds` in all.
         Raises `ProcessError` when the program can't be started.
         """
         ...

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from abathur.domain.errors import AgentUnavailableError, DirtyTargetError
 from abathur.domain.protection import check_target
-from abathur.domain.runs import RunSpec
+from abathur.domain.run_specs import run_spec
 from abathur.domain.tasks import Task
 from abathur.ports.stores import Stores, TaskFilter
 from abathur.swarm import workspace
@@ -50,19 +50,16 @@ def _check_agent(parts: Parts, task: Task) -> None:
     spec = parts.resolve_agent(task.agent_type)
     runtime = parts.load_runtime(spec.runtime)
     command = runtime.command(
-        RunSpec(
+        run_spec(
+            spec,
+            Path(parts.repository.root),
             task_id=task.id,
             attempt=1,
-            agent_type=task.agent_type,
             prompt=task.prompt,
-            system_prompt=spec.system_prompt,
-            model=spec.model,
-            tools=spec.tools,
             worktree=Path(parts.repository.root),
             scratch=parts.folder,
             session_id=parts.new_id(),
             input_data=task.input_data,
-            settings=spec.settings,
         )
     )
     # A relative one is looked up in the worktree, which isn't there yet.

@@ -22,6 +22,7 @@ from abathur.domain.errors import (
     StaleFenceError,
 )
 from abathur.domain.failures import FailureClass
+from abathur.domain.run_specs import run_spec
 from abathur.domain.runs import Attempt, Command, Exit, Outcome, OutcomeKind, RunEvent, RunSpec
 from abathur.domain.sandbox import Confinement
 from abathur.domain.settings import CommandSetting
@@ -173,19 +174,16 @@ class Worker:
         folder = self._parts.run_folder(task.id, attempt.number)
         scratch = folder / "scratch"
         scratch.mkdir(parents=True, exist_ok=True)
-        return RunSpec(
+        return run_spec(
+            spec,
+            Path(self._parts.repository.root),
             task_id=task.id,
             attempt=attempt.number,
-            agent_type=task.agent_type,
             prompt=await self._prompt(spec, place),
-            system_prompt=spec.system_prompt,
-            model=spec.model,
-            tools=spec.tools,
             worktree=place.path,
             scratch=scratch,
             session_id=self._parts.new_id(),
             input_data=task.input_data,
-            settings=spec.settings,
             allowed=approvals.allowed(self._run.attempt),
             budget_usd=self._meter.budget_usd,
         )

@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 
 from abathur.domain.errors import AgentUnavailableError
-from abathur.domain.runs import Command, EventKind, Exit, Outcome, OutcomeKind, RunEvent, RunSpec
+from abathur.domain.runs import (
+    Command,
+    EventKind,
+    Exit,
+    McpServer,
+    Outcome,
+    OutcomeKind,
+    RunEvent,
+    RunSpec,
+)
 from abathur.infrastructure.runtimes.claude import DEFAULT_TOOLS, ClaudeRuntime
 
 NOW = 1_800_000_000.0
@@ -56,7 +65,7 @@ INIT = {"type": "system", "subtype": "init", "model": "m"}
 
 
 def test_the_whole_command_line() -> None:
-    made = command(KEY, system_prompt="Be brief", model="sonnet", settings={"max_turns": 9})
+    made = command(KEY, system_prompt="Be brief", model="sonnet", max_turns=9)
     assert made.argv == (
         "/opt/claude",
         "-p",
@@ -173,7 +182,7 @@ def test_other_arguments_come_last() -> None:
     [
         ({"permission_mode": "yolo"}, "runtimes.claude.permission_mode: one of acceptEdits"),
         ({"private_home": "maybe"}, "runtimes.claude.private_home: one of auto, true, false"),
-        ({"max_turns": 0}, "runtimes.claude.max_turns: a number above zero"),
+        ({"max_budget_usd": 0}, "runtimes.claude.max_budget_usd: a number above zero"),
         ({"env": ["A=1"]}, "runtimes.claude.env: names with a text each"),
         ({"args": "'open"}, "the quotes don't match"),
         ({"program": ["claude"]}, "runtimes.claude.program: a text"),
@@ -328,3 +337,64 @@ def test_a_failed_mcp_server_is_a_warning() -> None:
     assert [event.text for event in events if event.kind is EventKind.WARNING] == [
         "MCP server queue: failed"
     ]
+
+
+def test_what_a_run_is_asked_for_reaches_the_command_line() -> None:
+    made = command(
+        effort="high",
+        denied_tools=("WebFetch", "Bash(git push *)"),
+        add_dirs=(Path("/lib a"), Path("/docs")),
+        output_schema={"type": "object"},
+    )
+    assert "--effort=high" in made.argv
+    (denied,) = [item for item in made.argv if item.startswith("--disallowedTools=")]
+    assert denied.endswith(",SendMessage,WebFetch,Bash(git push *)")
+    assert [item for item in made.argv if "-dir" in item] == ["--add-dir=/lib a", "--add-dir=/docs"]
+    assert '--json-schema={"type": "object"}' in made.argv
+
+
+def test_a_session_that_is_gone_on_with_is_not_begun() -> None:
+    argv = command(resume="22222222-2222-4222-8222-222222222222").argv
+    assert "--resume=22222222-2222-4222-8222-222222222222" in argv
+    assert not [item for item in argv if item.startswith("--session-id")]
+
+
+def test_servers_are_named_in_a_private_file_and_never_in_an_argument() -> None:
+    queue = McpServer(name="queue", command=("/opt/serve", "--stdio"), env={"TOKEN": "s3cret"})
+    remote = McpServer(name="docs", url="https://d.example", headers={"Authorization": "Bearer t0"})
+    made = command(mcp_servers=(queue, remote), settings={"mcp_config": "/mine.json"})
+    assert [item for item in made.argv if item.startswith("--mcp-config")] == [
+        "--mcp-config=/mine.json",
+        "--mcp-config=/s/mcp.json",
+    ]
+    assert json.loads(made.files[Path("/s/mcp.json")])["mcpServers"] == {
+        "queue": {
+            "type": "stdio",
+            "command": "/opt/serve",
+            "args": ["--stdio"],
+            "env": {"TOKEN": "s3cret"},
+        },
+        "docs": {
+            "type": "http",
+            "url": "https://d.example",
+            "headers": {"Authorization": "Bearer t0"},
+        },
+    }
+    shown = " ".join((*made.argv, *made.env.values()))
+    assert "s3cret" not in shown
+    assert "Bearer" not in shown
+
+
+@pytest.mark.parametrize(
+    ("tools", "rules"),
+    [
+        ((), f"{','.join(DEFAULT_TOOLS)},mcp__queue"),
+        (("Read",), "Read,mcp__queue"),
+        (("Read", "mcp__queue__add"), "Read,mcp__queue__add"),
+    ],
+)
+def test_a_server_may_be_used_unless_only_some_of_its_tools_are_named(
+    tools: tuple[str, ...], rules: str
+) -> None:
+    queue = McpServer(name="queue", command=("serve",))
+    assert f"--allowedTools={rules}" in command(tools=tools, mcp_servers=(queue,)).argv

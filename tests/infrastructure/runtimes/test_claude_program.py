@@ -146,7 +146,7 @@ async def test_refusals_of_the_provider(
 
 async def test_limits_of_the_run(tmp_path: Path) -> None:
     with model(*EDIT) as server:
-        outcome, _, _ = await run(spec_in(tmp_path, server.url, settings={"max_turns": 1}))
+        outcome, _, _ = await run(spec_in(tmp_path, server.url, max_turns=1))
     assert outcome.kind is OutcomeKind.FAILED
     assert "max_turns" in outcome.message
 

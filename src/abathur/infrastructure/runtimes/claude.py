@@ -6,8 +6,8 @@ Settings:
   permission_mode  what may be done unasked (`acceptEdits`; `default` for an agent definition
                    whose tools have none for edits)
   allowed_tools    the agent definition's tools come first; without either: DEFAULT_TOOLS
-  max_turns, max_budget_usd
-  mcp_config       path of the MCP servers' file; no other servers are loaded
+  max_budget_usd   the most that one run may cost; the task's budget counts too
+  mcp_config       path of a file with MCP servers, beside those that the run is given
   private_home     `true`: each run has a home of its own, so that agents can't see each other;
                    `false`: the person's, with their login and settings; `auto`: private when
                    the environment or `env` holds credentials, which is all that a login is for
@@ -16,14 +16,16 @@ Settings:
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from abathur.domain.errors import AgentUnavailableError
 from abathur.domain.runs import Command, Exit, Outcome, RunEvent, RunSpec
-from abathur.infrastructure.runtimes import claude_events, claude_verdict
+from abathur.infrastructure.runtimes import claude_events, claude_verdict, mcp_servers
 from abathur.infrastructure.runtimes.claude_denials import EDITING_TOOLS
 from abathur.infrastructure.runtimes.sections import Section, check_program
 
@@ -91,6 +93,10 @@ _REFUSED_ARGS: Final = {
     "--allowed-tools": "allowed_tools",
     "--model": "model",
     "--max-turns": "max_turns",
+    "--effort": "effort",
+    "--disallowedTools": "denied_tools",
+    "--disallowed-tools": "denied_tools",
+    "--json-schema": "",
     "--max-budget-usd": "max_budget_usd",
     "--mcp-config": "mcp_config",
     "--strict-mcp-config": "mcp_config",
@@ -129,11 +135,13 @@ class ClaudeRuntime:
         private = self._has_private_home(section, env)
         inline = len(spec.system_prompt.encode(errors="replace")) <= _MAX_ARGUMENT
         prompt = spec.prompt if inline else f"{spec.system_prompt}\n\n{spec.prompt}"
+        servers = mcp_servers.as_json(spec.mcp_servers)
         return Command(
             argv=(program, *_flags(spec, section, private=private, system_prompt=inline)),
             env={**_surroundings(spec, private=private), **env},
             pass_env=(*self._passed(env, private=private), *section.words("pass_env")),
             stdin=prompt.encode(errors="replace"),
+            files={_servers_file(spec): servers} if servers else {},
         )
 
     def parse(self, line: str) -> tuple[RunEvent, ...]:
@@ -164,17 +172,22 @@ def _flags(
     mode = section.choice("permission_mode", _default_mode(spec), PERMISSION_MODES)
     # A private home is empty: what the person set up for themselves isn't there to be loaded.
     sources = "project" if private else "user,project"
-    flags = ["-p", "--output-format", "stream-json", "--verbose", f"--session-id={spec.session_id}"]
+    session = f"--resume={spec.resume}" if spec.resume else f"--session-id={spec.session_id}"
+    flags = ["-p", "--output-format", "stream-json", "--verbose", session]
     flags += ["--strict-mcp-config", f"--setting-sources={sources}", f"--permission-mode={mode}"]
     flags += _tool_flags(spec, section)
     options = {
         "--model": _model(spec, section),
-        "--max-turns": section.number("max_turns"),
+        "--effort": spec.effort,
+        "--max-turns": spec.max_turns,
         "--max-budget-usd": _budget(spec, section),
-        "--mcp-config": section.text("mcp_config"),
         "--append-system-prompt": spec.system_prompt if system_prompt else None,
+        "--json-schema": _schema(spec),
     }
     flags += [f"{flag}={value}" for flag, value in options.items() if value]
+    servers = (section.text("mcp_config"), _servers_file(spec) if spec.mcp_servers else None)
+    flags += [f"--mcp-config={path}" for path in servers if path]
+    flags += [f"--add-dir={path}" for path in spec.add_dirs]
     return (*flags, *_extra(section))
 
 
@@ -188,12 +201,31 @@ def _tool_flags(spec: RunSpec, section: Section) -> list[str]:
     """A definition's tools are all that there are; those of the settings only need no asking."""
     named = [tool for tool in spec.tools if tool != "*"]
     allowed = named or section.names("allowed_tools") or DEFAULT_TOOLS
-    flags = [f"--allowedTools={','.join([*allowed, *spec.allowed])}"]
-    flags += [f"--disallowedTools={','.join(_UNWANTED_TOOLS)}"]
+    servers = [rule for server in spec.mcp_servers for rule in _server_rules(server.name, named)]
+    flags = [f"--allowedTools={','.join([*allowed, *servers, *spec.allowed])}"]
+    flags += [f"--disallowedTools={','.join([*_UNWANTED_TOOLS, *spec.denied_tools])}"]
     if named:
         own = dict.fromkeys(t.partition("(")[0] for t in named if not t.startswith("mcp__"))
         flags += [f"--tools={','.join(own)}"]
     return flags
+
+
+def _server_rules(server: str, named: Sequence[str]) -> tuple[str, ...]:
+    """A server that the run is given may be used whole, unless tools of it are named."""
+    rule = f"mcp__{server}"
+    is_named = any(tool == rule or tool.startswith(f"{rule}__") for tool in named)
+    return () if is_named else (rule,)
+
+
+def _servers_file(spec: RunSpec) -> Path:
+    return spec.scratch / "mcp.json"
+
+
+def _schema(spec: RunSpec) -> str | None:
+    if not spec.output_schema:
+        return None
+    text = json.dumps(spec.output_schema, ensure_ascii=False)
+    return text if len(text.encode(errors="replace")) <= _MAX_ARGUMENT else None
 
 
 def _model(spec: RunSpec, section: Section) -> str | None:
