@@ -55,7 +55,10 @@ class RunSpec:
     """Folders beside the worktree that the agent may use."""
     worktree: Path
     scratch: Path
-    """A private folder outside the worktree: temporary files, the agent's own home."""
+    """A private folder outside the worktree for temporary files."""
+    home: Path | None = None
+    """A private folder for what the program remembers; it stays while a session can be gone on
+    with. None: in `scratch`."""
     session_id: str
     """A UUID chosen before the start, so that the run can be found again."""
     resume: str | None = None
@@ -69,6 +72,10 @@ class RunSpec:
     """What a person has approved for this task after it was denied: rules of the runtime's."""
     budget_usd: float | None = None
     """What the run may spend; None is without end."""
+
+    @property
+    def private_home(self) -> Path:
+        return self.home or self.scratch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +192,10 @@ class Outcome:
     """What kind of failure it was; None for a success, and where nothing is known."""
     is_guess: bool = False
     """Whether `failure` was read from words that may be about something else."""
+    is_not_resumed: bool = False
+    """The program wouldn't go on with the session it was told, and has done nothing."""
+    is_session_usage: bool = False
+    """`usage` is that of the whole session, with the runs before that were gone on with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ A name of our own can't be taken over.
 
 _OWN: Final = {
     "claude": ("abathur.infrastructure.runtimes.claude", "ClaudeRuntime"),
+    "codex": ("abathur.infrastructure.runtimes.codex", "CodexRuntime"),
     "command": ("abathur.infrastructure.runtimes.command", "CommandRuntime"),
     "fake": ("abathur.infrastructure.runtimes.fake", "FakeRuntime"),
 }

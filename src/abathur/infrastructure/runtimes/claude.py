@@ -255,4 +255,4 @@ def _extra(section: Section) -> tuple[str, ...]:
 def _surroundings(spec: RunSpec, *, private: bool) -> dict[str, str]:
     scratch = str(spec.scratch)
     env = {**_QUIET, "CLAUDE_CODE_TMPDIR": scratch, "TMPDIR": scratch}
-    return env | {"CLAUDE_CONFIG_DIR": f"{scratch}/claude"} if private else env
+    return env | {"CLAUDE_CONFIG_DIR": f"{spec.private_home}/claude"} if private else env

@@ -16,7 +16,7 @@ class Section:
     """The settings of one run, with errors that name the runtime and the key."""
 
     def __init__(self, runtime: str, settings: JsonObject) -> None:
-        self._runtime = runtime
+        self.runtime = runtime
         self._settings = settings
 
     def text(self, key: str, default: str | None = None) -> str | None:
@@ -67,7 +67,7 @@ class Section:
 
     def refused(self, key: str, expected: str) -> AgentUnavailableError:
         return AgentUnavailableError(
-            f"runtimes.{self._runtime}.{key}: {expected}; correct it in .abathur/config.yaml"
+            f"runtimes.{self.runtime}.{key}: {expected}; correct it in .abathur/config.yaml"
         )
 
     def _split(self, key: str, text: str) -> tuple[str, ...]:
