@@ -27,8 +27,13 @@ def asked(**settings: Any) -> RunSpec:
 
 def test_what_an_agent_type_says_is_what_the_runtime_is_told() -> None:
     made = asked(
-        effort="high", denied_tools="WebFetch, Bash", max_turns=7, add_dirs=["../lib", "/docs"]
+        effort="high",
+        denied_tools="WebFetch, Bash",
+        max_turns=7,
+        add_dirs=["../lib", "/docs"],
+        result_schema={"type": "object"},
     )
+    assert made.output_schema == {"type": "object"}
     assert (made.agent_type, made.model, made.effort) == ("scribe", "small", "high")
     assert made.denied_tools == ("WebFetch", "Bash")
     assert made.max_turns == 7
@@ -38,11 +43,6 @@ def test_what_an_agent_type_says_is_what_the_runtime_is_told() -> None:
 def test_what_is_not_said_is_left_to_the_program() -> None:
     made = asked()
     assert (made.effort, made.denied_tools, made.max_turns, made.add_dirs) == (None, (), None, ())
-
-
-def test_names_that_claude_codes_own_files_use_mean_the_same() -> None:
-    made = asked(disallowedTools=["Bash"], maxTurns=3)
-    assert (made.denied_tools, made.max_turns) == (("Bash",), 3)
 
 
 @pytest.mark.parametrize(

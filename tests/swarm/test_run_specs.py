@@ -36,7 +36,7 @@ async def test_the_agent_types_section_reaches_the_runtime(world: Any) -> None:
 
 
 async def test_a_wrong_section_asks_a_person_and_spends_no_retry(world: Any) -> None:
-    world.configure(agents={"general": {"max_turns": "many"}})
+    world.configure(runtimes={"fake": {"max_turns": "many"}})
     task = await world.submit("Do it", [{"say": "done"}])
     await world.run_until_idle()
     (attempt,) = await world.attempts(task)

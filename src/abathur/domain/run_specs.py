@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from abathur.domain.agents import AgentSpec
 from abathur.domain.errors import ConfigError
 from abathur.domain.runs import RunSpec
 from abathur.domain.tasks import JsonObject
-
-_ALIASES: Final[Mapping[str, str]] = {"disallowedTools": "denied_tools", "maxTurns": "max_turns"}
-"""As Claude Code's own definition files call the same."""
 
 
 def run_spec(spec: AgentSpec, root: Path, **facts: Any) -> RunSpec:
@@ -20,7 +17,8 @@ def run_spec(spec: AgentSpec, root: Path, **facts: Any) -> RunSpec:
 
     `root` is the folder from which `add_dirs` count.
     """
-    settings = {_ALIASES.get(key, key): value for key, value in spec.settings.items()}
+    settings = spec.settings
+    schema = settings.get("result_schema")
     where = f"agent type `{spec.agent_type}`"
     return RunSpec(
         agent_type=spec.agent_type,
@@ -33,6 +31,7 @@ def run_spec(spec: AgentSpec, root: Path, **facts: Any) -> RunSpec:
         add_dirs=tuple(
             root / Path(name).expanduser() for name in _texts(settings, "add_dirs", where)
         ),
+        output_schema=schema if isinstance(schema, Mapping) else None,
         settings=settings,
         **facts,
     )
