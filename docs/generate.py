@@ -427,6 +427,9 @@ TABLES: Final[Mapping[str, str]] = {
     "pools": "The windows in which providers count, and until when one is used up.",
     "late_reports": "Reports of workers that had lost their lease: kept, not applied.",
     "schedules": "Tasks that come again: what is submitted, and when next.",
+    "loops": "Tasks that are refined over several iterations, or made by several candidates.",
+    "iterations": "What each iteration of a loop made, measured and led to.",
+    "strategy_evidence": "What helped agents of a type against a pattern in a loop's history.",
     "schema_migrations": "Which migrations ran, with the checksum of their text.",
     "legacy_rows": "Rows of a converted [older database](../explanation/older-databases.md), as"
     " they were, of which not all has a place in the other tables.",

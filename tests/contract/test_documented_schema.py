@@ -96,6 +96,12 @@ COLUMNS = {
         "id name cron time_zone template next_at last_at last_task_id created_by created_at missed "
         "overlap paused_at"
     ),
+    "loops": "task_id spec created_by created_at stop_as stopped_by",
+    "iterations": (
+        "task_id number attempt runtime model strategy pattern target base_commit work_commit tree "
+        "started_at measured_at measurement reading verdict"
+    ),
+    "strategy_evidence": "agent_type pattern strategy runs improved",
     "schema_migrations": "version name checksum applied_at",
 }
 TABLES = """

@@ -45,7 +45,7 @@ async def build_supervisor(
     import random
 
     from abathur.domain.specs import resolve_agent
-    from abathur.infrastructure import hosts
+    from abathur.infrastructure import functions, hosts
     from abathur.infrastructure.definitions import read_definitions
     from abathur.infrastructure.evidence import SystemEvidence
     from abathur.infrastructure.git.head import checked_out
@@ -76,6 +76,7 @@ async def build_supervisor(
         settings=settings,
         host=hosts.host_name(),
         folder=project.folder,
+        function_argv=functions.function_argv,
         resolve_agent=lambda agent_type: resolve_agent(settings, definitions, agent_type),
         load_runtime=load_runtime,
         new_id=new_id,

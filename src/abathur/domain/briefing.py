@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from abathur.domain import conflicts
+from abathur.domain.loop_feedback import ITERATION, iteration_text
 from abathur.domain.reviews import REJECTION
 from abathur.domain.tasks import JsonObject, Task
 
@@ -52,6 +53,8 @@ def feedback_text(feedback: JsonObject | None) -> str:
     """What went wrong with the attempt before, in words, from the facts of its landing."""
     if not feedback or feedback.get("kind") == "permission":
         return ""
+    if feedback.get("kind") == ITERATION:
+        return iteration_text(feedback)
     if feedback.get("kind") == REJECTION:
         return rejection_text(feedback)
     kept = f"The earlier work is kept at `{feedback.get('salvage_ref')}`."

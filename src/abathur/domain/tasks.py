@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from abathur.domain.branches import branch_problem
 from abathur.domain.errors import IllegalTransitionError, InvalidInputError
+from abathur.domain.loops.specs import loop_spec
 from abathur.domain.patterns import checked
 from abathur.domain.records import changed, record
 
@@ -106,6 +107,8 @@ class NewTask:
     """Patterns of the paths that it will change: see `domain.patterns`."""
     may_overlap: bool = False
     """Whether it runs beside tasks that touch the same paths."""
+    loop: JsonObject | None = None
+    """How it is refined, or which candidates are made: see `domain.loops.specs`."""
 
     def __post_init__(self) -> None:
         if not self.prompt.strip():
@@ -134,6 +137,8 @@ class NewTask:
         _check_time("deadline", self.deadline)
         _check_time("not_before", self.not_before)
         _check_json(self.input_data)
+        if self.loop is not None:
+            loop_spec(self.loop)
 
 
 def checked_summary(summary: str, prompt: str) -> str:

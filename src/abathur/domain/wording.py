@@ -26,6 +26,10 @@ def span(length: timedelta) -> str:
     return f"{minutes} min" if minutes else f"{seconds} s"
 
 
+def span_of(seconds: float) -> str:
+    return span(timedelta(seconds=seconds))
+
+
 def clock(time: datetime, zone: tzinfo | None) -> str:
     """`2030-01-31 12:05:09 UTC`: in that zone, and with its name."""
     return f"{time.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"

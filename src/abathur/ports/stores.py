@@ -21,6 +21,7 @@ from abathur.domain.reviews import Review
 from abathur.domain.runs import Attempt, LateReport, RunEvent
 from abathur.domain.tasks import Task, TaskSource, TaskStatus
 from abathur.ports.admission import AdmissionStore
+from abathur.ports.loops import LoopStores
 from abathur.ports.memory import KnowledgeStores
 from abathur.ports.money import CostStore, PoolStore
 from abathur.ports.overview import OverviewStore
@@ -386,7 +387,7 @@ class LegacyStore(Protocol):
         ...
 
 
-class Stores(KnowledgeStores, ScheduleStores, Protocol):
+class Stores(KnowledgeStores, LoopStores, ScheduleStores, Protocol):
     """One transaction's view of the database."""
 
     @property

@@ -31,6 +31,8 @@ class Asking:
     """Where the target is at this moment."""
     evidence: JsonObject = field(default_factory=dict)
     """What speaks against landing: `conflict`, `leaks`; see `domain.reviews.Review.data`."""
+    question: str = ""
+    """What is asked about a landing, where it isn't just whether it may."""
 
 
 def approval(
@@ -55,7 +57,8 @@ def approval(
         task_id=landing.task_id,
         attempt=landing.attempt,
         kind=ReviewKind.LANDING,
-        question=landing_question(landing.attempt, landing.target, asking.evidence),
+        question=asking.question
+        or landing_question(landing.attempt, landing.target, asking.evidence),
         data=data,
         actor=actor,
         now=now,

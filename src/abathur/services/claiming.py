@@ -15,7 +15,7 @@ from abathur.domain.records import changed
 from abathur.domain.runs import Attempt, OutcomeKind
 from abathur.domain.tasks import JsonObject, Task, TaskStatus, moved
 from abathur.ports.stores import Stores
-from abathur.services import accounting, admitting, asking, budgeting, pooling, trail
+from abathur.services import accounting, admitting, asking, budgeting, looping, pooling, trail
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +142,11 @@ def _feedback(stores: Stores, task: Task) -> JsonObject | None:
         return None
     landings = stores.landings.of_task(task.id) if task.rework_count else ()
     facts = landings[-1].facts if landings else None
+    iterated = looping.feedback_for(stores, task)
+    if iterated is not None and not (
+        facts and landings[-1].attempt >= looping.newest_attempt(stores, task.id)
+    ):
+        facts = iterated
     answers = asking.answers(stores, task.id)
     return {**(facts or {"kind": "permission"}), "permissions": answers} if answers else facts
 

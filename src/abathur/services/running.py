@@ -13,6 +13,7 @@ from abathur.domain.audit import Action
 from abathur.domain.budgets import UNBUDGETED, SpendingRules
 from abathur.domain.errors import BranchTakenError, NotFoundError
 from abathur.domain.failures import WAITING
+from abathur.domain.iterations import Iteration, Next, Trial, Verdict
 from abathur.domain.landing import Landing, LandingState
 from abathur.domain.leases import check_fence
 from abathur.domain.records import changed
@@ -20,7 +21,7 @@ from abathur.domain.retry import Decision, RetryAction, RetryPolicy, decide
 from abathur.domain.runs import Attempt, Outcome, OutcomeKind, RunEvent
 from abathur.domain.tasks import Task, TaskStatus, moved
 from abathur.ports.stores import Stores, foreseen_by
-from abathur.services import accounting, asking, pooling, trail
+from abathur.services import accounting, asking, looping, pooling, trail
 from abathur.services.asking import Asking
 from abathur.services.claiming import actor_of
 from abathur.services.finishing import fail
@@ -126,6 +127,8 @@ class Report:
     """The pools that the run drew on; None when nobody keeps track of them."""
     is_probe: bool = False
     """Whether the run tried if its pool is open again."""
+    trial: Trial | None = None
+    """Of a looping task: what it made and what was measured of it."""
 
 
 @foreseen_by(_foresee)
@@ -156,15 +159,82 @@ def report(
     stores.workers.end_agents(task.id, now)
     if report.draws and report.is_probe and pooling.shows_answer(outcome):
         pooling.answered(stores, report.draws, now)
-    if outcome.kind is OutcomeKind.SUCCEEDED:
-        return _ask_landing(stores, task, report, holder, now)
     actor = actor_of(holder.worker_id)
-    trail.record(stores, Action.ATTEMPT_ENDED, task.id, actor, now, **_end_of(holder, outcome))
+    if outcome.kind is OutcomeKind.SUCCEEDED and report.trial is None:
+        return _ask_landing(stores, task, report, holder, now)
+    if outcome.kind is not OutcomeKind.SUCCEEDED or report.trial is None:
+        trail.record(stores, Action.ATTEMPT_ENDED, task.id, actor, now, **_end_of(holder, outcome))
+    if following := _iterated(stores, task, report, actor, now):
+        return _follow(stores, task, report, following, holder, now)
     if outcome.denied and report.asking is not None:
         waiting = asking.permission(stores, task, outcome, report.asking, actor=actor, now=now)
         if waiting is not None:
             return waiting
     return after_failure(stores, task, report, policy, now, holder.worker_id)
+
+
+def _iterated(
+    stores: Stores, task: Task, report: Report, actor: str, now: datetime
+) -> looping.Following | None:
+    """What follows in a loop; None where the usual rules hold."""
+    if report.outcome.kind is OutcomeKind.SUCCEEDED and report.trial is not None:
+        return looping.end_iteration(
+            stores, task, report.trial, report.spending, actor=actor, now=now
+        )
+    return looping.after_failure(
+        stores, task, report.outcome, report.spending, actor=actor, now=now
+    )
+
+
+def _follow(
+    stores: Stores,
+    task: Task,
+    report: Report,
+    following: looping.Following,
+    holder: Holder,
+    now: datetime,
+) -> Task:
+    verdict, named = following
+    if verdict.next in {Next.LAND, Next.ASK} and named is not None:
+        chosen = _chosen(report, named, verdict)
+        return _ask_landing(stores, task, chosen, holder, now)
+    actor = actor_of(holder.worker_id)
+    end = _end_of(holder, report.outcome)
+    if report.trial is not None:
+        trail.record(stores, Action.ATTEMPT_ENDED, task.id, actor, now, **end)
+    if verdict.next is not Next.AGAIN:
+        fail(stores, task, verdict.why, actor, now)
+        return stores.tasks.get(task.id) or task
+    again = moved(task, TaskStatus.READY, now, not_before=None, lost_count=0, error_message=None)
+    return trail.save(stores, Action.TASK_HANDED_BACK, task, again, actor, now)
+
+
+def _chosen(report: Report, named: Iteration, verdict: Verdict) -> Report:
+    """The report as one of the iteration that was chosen, whichever attempt has made it."""
+    asking, is_newest = report.asking, named.work_commit == report.head_commit
+    if verdict.next is Next.ASK or (asking is not None and asking.tree is not None):
+        asking = Asking(
+            review_id=asking.review_id if asking else report.landing_id,
+            tree=named.tree,
+            target_commit=asking.target_commit if asking else None,
+            evidence=asking.evidence if asking and is_newest else {},
+            question=_question(named, verdict) if verdict.next is Next.ASK else "",
+        )
+    return replace(
+        report,
+        asking=asking,
+        target=named.target,
+        base_commit=named.base_commit,
+        head_commit=named.work_commit,
+    )
+
+
+def _question(named: Iteration, verdict: Verdict) -> str:
+    told = named.reading.text if named.reading else ""
+    return (
+        f"The loop didn't converge ({verdict.why}). May its best iteration, {named.number}, land "
+        f"on {named.target}? {told}"
+    ).strip()
 
 
 def _end_of(holder: Holder, outcome: Outcome) -> dict[str, Any]:

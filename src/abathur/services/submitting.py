@@ -11,7 +11,7 @@ from abathur.domain.errors import IdempotencyConflictError, InvalidInputError, N
 from abathur.domain.priority import Position, rank
 from abathur.domain.tasks import NewTask, Task, TaskStatus
 from abathur.ports.stores import Stores
-from abathur.services import trail
+from abathur.services import looping, trail
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,8 @@ def create(
     trail.record(stores, Action.TASK_SUBMITTED, task.id, actor, now, **_told(task), **_paths(new))
     if new.touches:
         stores.admission.add_paths(task.id, new.touches, may_overlap=new.may_overlap)
+    if new.loop is not None:
+        looping.add(stores, task.id, new.loop, now=now, actor=actor)
     return task
 
 

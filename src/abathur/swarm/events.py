@@ -28,6 +28,8 @@ class SwarmEventKind(StrEnum):
     """Handed back for another try, now or later."""
     TASK_TAKEN_BACK = "task_taken_back"
     """A dead worker held it."""
+    ITERATION = "iteration"
+    """Of a loop: its work is done, or it is being measured."""
     WORK_SALVAGED = "work_salvaged"
     LIMIT_REACHED = "limit_reached"
     """A provider's limit: what draws on it waits."""

@@ -45,6 +45,8 @@ class Parts:
     host: str
     folder: Path
     """The project's `.abathur`."""
+    function_argv: Callable[[Path, str], tuple[str, ...]]
+    """From a Python file of the project and the name of a function: the command that calls it."""
     resolve_agent: Callable[[str], AgentSpec]
     load_runtime: Callable[[str], AgentRuntime]
     new_id: Callable[[], str]

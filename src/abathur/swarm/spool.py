@@ -22,10 +22,12 @@ from abathur.domain.errors import (
     InvalidInputError,
     SpoolError,
 )
+from abathur.domain.iterations import Trial
 from abathur.domain.runs import Attempt, OutcomeKind
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.ports.spool import SpoolEntry
 from abathur.services import reports
+from abathur.services.asking import Asking
 from abathur.services.reports import Fate, SpooledReport, Standing
 from abathur.services.running import Report
 from abathur.swarm import approvals, workspace
@@ -224,16 +226,36 @@ async def finish_work(
     A success whose work can't be committed is a failure. Raises `DatabaseError`.
     """
     report = spooled.report
-    if report.outcome.kind is OutcomeKind.SUCCEEDED and report.head_commit is None:
+    if report.trial is not None:
+        await _keep_iteration(parts, state, task, attempt, report.trial)
+    elif report.outcome.kind is OutcomeKind.SUCCEEDED and report.head_commit is None:
         report = await _committed(parts, task, attempt, spooled)
     outcome = report.outcome
     if outcome.kind is not OutcomeKind.SUCCEEDED:
         await salvage(parts, state, task, attempt, outcome.message or outcome.kind)
     try:
-        return replace(report, asking=await approvals.asking(parts, task, report))
+        asking = await approvals.asking(parts, task, report)
     except GitError:
         # The landing asks too, before anything moves.
         return report
+    if asking is None and report.trial is not None:
+        asking = Asking(review_id=report.landing_id)
+    return replace(report, asking=asking)
+
+
+async def _keep_iteration(
+    parts: Parts, state: State, task: Task, attempt: Attempt, trial: Trial
+) -> None:
+    """An iteration lands, or is gone on with, by its commit: its place is cleared in any case."""
+    if attempt.worktree_path is None:
+        return
+    try:
+        message = f"{task.summary}\n\nIteration {trial.number}: what measuring it left."
+        await workspace.give_up(parts, attempt, message)
+    except DatabaseError:
+        raise
+    except (AbathurError, OSError) as error:
+        state.warn(f"the worktree of an iteration is left for later: {error}", task)
 
 
 async def _committed(parts: Parts, task: Task, attempt: Attempt, spooled: SpooledReport) -> Report:

@@ -33,13 +33,14 @@ from abathur.ports.runtimes import AgentRuntime
 from abathur.services import running
 from abathur.services.reports import Fate, SpooledReport
 from abathur.services.running import Report
-from abathur.swarm import approvals, confining, workspace
+from abathur.swarm import approvals, confining, refining, workspace
 from abathur.swarm.events import SwarmEventKind
 from abathur.swarm.evidence import Watch, Watched
 from abathur.swarm.meter import Meter
 from abathur.swarm.own_check import own_check
 from abathur.swarm.parts import RUN_TAG, WORKER_TAG, Parts
 from abathur.swarm.recorder import Recorder
+from abathur.swarm.refining import Refining
 from abathur.swarm.spool import Delivery, salvage
 from abathur.swarm.state import Run, State, StopReason
 from abathur.swarm.workspace import Workspace
@@ -65,6 +66,7 @@ class Worker:
         self._confinement: Confinement | None = None
         self._meter = Meter(parts, state, run)
         self._timeout = run.task.max_execution_timeout_seconds
+        self._refining: Refining | None = None
         self._unstored: tuple[tuple[int, datetime, RunEvent], ...] = ()
 
     async def run(self) -> None:
@@ -128,10 +130,16 @@ class Worker:
     async def _execute(self) -> Outcome:
         if self._run.stop.is_set():
             return self._stopped()
+        self._refining = await refining.begin(self._parts, self._state, self._run)
+        if self._refining is not None and self._refining.is_settling:
+            return self._refining.settled()
         spec = self._parts.resolve_agent(self._run.task.agent_type)
         self._timeout = min(self._timeout, spec.settings.get("timeout", self._timeout))
-        runtime = self._parts.load_runtime(spec.runtime)
         await self._meter.begin(spec)
+        if self._refining is not None:
+            spec = self._refining.adapted(spec, self._meter)
+            self._timeout = self._refining.timeout(self._timeout)
+        runtime = self._parts.load_runtime(spec.runtime)
         place, command = await self._prepare(spec, runtime)
         self._workspace = place
         await self._parts.repository.add_worktree(place.path, place.branch, place.start)
@@ -146,8 +154,18 @@ class Worker:
             setup = self._parts.settings.setup
             if setup is not None and (failed := await self._run_command("set-up", setup, place)):
                 return failed
-            outcome = await self._run_agent(spec, runtime, command, place)
-            return await self._checked(spec, place, outcome)
+
+            async def run_agent() -> Outcome:
+                outcome = await self._run_agent(spec, runtime, command, place)
+                return await self._checked(spec, place, outcome)
+
+            if self._refining is None:
+                return await run_agent()
+            return await self._refining.iterate(
+                place,
+                run_agent,
+                lambda command, log, timeout: self._launch(command, place, log, timeout),
+            )
         finally:
             # What an agent keeps for itself there may tell secrets: its own home, for one.
             for folder in self._own_folders():
@@ -385,6 +403,7 @@ class Worker:
         return self._meter.stopped(None)
 
     async def _report(self, outcome: Outcome) -> None:
+        trial = self._refining.trial if self._refining else None
         spooled = SpooledReport(
             holder=self._run.holder,
             ended_at=self._parts.clock.now(),
@@ -394,6 +413,8 @@ class Worker:
                 target=self._workspace.target if self._workspace else None,
                 landing_id=self._parts.new_id(),
                 chance=self._parts.chance(),
+                head_commit=trial.work_commit if trial else None,
+                trial=trial,
             ),
             start=self._workspace.start if self._workspace else None,
             events=self._unstored,

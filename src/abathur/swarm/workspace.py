@@ -9,6 +9,7 @@ from typing import Final
 
 from abathur.domain import branches
 from abathur.domain.errors import GitError, UnknownBranchError
+from abathur.domain.loop_feedback import ITERATION
 from abathur.domain.protection import check_target
 from abathur.domain.reviews import REJECTION
 from abathur.domain.runs import Attempt
@@ -71,7 +72,8 @@ async def plan_workspace(
 
 
 async def _starting_point(parts: Parts, feedback: JsonObject | None, tip: str) -> tuple[str, str]:
-    """After a failed check: the very tree that failed. After a person's no: the work as it was.
+    """After a failed check: the very tree that failed. After a person's no, and in a loop: the work
+    as it was.
 
     Otherwise the target as it is now.
 
@@ -79,7 +81,8 @@ async def _starting_point(parts: Parts, feedback: JsonObject | None, tip: str) -
     conflict markers would work on broken files. It is told what both sides did instead.
     """
     facts = feedback or {}
-    earlier = facts.get("work_commit" if facts.get("kind") == REJECTION else "merge_commit")
+    as_it_was = facts.get("kind") in {REJECTION, ITERATION}
+    earlier = facts.get("work_commit" if as_it_was else "merge_commit")
     if earlier and await parts.repository.resolve(earlier):
         return facts["onto"], earlier
     return tip, tip

@@ -15,6 +15,7 @@ from abathur.infrastructure.database.stores.gates import SqlGates
 from abathur.infrastructure.database.stores.graph import SqlGraph
 from abathur.infrastructure.database.stores.landings import SqlLandings
 from abathur.infrastructure.database.stores.legacy import SqlLegacy
+from abathur.infrastructure.database.stores.loops import SqlLoops
 from abathur.infrastructure.database.stores.memories import SqlMemories
 from abathur.infrastructure.database.stores.overview import SqlOverview
 from abathur.infrastructure.database.stores.passages import SqlPassages
@@ -51,6 +52,7 @@ class SqlStores:
     passages: SqlPassages
     documents: SqlDocuments
     sessions: SqlSessions
+    loops: SqlLoops
 
 
 def open_stores(session: Session) -> SqlStores:
@@ -75,4 +77,5 @@ def open_stores(session: Session) -> SqlStores:
         passages=SqlPassages(session),
         documents=SqlDocuments(session),
         sessions=SqlSessions(session),
+        loops=SqlLoops(session),
     )

@@ -1,0 +1,1 @@
+"""Refining a task over several iterations, and choosing among candidates. Pure."""

@@ -1,0 +1,395 @@
+"""Loops: given to tasks, brought forward one iteration at a time, asked to end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from abathur.domain.audit import Action
+from abathur.domain.budgets import UNBUDGETED, BudgetScope, SpendingRules
+from abathur.domain.errors import IllegalTransitionError, InvalidInputError, NotFoundError
+from abathur.domain.failures import RULES, Reaction
+from abathur.domain.iterations import Iteration, Loop, Next, Trial, Verdict
+from abathur.domain.leases import check_fence
+from abathur.domain.loop_feedback import feedback
+from abathur.domain.loop_verdicts import Situation, Spent, decide, is_improved, over
+from abathur.domain.loops.readings import Reading, reading
+from abathur.domain.loops.specs import Choice, LoopSpec, Otherwise, loop_spec
+from abathur.domain.records import changed
+from abathur.domain.retry import failure_of
+from abathur.domain.runs import Outcome
+from abathur.domain.tasks import JsonObject, Task, TaskStatus
+from abathur.ports.stores import Stores
+from abathur.services import trail
+from abathur.services.budgeting import next_usd
+
+Following = tuple[Verdict, Iteration | None]
+"""What follows, and the iteration that it names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopView:
+    """A loop with its history."""
+
+    task: Task
+    loop: Loop
+    spec: LoopSpec
+    iterations: Sequence[Iteration]
+    spent: Spent
+
+    @property
+    def is_all_made(self) -> bool:
+        """Whether there is no candidate left to make."""
+        return len(self.measured) >= len(self.spec.candidates)
+
+    @property
+    def measured(self) -> Sequence[Iteration]:
+        return [one for one in self.iterations if one.verdict is not None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What an attempt of a looping task is to do."""
+
+    spec: LoopSpec
+    number: int
+    choice: Choice
+    checkpoint: Iteration | None = None
+    """Work that is done and only has to be measured."""
+    is_settling: bool = False
+    """There is nothing to run: the loop was asked to end, and something was made."""
+    base: Iteration | None = None
+    """Of a loop that is settling: any iteration, for the target and base that it names."""
+    verdict: Verdict | None = None
+    """What led to this iteration."""
+    seconds_left: int | None = None
+    usd_left: float | None = None
+    tokens_left: int | None = None
+
+
+def start(stores: Stores, task_id: str, spec: JsonObject, *, now: datetime, actor: str) -> LoopView:
+    """Give a task a loop. Raises `NotFoundError`, `InvalidInputError`, `IllegalTransitionError`."""
+    task = stores.tasks.get(task_id)
+    if task is None:
+        raise NotFoundError(f"no task has the id {task_id}")
+    if task.status.is_final or task.status is TaskStatus.RUNNING:
+        hint = "wait for its attempt" if task.status is TaskStatus.RUNNING else "retry it first"
+        raise IllegalTransitionError(
+            f"task {task_id} is {task.status} and can't be given a loop; {hint}"
+        )
+    known = stores.loops.get(task_id)
+    is_candidates = known is not None and loop_spec(known.spec).candidates
+    is_begun = bool(known and stores.loops.iterations(task_id))
+    if is_begun and (is_candidates or loop_spec(spec).candidates):
+        raise InvalidInputError(
+            f"task {task_id} has iterations already; candidates need a task of their own"
+        )
+    add(stores, task_id, spec, now=now, actor=actor)
+    return view(stores, task)
+
+
+def add(stores: Stores, task_id: str, spec: JsonObject, *, now: datetime, actor: str) -> None:
+    """Part of a use case: write the loop and its entry."""
+    loop_spec(spec)
+    loop = Loop(
+        task_id=task_id,
+        spec=dict(spec),
+        created_by=actor,
+        created_at=now,
+        stop_as=None,
+        stopped_by=None,
+    )
+    stores.loops.insert(loop)
+    trail.record(stores, Action.LOOP_STARTED, task_id, actor, now, spec=dict(spec))
+
+
+def stop(
+    stores: Stores, task: Task, stop_as: Otherwise | None, *, now: datetime, actor: str
+) -> LoopView:
+    """Let no further iteration begin. What becomes of the best one is as the loop says, or as told.
+
+    Raises `NotFoundError`, `IllegalTransitionError`.
+    """
+    found = view(stores, task)
+    if task.status.is_final:
+        raise IllegalTransitionError(f"task {task.id} is {task.status}; its loop has ended")
+    wanted = stop_as or found.spec.otherwise
+    stores.loops.stop(task.id, wanted, actor)
+    trail.record(stores, Action.LOOP_STOPPED, task.id, actor, now, stop_as=wanted)
+    return view(stores, task)
+
+
+def view(stores: Stores, task: Task) -> LoopView:
+    """Raises `NotFoundError` for a task without a loop."""
+    loop = stores.loops.get(task.id)
+    if loop is None:
+        raise NotFoundError(
+            f"task {task.id} has no loop; `abathur loop start` and `task submit --loop` make one"
+        )
+    return LoopView(
+        task=task,
+        loop=loop,
+        spec=loop_spec(loop.spec),
+        iterations=stores.loops.iterations(task.id),
+        spent=spent(stores, task.id),
+    )
+
+
+def spent(stores: Stores, task_id: str) -> Spent:
+    """By the attempts that have ended; costs that nobody knows are estimates."""
+    seconds, tokens = 0.0, 0
+    for attempt in stores.attempts.of_task(task_id):
+        if attempt.ended_at is not None:
+            seconds += (attempt.ended_at - attempt.started_at).total_seconds()
+        if attempt.usage is not None:
+            tokens += (attempt.usage.input_tokens or 0) + (attempt.usage.output_tokens or 0)
+    usd, _ = stores.costs.sums(BudgetScope.TASK, task_id)
+    return Spent(seconds=seconds, tokens=tokens, usd=usd)
+
+
+def plan(stores: Stores, task: Task) -> Plan | None:
+    """What the attempt that begins is to do; None for a task without a loop."""
+    loop = stores.loops.get(task.id)
+    if loop is None:
+        return None
+    spec, iterations = loop_spec(loop.spec), stores.loops.iterations(task.id)
+    measured = [one for one in iterations if one.verdict is not None]
+    checkpoint = next((one for one in iterations if one.verdict is None), None)
+    verdict = measured[-1].verdict if measured else None
+    used = spent(stores, task.id)
+    return Plan(
+        spec=spec,
+        number=len(measured) + 1,
+        choice=_choice(spec, measured),
+        checkpoint=checkpoint,
+        is_settling=loop.stop_as is not None and checkpoint is None and bool(measured),
+        base=measured[-1] if measured else None,
+        verdict=verdict,
+        seconds_left=_left(spec.max_seconds, used.seconds),
+        usd_left=None if spec.max_usd is None else max(0.0, spec.max_usd - used.usd),
+        tokens_left=_left(spec.max_tokens, used.tokens),
+    )
+
+
+def _left(limit: int | None, used: float) -> int | None:
+    return None if limit is None else max(1, int(limit - used))
+
+
+def _choice(spec: LoopSpec, measured: Sequence[Iteration]) -> Choice:
+    """With what the next one is made; one that mends a winner's work, with what the winner was."""
+    if len(measured) < len(spec.candidates):
+        return spec.candidates[len(measured)]
+    verdict = measured[-1].verdict if measured else None
+    if verdict is None:
+        return Choice()
+    winner = next((one for one in measured if one.number == verdict.number), None)
+    if spec.candidates and winner is not None:
+        return Choice(runtime=winner.runtime, model=winner.model)
+    return Choice(model=verdict.model)
+
+
+def feedback_for(stores: Stores, task: Task) -> JsonObject | None:
+    """For the attempt that begins; None for a task without a loop, or without any iteration."""
+    loop = stores.loops.get(task.id)
+    if loop is None:
+        return None
+    iterations = stores.loops.iterations(task.id)
+    if not iterations:
+        return None
+    measured = [one for one in iterations if one.verdict is not None]
+    verdict = measured[-1].verdict if measured else None
+    facts = feedback(loop_spec(loop.spec), verdict, measured)
+    open_one = next((one for one in iterations if one.verdict is None), None)
+    if open_one is not None:
+        facts |= {"work_commit": open_one.work_commit, "onto": open_one.base_commit}
+    return facts
+
+
+def newest_attempt(stores: Stores, task_id: str) -> int:
+    """The one that handed in the newest measured iteration; 0 when there is none."""
+    ended = [one for one in stores.loops.iterations(task_id) if one.verdict is not None]
+    return ended[-1].attempt if ended else 0
+
+
+def checkpoint(stores: Stores, iteration: Iteration, *, fence: int, actor: str) -> None:
+    """Write down that the work of an iteration is done, before it is measured.
+
+    Raises `StaleFenceError` when the lease was lost.
+    """
+    task = stores.tasks.get(iteration.task_id)
+    check_fence(f"task {iteration.task_id}", task.fence if task else -1, fence)
+    stores.loops.put(iteration)
+    trail.record(
+        stores,
+        Action.ITERATION_MADE,
+        iteration.task_id,
+        actor,
+        iteration.started_at,
+        iteration=iteration.number,
+        attempt=iteration.attempt,
+        work_commit=iteration.work_commit,
+    )
+
+
+def end_iteration(
+    stores: Stores,
+    task: Task,
+    trial: Trial,
+    spending: SpendingRules | None,
+    *,
+    actor: str,
+    now: datetime,
+) -> Following:
+    """Judge what was measured and decide what follows; the iteration that the verdict names.
+
+    Part of a use case. Counts what the iteration says of the strategy that it went by.
+    """
+    found = view(stores, task)
+    before = found.measured
+    if trial.is_settling:
+        verdict = decide(_situation(stores, found, before, spending))
+        ended = changed(before[-1], verdict=verdict)
+    else:
+        ended, verdict = _judge(stores, found, trial, spending, now)
+    stores.loops.put(ended)
+    read = ended.reading
+    trail.record(
+        stores,
+        Action.ITERATION_ENDED,
+        task.id,
+        actor,
+        now,
+        iteration=ended.number,
+        is_met=read.is_met if read else False,
+        value=read.value if read else None,
+        next=verdict.next,
+        strategy=verdict.strategy,
+        pattern=verdict.pattern,
+        why=verdict.why,
+    )
+    named = next((o for o in (*before, ended) if o.number == verdict.number), None)
+    return verdict, named
+
+
+def _judge(
+    stores: Stores, found: LoopView, trial: Trial, spending: SpendingRules | None, now: datetime
+) -> tuple[Iteration, Verdict]:
+    before = found.measured
+    open_one = next(one for one in found.iterations if one.number == trial.number)
+    history = [one.measurement or {} for one in before]
+    judged = changed(
+        open_one,
+        measured_at=now,
+        measurement=dict(trial.measurement),
+        reading=reading(found.spec, [*history, trial.measurement]),
+    )
+    if judged.pattern is not None and judged.strategy is not None and judged.reading is not None:
+        stores.loops.add_evidence(
+            found.task.agent_type,
+            judged.pattern,
+            judged.strategy,
+            is_improved=is_improved(judged.reading, before),
+        )
+    verdict = decide(_situation(stores, found, [*before, judged], spending))
+    return changed(judged, verdict=verdict), verdict
+
+
+def _situation(
+    stores: Stores,
+    found: LoopView,
+    iterations: Sequence[Iteration],
+    spending: SpendingRules | None,
+) -> Situation:
+    rules, used = spending or UNBUDGETED, found.spent
+    if found.spec.max_usd is not None:
+        used = replace(used, next_usd=next_usd(stores, rules, found.task.agent_type))
+    return Situation(
+        spec=found.spec,
+        iterations=iterations,
+        spent=used,
+        evidence=stores.loops.evidence(found.task.agent_type),
+        refused=_refused(stores, found.task.id),
+        stop_as=found.loop.stop_as,
+    )
+
+
+def _refused(stores: Stores, task_id: str) -> frozenset[str]:
+    """Work that couldn't land, or that a person didn't want to."""
+    ended = [one for one in stores.landings.of_task(task_id) if one.state.is_final]
+    return frozenset(one.work_commit for one in ended if not one.state.is_success)
+
+
+def after_failure(
+    stores: Stores,
+    task: Task,
+    outcome: Outcome,
+    spending: SpendingRules | None,
+    *,
+    actor: str,
+    now: datetime,
+) -> Following | None:
+    """What a run that didn't succeed leads to, None where the loop has nothing to say.
+
+    A candidate that fails has lost, and the next one is made. Otherwise an iteration is tried again
+    as any task is, unless the limits leave no room for it and there is one that could land.
+    """
+    if stores.loops.get(task.id) is None:
+        return None
+    found = view(stores, task)
+    before = list(found.measured)
+    if found.spec.candidates and _is_own(outcome) and not found.is_all_made:
+        before.append(_lost(stores, found, outcome, now))
+    elif not before or not (_is_spent(found) or found.loop.stop_as is not None):
+        return None
+    verdict = decide(_situation(stores, found, before, spending))
+    if len(before) > len(found.measured):
+        stores.loops.put(changed(before[-1], verdict=verdict))
+    elif verdict.next is Next.AGAIN:
+        return None
+    trail.record(
+        stores,
+        Action.ITERATION_ENDED,
+        task.id,
+        actor,
+        now,
+        iteration=before[-1].number,
+        next=verdict.next,
+        why=verdict.why,
+    )
+    return verdict, next((one for one in before if one.number == verdict.number), None)
+
+
+def _is_spent(found: LoopView) -> bool:
+    return over(found.spec, found.spent, 0) is not None
+
+
+def _is_own(outcome: Outcome) -> bool:
+    """Whether the failure is the run's own, not its provider's or its surroundings'."""
+    reaction = RULES[failure_of(outcome)].reaction
+    return outcome.kind.spends_retry and reaction not in {Reaction.WAIT, Reaction.ASK}
+
+
+def _lost(stores: Stores, found: LoopView, outcome: Outcome, now: datetime) -> Iteration:
+    """A candidate whose run failed: what it left is kept by the salvage ref of its attempt."""
+    attempt = stores.attempts.get(found.task.id, found.task.attempt_count)
+    assert attempt is not None
+    why = outcome.message or outcome.kind.value
+    return Iteration(
+        task_id=found.task.id,
+        number=len(found.measured) + 1,
+        attempt=attempt.number,
+        runtime=attempt.runtime,
+        model=attempt.model,
+        strategy=None,
+        pattern=None,
+        target="",
+        base_commit="",
+        work_commit="",
+        tree="",
+        started_at=attempt.started_at,
+        measured_at=now,
+        measurement={"tree": "", "observations": {}, "is_changed": False},
+        reading=Reading(is_met=False, merit=(-1.0,), text=f"its run failed: {why}"),
+        verdict=None,
+    )

@@ -1,0 +1,117 @@
+"""A judge's run: another agent looks at an iteration and gives a score, with reasons."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from abathur.domain.errors import AbathurError
+from abathur.domain.iterations import Iteration
+from abathur.domain.loops.criteria import Criterion
+from abathur.domain.loops.readings import judged
+from abathur.domain.runs import Command, EventKind, OutcomeKind, RunEvent, RunSpec, Usage
+from abathur.domain.tasks import Task
+from abathur.ports.processes import Launch
+from abathur.swarm.parts import Parts
+from abathur.swarm.state import Run
+
+KEPT_EVENTS: Final = 2000
+MAX_DIFF: Final = 60_000
+"""Bytes of the change that the judge is shown; it can look at the rest itself."""
+
+PROMPT: Final = """\
+# Judge this work
+
+Somebody was given the task below and has changed the worktree that you are in. Judge the result by
+the rubric, and nothing else. Don't change any file.
+
+# The task
+
+{task}
+
+# The rubric
+
+{rubric}
+
+# The change
+
+The work is commit `{work}`, made from `{base}`. The change, which may be cut:
+
+```diff
+{diff}
+```
+
+# Your answer
+
+End with one JSON object on a line of its own, with a score from 0 (useless) to 1 (perfect) and the
+reasons, the most important first:
+
+{{"score": 0.0, "reasons": ["..."]}}
+"""
+
+
+class Judge:
+    def __init__(
+        self, parts: Parts, run: Run, launching: Callable[[Command, str, float], Launch]
+    ) -> None:
+        self._parts, self._run, self._launching = parts, run, launching
+
+    async def score(
+        self, criterion: Criterion, iteration: Iteration
+    ) -> tuple[dict[str, Any], Usage | None]:
+        """What is kept of the judgement, and what it used. A judge that fails gives no score."""
+        try:
+            return await self._ask(criterion, iteration)
+        except (AbathurError, OSError) as error:
+            return {"error": " ".join(str(error).split())}, None
+
+    async def _ask(
+        self, criterion: Criterion, iteration: Iteration
+    ) -> tuple[dict[str, Any], Usage | None]:
+        spec = self._parts.resolve_agent(criterion.agent or "")
+        runtime = self._parts.load_runtime(spec.runtime)
+        folder = self._parts.run_folder(self._run.task.id, self._run.attempt.number)
+        scratch = folder / "scratch" / "judge"
+        scratch.mkdir(parents=True, exist_ok=True)
+        command = runtime.command(
+            RunSpec(
+                task_id=self._run.task.id,
+                attempt=self._run.attempt.number,
+                agent_type=spec.agent_type,
+                prompt=await self._prompt(self._run.task, criterion, iteration),
+                system_prompt=spec.system_prompt,
+                model=spec.model,
+                tools=spec.tools,
+                worktree=self._launching(Command(argv=("true",)), "judge.jsonl", 1).cwd,
+                scratch=scratch,
+                session_id=self._parts.new_id(),
+                settings=spec.settings,
+            )
+        )
+        events: deque[RunEvent] = deque(maxlen=KEPT_EVENTS)
+        log = f"judge-{iteration.number}.jsonl"
+        end = await self._parts.processes.run(
+            self._launching(command, log, criterion.timeout_seconds),
+            on_started=lambda _: None,
+            on_line=lambda line: events.extend(runtime.parse(line)),
+            stop=self._run.stop,
+        )
+        outcome = runtime.outcome(end, list(events))
+        if outcome.kind is not OutcomeKind.SUCCEEDED:
+            return {"error": f"the judge failed: {outcome.message or outcome.kind}"}, outcome.usage
+        found = judged(outcome.result_data)
+        if "error" in found:
+            texts = [one.text for one in events if one.kind is EventKind.TEXT]
+            found = judged("\n".join(texts))
+        return found, outcome.usage
+
+    async def _prompt(self, task: Task, criterion: Criterion, iteration: Iteration) -> str:
+        diff = await self._parts.repository.diff(iteration.base_commit, iteration.work_commit)
+        return PROMPT.format(
+            task=task.prompt.strip(),
+            rubric=criterion.rubric,
+            work=iteration.work_commit,
+            base=iteration.base_commit,
+            diff=diff[:MAX_DIFF].decode("utf-8", "replace"),
+        )

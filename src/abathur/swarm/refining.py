@@ -1,0 +1,258 @@
+"""One iteration of a loop around the run of an agent: its checkpoint, and what is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from abathur.domain.agents import AgentSpec
+from abathur.domain.errors import AbathurError, GitError
+from abathur.domain.iterations import Iteration, Next, Trial
+from abathur.domain.loops.criteria import Criterion, CriterionKind, walk
+from abathur.domain.loops.readings import DIFF_LINES, GATE, JUDGE, MAX_OUTPUT, observed
+from abathur.domain.runs import Command, Outcome, OutcomeKind, Usage
+from abathur.ports.processes import Launch
+from abathur.services import looping
+from abathur.services.claiming import actor_of
+from abathur.services.looping import Plan
+from abathur.swarm import approvals
+from abathur.swarm.events import SwarmEventKind
+from abathur.swarm.judging import Judge
+from abathur.swarm.meter import Meter
+from abathur.swarm.parts import Parts
+from abathur.swarm.state import Run, State
+from abathur.swarm.workspace import Workspace
+
+Launching = Callable[[Command, str, float], Launch]
+"""From a command, the name of its log and its time to what is started in the attempt's place."""
+
+
+class Refining:
+    def __init__(self, parts: Parts, state: State, run: Run, plan: Plan) -> None:
+        self._parts, self._state, self._run, self._plan = parts, state, run, plan
+        self._usage: Usage | None = None
+        self._spec: AgentSpec | None = None
+        self.trial: Trial | None = None
+        """What is to be reported, once it is measured."""
+
+    @property
+    def is_settling(self) -> bool:
+        return self._plan.is_settling
+
+    def settled(self) -> Outcome:
+        """The end of a loop that was asked to end: nothing is run, what there is decides."""
+        base = self._plan.base
+        assert base is not None
+        self.trial = Trial(
+            number=base.number,
+            attempt=self._run.attempt.number,
+            target=base.target,
+            base_commit=base.base_commit,
+            work_commit=base.work_commit,
+            tree=base.tree,
+            is_settling=True,
+        )
+        return Outcome(kind=OutcomeKind.SUCCEEDED)
+
+    def adapted(self, spec: AgentSpec, meter: Meter) -> AgentSpec:
+        """With the runtime and model of this iteration, and within what is left of its limits."""
+        plan = self._plan
+        if plan.usd_left is not None:
+            known = meter.budget_usd
+            meter.budget_usd = plan.usd_left if known is None else min(known, plan.usd_left)
+        choice = plan.choice
+        self._spec = replace(
+            spec, runtime=choice.runtime or spec.runtime, model=choice.model or spec.model
+        )
+        return self._spec
+
+    def timeout(self, seconds: int) -> int:
+        """Of this attempt, within what is left of the loop's time."""
+        left = self._plan.seconds_left
+        return seconds if left is None else min(seconds, left)
+
+    async def iterate(
+        self, place: Workspace, run_agent: Callable[[], Awaitable[Outcome]], launching: Launching
+    ) -> Outcome:
+        """Run the agent, unless an earlier attempt got that far, and measure what it made."""
+        checkpoint = self._plan.checkpoint
+        if checkpoint is not None and checkpoint.work_commit == place.start:
+            self._tell(f"iteration {checkpoint.number} is done and is measured")
+            return await self._measured(
+                Outcome(kind=OutcomeKind.SUCCEEDED), checkpoint, place, launching
+            )
+        outcome = await run_agent()
+        if outcome.kind is not OutcomeKind.SUCCEEDED:
+            return outcome
+        try:
+            commit = await self._commit(place)
+        except (AbathurError, OSError) as error:
+            text = " ".join(str(error).split()) or type(error).__name__
+            return replace(outcome, kind=OutcomeKind.FAILED, message=text)
+        outcome = approvals.judged(outcome, is_changed=commit != place.start)
+        if outcome.kind is not OutcomeKind.SUCCEEDED:
+            return outcome
+        iteration = await self._checkpoint(place, commit)
+        return await self._measured(outcome, iteration, place, launching)
+
+    async def _commit(self, place: Workspace) -> str:
+        repository = self._parts.repository
+        unfinished = await repository.unfinished(place.path)
+        if unfinished is not None:
+            raise GitError(f"the agent ended in the middle of {unfinished}; nothing of it counts")
+        message = f"{self._run.task.summary}\n\nLeft by the agent uncommitted."
+        return await repository.commit_leftovers(place.path, message)
+
+    async def _checkpoint(self, place: Workspace, commit: str) -> Iteration:
+        """Kept by a ref before the row says so."""
+        task, attempt, plan = self._run.task, self._run.attempt, self._plan
+        await self._parts.repository.salvage(task.id, attempt.number, commit)
+        verdict = plan.verdict if plan.verdict and plan.verdict.next is Next.AGAIN else None
+        iteration = Iteration(
+            task_id=task.id,
+            number=plan.number,
+            attempt=attempt.number,
+            runtime=self._spec.runtime if self._spec else None,
+            model=self._spec.model if self._spec else None,
+            strategy=verdict.strategy if verdict else None,
+            pattern=verdict.pattern if verdict else None,
+            target=place.target,
+            base_commit=place.base,
+            work_commit=commit,
+            tree=await self._parts.repository.tree(commit),
+            started_at=attempt.started_at,
+            measured_at=None,
+            measurement=None,
+            reading=None,
+            verdict=None,
+        )
+        holder = self._run.holder
+        await self._parts.db.write(
+            looping.checkpoint, iteration, fence=holder.fence, actor=actor_of(holder.worker_id)
+        )
+        return iteration
+
+    async def _measured(
+        self, outcome: Outcome, iteration: Iteration, place: Workspace, launching: Launching
+    ) -> Outcome:
+        self._tell(f"iteration {iteration.number} is measured")
+        observations: dict[str, Any] = {}
+        for path, one in self._criteria(place):
+            if one.kind is CriterionKind.JUDGE:
+                seen = await self._judge(one, iteration, launching)
+            else:
+                seen = await self._observe(path, one, launching)
+            if self._run.stop.is_set():
+                return Outcome(
+                    kind=OutcomeKind.RELEASED, message="the swarm was stopped", usage=outcome.usage
+                )
+            observations[path] = seen
+        measurement = {
+            "tree": iteration.tree,
+            "observations": observations,
+            **await self._size(iteration),
+        }
+        self.trial = Trial(
+            number=iteration.number,
+            attempt=self._run.attempt.number,
+            target=iteration.target,
+            base_commit=iteration.base_commit,
+            work_commit=iteration.work_commit,
+            tree=iteration.tree,
+            measurement=self._parts.redactor.value(measurement),
+        )
+        return replace(outcome, usage=_sum(outcome.usage, self._usage))
+
+    def _criteria(self, place: Workspace) -> list[tuple[str, Criterion]]:
+        """What has to be run, by path."""
+        spec = self._plan.spec
+        if spec.until is not None:
+            return [
+                (path, one)
+                for path, one in walk(spec.until)
+                if one.argv or one.function or one.kind is CriterionKind.JUDGE
+            ]
+        gates = [
+            (
+                f"{GATE}{gate.name}",
+                Criterion(
+                    kind=CriterionKind.PASSES, argv=gate.argv, timeout_seconds=gate.timeout_seconds
+                ),
+            )
+            for gate in self._parts.settings.gates_for(place.target)
+        ]
+        return [*gates, *([(JUDGE, spec.judge)] if spec.judge else [])]
+
+    async def _size(self, iteration: Iteration) -> dict[str, Any]:
+        base, work = iteration.base_commit, iteration.work_commit
+        files = await self._parts.repository.changed_files(base, work)
+        lines = sum((one.added or 0) + (one.removed or 0) for one in files)
+        return {DIFF_LINES: lines, "files": len(files), "is_changed": bool(files)}
+
+    async def _observe(self, path: str, one: Criterion, launching: Launching) -> dict[str, Any]:
+        log = f"measure-{self._plan.number}-{_file_name(path)}.log"
+        output: list[str] = []
+        size = 0
+
+        def take(line: str) -> None:
+            nonlocal size
+            if size < MAX_OUTPUT:
+                output.append(line)
+                size += len(line) + 1
+
+        launch = launching(self._command(one), log, one.timeout_seconds)
+        try:
+            end = await self._parts.processes.run(
+                launch, on_started=lambda _: None, on_line=take, stop=self._run.stop
+            )
+        except AbathurError as error:
+            return {"error": " ".join(str(error).split())}
+        code = None if end.timed_out else end.code
+        return observed(one, code, "\n".join(output), end.stderr_tail)
+
+    def _command(self, one: Criterion) -> Command:
+        passed = self._parts.settings.swarm.pass_env
+        if one.function is None:
+            return Command(argv=one.argv, pass_env=passed)
+        file, _, name = one.function.partition(":")
+        argv = self._parts.function_argv(self._parts.folder / file, name)
+        return Command(argv=argv, pass_env=passed)
+
+    async def _judge(
+        self, one: Criterion, iteration: Iteration, launching: Launching
+    ) -> dict[str, Any]:
+        judge = Judge(self._parts, self._run, launching)
+        seen, usage = await judge.score(one, iteration)
+        self._usage = _sum(self._usage, usage)
+        return seen
+
+    def _tell(self, text: str) -> None:
+        self._state.tell(
+            SwarmEventKind.ITERATION,
+            text,
+            task=self._run.task,
+            attempt=self._run.attempt.number,
+        )
+
+
+async def begin(parts: Parts, state: State, run: Run) -> Refining | None:
+    """None for a task without a loop. Raises `DatabaseError`."""
+    plan = await parts.db.read(looping.plan, run.task)
+    return None if plan is None else Refining(parts, state, run, plan)
+
+
+def _file_name(path: str) -> str:
+    return "".join(char if char.isalnum() else "-" for char in path)[:60]
+
+
+def _sum(a: Usage | None, b: Usage | None) -> Usage | None:
+    """Where one of the two doesn't know a figure, the other's counts: it is the least."""
+    if a is None or b is None:
+        return a or b
+
+    def plus(name: str) -> Any:
+        known = [v for one in (a, b) if (v := getattr(one, name)) is not None]
+        return sum(known) if known else None
+
+    return Usage(**{name: plus(name) for name in Usage.__dataclass_fields__})

@@ -1,0 +1,195 @@
+"""Loops in a real swarm: what is made is measured, and goes on until it is good enough."""
+
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from abathur.domain.iterations import Iteration
+from abathur.services import looping, reviewing
+from abathur.services.reviewing import Rejection
+
+DIE_AT = Path(__file__).with_name("die_at.py")
+
+GROW = [{"append": {"path": "work.txt", "text": "line\n"}}]
+LINES = {"command": "printf 'lines: '; wc -l < work.txt", "pattern": r"lines: *(\d+)"}
+
+
+def lines(threshold: int, **limits: Any) -> dict[str, Any]:
+    return {"until": {"metric": {**LINES, "threshold": threshold}}, **limits}
+
+
+async def iterations(world: Any, task: Any) -> list[Iteration]:
+    return list(await world.db.read(lambda stores: stores.loops.iterations(task.id)))
+
+
+def die(world: Any, place: str, moment: str, call: int) -> None:
+    done = subprocess.run(
+        [sys.executable, str(DIE_AT), str(world.root), place, moment, str(call)],
+        check=False,
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+
+
+def values(history: list[Iteration]) -> list[float | None]:
+    return [one.reading.value if one.reading else None for one in history]
+
+
+async def test_a_loop_goes_on_from_its_own_work_until_it_has_converged(world: Any) -> None:
+    task = await world.submit("Grow", GROW, loop=lines(3))
+    await world.run_until_idle()
+    history = await iterations(world, task)
+    assert values(history) == [1, 2, 3]
+    assert [one.verdict.next for one in history if one.verdict] == ["again", "again", "land"]
+    assert (await world.task(task)).status == "completed"
+    assert world.file("work.txt") == "line\nline\nline"
+    assert world.landed() == [task.id]
+    assert (await world.task(task)).retry_count == 0
+    await world.assert_sound()
+
+
+DEATHS = {
+    "work done, not kept": ("repository.salvage", "before", 1),
+    "work kept, no checkpoint": ("db.checkpoint", "before", 1),
+    "checkpoint written": ("db.checkpoint", "after", 1),
+    "while it is measured": ("processes.run", "during", 2),
+    "spooled, place not cleared": ("spool.put", "after", 1),
+    "place cleared, not reported": ("db.report", "before", 1),
+    "while the second is measured": ("processes.run", "during", 4),
+    "the last one reported, not landed": ("db.report", "after", 3),
+}
+
+
+@pytest.mark.parametrize("point", DEATHS.values(), ids=DEATHS)
+async def test_a_loop_survives_its_swarm(world: Any, point: tuple[str, str, int]) -> None:
+    task = await world.submit("Grow", GROW, loop=lines(3))
+    die(world, *point)
+    await world.run_until_idle()
+    history = await iterations(world, task)
+    assert [one.number for one in history] == [1, 2, 3]
+    assert values(history) == [1, 2, 3]
+    assert world.file("work.txt") == "line\nline\nline"
+    assert world.landed() == [task.id]
+    assert (await world.task(task)).retry_count == 0
+    await world.assert_sound()
+
+
+async def test_a_checkpoint_is_measured_without_running_the_agent_again(world: Any) -> None:
+    script = {"1": GROW, "*": [{"fail": "the agent must not run"}]}
+    task = await world.submit("Grow", script, loop=lines(1), max_retries=0)
+    die(world, "db.checkpoint", "after", 1)
+    await world.run_until_idle()
+    assert (await world.task(task)).status == "completed"
+    assert [one.attempt for one in await iterations(world, task)] == [1]
+
+
+async def test_the_best_iteration_lands_and_not_the_last(world: Any) -> None:
+    script = {
+        str(number): [{"write": {"path": "work.txt", "text": "line\n" * count}}]
+        for number, count in enumerate([2, 5, 1], 1)
+    }
+    loop = lines(9, max_iterations=3, otherwise="land")
+    task = await world.submit("Grow", script, loop=loop)
+    await world.run_until_idle()
+    assert (await world.task(task)).status == "completed"
+    assert values(await iterations(world, task)) == [2, 5, 1]
+    assert world.file("work.txt").count("line") == 5
+    kept = world.git("for-each-ref", "--format=%(refname)", "refs/abathur/salvage")
+    assert kept.count(task.id) == 3
+    await world.assert_sound()
+
+
+async def test_a_person_is_asked_about_the_best_when_a_loop_does_not_converge(world: Any) -> None:
+    task = await world.submit("Grow", GROW, loop=lines(9, max_iterations=2))
+    await world.run_until_idle()
+    (review,) = await world.db.read(lambda stores: stores.reviews.of_task(task.id))
+    assert review.state == "open"
+    assert review.question.startswith("The loop didn't converge (2 iterations didn't converge).")
+    assert world.landed() == []
+    await world.db.write(
+        reviewing.approve, review.id, comment=None, allow=(), now=datetime.now(UTC), actor="test"
+    )
+    await world.run_until_idle()
+    assert (await world.task(task)).status == "completed"
+    assert world.file("work.txt") == "line\nline"
+    await world.assert_sound()
+
+
+async def test_what_a_person_rejects_is_refined_on(world: Any) -> None:
+    task = await world.submit("Grow", GROW, loop=lines(3, max_iterations=2))
+    await world.run_until_idle()
+    (review,) = await world.db.read(lambda stores: stores.reviews.of_task(task.id))
+    await world.db.write(
+        reviewing.reject,
+        review.id,
+        Rejection("one more", None),
+        now=datetime.now(UTC),
+        actor="test",
+    )
+    await world.run_until_idle()
+    assert values(await iterations(world, task)) == [1, 2, 3]
+    assert (await world.task(task)).status == "completed"
+
+
+async def test_a_loop_that_was_asked_to_stop_runs_nothing_more(world: Any) -> None:
+    task = await world.submit("Grow", GROW, loop=lines(9, otherwise="land"))
+    die(world, "db.report", "after", 2)
+    found = await world.task(task)
+    assert found.status == "ready"
+    await world.db.write(looping.stop, found, None, now=datetime.now(UTC), actor="test")
+    await world.run_until_idle()
+    assert values(await iterations(world, task)) == [1, 2]
+    assert world.file("work.txt") == "line\nline"
+    assert (await world.task(task)).status == "completed"
+    await world.assert_sound()
+
+
+async def test_a_loop_that_stands_still_is_answered_and_given_up_in_the_end(world: Any) -> None:
+    still = [{"write": {"path": "work.txt", "text": "line\n"}}]
+    task = await world.submit("Grow", still, loop=lines(9, otherwise="fail"))
+    await world.run_until_idle()
+    history = await iterations(world, task)
+    assert [one.verdict.strategy for one in history if one.verdict][:2] == [
+        "feedback",
+        "other_approach",
+    ]
+    assert history[-1].verdict is not None
+    assert history[-1].verdict.next == "ask"
+    assert len(history) < 9
+    evidence = await world.db.read(lambda stores: stores.loops.evidence("general"))
+    assert {one.improved for one in evidence.values()} == {0}
+    (review,) = await world.db.read(lambda stores: stores.reviews.open())
+    assert "nothing else is left to try" in review.question
+
+
+async def test_every_kind_of_criterion_is_measured(world: Any) -> None:
+    (world.root / ".abathur" / "measures.py").write_text(
+        "def size(facts):\n    print('noise')\n    return len(open('work.txt').read())\n"
+    )
+    judge = [{"say": "looking"}, {"result": {"text": 'fine {"score": 0.9, "reasons": ["ok"]}'}}]
+    world.configure(agents={"critic": {"settings": {"script": judge}}})
+    parts = [
+        {"metric": {"command": 'echo \'{"a": [{"b": 7}]}\'', "json": "a[0].b", "threshold": 7}},
+        {"passes": "test -f work.txt"},
+        {"custom": {"function": "measures.py:size", "threshold": 10}},
+        {"judge": {"agent": "critic", "rubric": "Is it long?", "threshold": 0.8}},
+        {"stable": {"of": "output", "command": "echo same", "window": 2}},
+    ]
+    task = await world.submit("Grow", GROW, loop={"all": parts, "max_iterations": 4})
+    await world.run_until_idle()
+    history = await iterations(world, task)
+    assert [one.reading.is_met for one in history if one.reading] == [False, True]
+    assert history[0].measurement is not None
+    seen = history[0].measurement["observations"]
+    assert [
+        seen[f"until.all[{index}]"].get(name)
+        for index, name in enumerate(["value", "exit_code", "score", "score", "output"])
+    ] == [7, 0, 5, 0.9, "same"]
+    assert (await world.task(task)).status == "completed"
+    await world.assert_sound()
