@@ -27,7 +27,11 @@ PROBE: Final = timedelta(minutes=2)
 LONGEST_REFUSAL: Final = timedelta(hours=1)
 """The back-off of a pool that refuses again and again ends here."""
 
-_PROVIDERS: Final[Mapping[str, str]] = {"claude": "anthropic", "codex": "openai"}
+_PROVIDERS: Final[Mapping[str, str]] = {
+    "claude": "anthropic",
+    "codex": "openai",
+    "gemini": "google",
+}
 _SHARES_NOTHING: Final = frozenset({"command"})
 """Runtimes whose agent types have nothing in common: each has a pool of its own."""
 _MODELS: Final = ("opus", "sonnet", "haiku")

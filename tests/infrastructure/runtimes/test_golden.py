@@ -34,6 +34,24 @@ ENDS: dict[str, dict[str, End]] = {
         "refused": (1, FAILED, FailureClass.NETWORK, "Connection failed"),
         "sigint": (1, FAILED, FailureClass.PROCESS, "ended without its final event"),
     },
+    "gemini": {
+        "edit": (0, OK, None, ""),
+        "resumed": (0, OK, None, ""),
+        "limit": (173, LIMITED, FailureClass.CAPACITY, "Resource has been exhausted"),
+        "overloaded": (247, LIMITED, FailureClass.CAPACITY, "The model is overloaded"),
+        "auth": (145, FAILED, FailureClass.AUTHENTICATION, "UNAUTHENTICATED"),
+        "wrong_key": (144, FAILED, FailureClass.AUTHENTICATION, "API key not valid"),
+        "max_turns": (53, FAILED, FailureClass.AGENT, "Reached max session turns"),
+    },
+    "opencode": {
+        "edit": (0, OK, None, ""),
+        "mcp": (0, OK, None, ""),
+        "resumed": (0, OK, None, ""),
+        "limit": (1, LIMITED, FailureClass.CAPACITY, "Rate limit reached"),
+        "auth": (1, FAILED, FailureClass.AUTHENTICATION, "Invalid API key"),
+        "context_overflow": (1, FAILED, FailureClass.CONTEXT_OVERFLOW, "maximum context length"),
+        "denied": (0, FAILED, FailureClass.AGENT, "after it was denied: bash"),
+    },
 }
 ALL = sorted((runtime, name) for runtime, ends in ENDS.items() for name in ends)
 
@@ -115,7 +133,11 @@ def test_the_first_event_names_the_session(runtime: str) -> None:
     assert first.data["session_id"]
 
 
-TOKENS = {"codex": (2979, 150, 21, None)}
+TOKENS = {
+    "codex": (2979, 150, 21, None),
+    "gemini": (2979, 150, 21, None),
+    "opencode": (2979, 150, 21, 0.007458),
+}
 
 
 @pytest.mark.parametrize("runtime", sorted(TOKENS))

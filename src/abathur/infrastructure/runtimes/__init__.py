@@ -20,6 +20,8 @@ _OWN: Final = {
     "claude": ("abathur.infrastructure.runtimes.claude", "ClaudeRuntime"),
     "codex": ("abathur.infrastructure.runtimes.codex", "CodexRuntime"),
     "command": ("abathur.infrastructure.runtimes.command", "CommandRuntime"),
+    "gemini": ("abathur.infrastructure.runtimes.gemini", "GeminiRuntime"),
+    "opencode": ("abathur.infrastructure.runtimes.opencode", "OpencodeRuntime"),
     "fake": ("abathur.infrastructure.runtimes.fake", "FakeRuntime"),
 }
 

@@ -22,15 +22,22 @@ LIMITS: Final = frozenset({FailureClass.QUOTA, FailureClass.CAPACITY})
 COUNTS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
 NO_FINAL: Final = "ended without its final event"
 
-_NETWORK: Final = re.compile(
-    r"error sending request|stream disconnected|connection (?:failed|error|closed)"
-    r"|unable to connect|socket (?:hang up|closed)|network error|getaddrinfo",
-    re.IGNORECASE,
-)
-_CONFIGURATION: Final = re.compile(
-    r"unexpected argument|unknown (?:option|argument)|unrecognized argument|error loading config"
-    r"|invalid (?:value|config)|missing environment variable",
-    re.IGNORECASE,
+_WORDS: Final = tuple(
+    (kind, re.compile(pattern, re.IGNORECASE))
+    for kind, pattern in (
+        (FailureClass.CAPACITY, r"resource has been exhausted"),
+        (FailureClass.AUTHENTICATION, r"api key not valid|unauthenticated"),
+        (
+            FailureClass.NETWORK,
+            r"error sending request|stream disconnected|connection (?:failed|error|closed)"
+            r"|unable to connect|socket (?:hang up|closed)|network error|getaddrinfo",
+        ),
+        (
+            FailureClass.CONFIGURATION,
+            r"unexpected argument|unknown (?:option|argument)|unrecognized argument"
+            r"|error loading config|invalid (?:value|config)|missing environment variable",
+        ),
+    )
 )
 
 
@@ -90,12 +97,15 @@ def by_words(message: str) -> FailureClass | None:
     """By an error's own words, which are about the program and not about the task."""
     if found := by_text(message):
         return found
-    if _NETWORK.search(message):
-        return FailureClass.NETWORK
-    return FailureClass.CONFIGURATION if _CONFIGURATION.search(message) else None
+    return next((kind for kind, pattern in _WORDS if pattern.search(message)), None)
 
 
 def _without_final(end: Exit, events: Sequence[RunEvent], usage: Usage | None) -> Outcome:
+    denied = [e.data.get("tool") for e in events if e.kind is EventKind.DENIED]
+    if denied and not end.stderr_tail and not died(end.code):
+        tools = ", ".join(dict.fromkeys(str(tool) for tool in denied))
+        message = f"{NO_FINAL}, after it was denied: {tools}"
+        return failed(end, message, {}, usage)
     warned = next((e for e in reversed(events) if e.kind is EventKind.WARNING), None)
     reason = last_line(end.stderr_tail) or (warned.text if warned else "")
     failure = None if died(end.code) else by_words(end.stderr_tail or reason)
@@ -115,7 +125,17 @@ def _without_final(end: Exit, events: Sequence[RunEvent], usage: Usage | None) -
 
 def result(events: Sequence[RunEvent]) -> dict[str, Any] | None:
     """What the agent reports: its structured result, else its last words."""
-    whole = [whole_text(event) for event in events if event.kind is EventKind.TEXT]
+    whole: list[str] = []
+    is_open = False
+    for event in events:
+        if event.kind is not EventKind.TEXT:
+            continue
+        is_part = event.data.get("delta") is True
+        if is_part and is_open:
+            whole[-1] += whole_text(event)
+        else:
+            whole.append(whole_text(event))
+        is_open = is_part
     if not whole:
         return None
     return structured("\n".join(whole[-20:])) or {"text": whole[-1]}
@@ -159,7 +179,7 @@ def _usage(counts: Mapping[str, float | None]) -> Usage | None:
 
 def _sum(parts: Sequence[Mapping[str, Any]], name: str) -> float | None:
     values = [part[name] for part in parts if is_count(part.get(name))]
-    return sum(values) if values else None
+    return round(sum(values), 9) if values else None
 
 
 def is_count(value: object) -> bool:
