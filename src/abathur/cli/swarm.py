@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from abathur import bootstrap
-from abathur.bootstrap import Project, supervision
+from abathur.bootstrap import Project, supervision, telemetry
 from abathur.cli import output, trusting
 from abathur.cli.context import app, json_option, now, run
 from abathur.cli.exit_codes import BAD_ANSWER, INTERRUPTED, OK
@@ -159,12 +159,13 @@ async def _start(project: Project, options: Options) -> Ending:
     async with bootstrap.open_database(project) as db:
         with (
             supervision.logging_sink(project, view.sink) as logged,
-            supervision.notifying_sink(project, logged) as sink,
+            supervision.notifying_sink(project, logged) as called,
         ):
-            supervisor = await supervision.build_supervisor(project, db, sink)
-            await supervisor.preflight(allow_dirty=options.allow_dirty)
-            with view, _signals(supervisor, view, project.settings.swarm.grace_seconds):
-                result = await _watched(supervisor, options, view, db)
+            async with telemetry.tracing(project, db, called) as (sink, into):
+                supervisor = await supervision.build_supervisor(project, db, sink, into=into)
+                await supervisor.preflight(allow_dirty=options.allow_dirty)
+                with view, _signals(supervisor, view, project.settings.swarm.grace_seconds):
+                    result = await _watched(supervisor, options, view, db)
         left = await _left(db, project)
     return Ending(
         result=result,

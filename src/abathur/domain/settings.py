@@ -122,6 +122,15 @@ class BudgetSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TraceSettings:
+    enabled: bool | None = None
+    """None: when an endpoint is known, here or in the environment."""
+    endpoint: str | None = None
+    """Of a collector that speaks OTLP over HTTP; None: as the `OTEL_*` variables say."""
+    service_name: str = "abathur"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SilenceSettings:
     """What happens to a run without output: see `domain.silence`."""
 
@@ -182,6 +191,7 @@ class Settings:
     budget: BudgetSettings = field(default_factory=BudgetSettings)
     limits: Limits = field(default_factory=Limits)
     silence: SilenceSettings = field(default_factory=SilenceSettings)
+    traces: TraceSettings = field(default_factory=TraceSettings)
     mcp: McpSettings = field(default_factory=McpSettings)
     runtimes: Mapping[str, JsonObject] = field(default_factory=dict)
     """Section by runtime name: `argv`, `prompt`, `env`, ... as that runtime defines."""

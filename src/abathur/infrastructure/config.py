@@ -30,6 +30,7 @@ from abathur.domain.settings import (
     Settings,
     SilenceSettings,
     SwarmSettings,
+    TraceSettings,
 )
 from abathur.domain.specs import merged
 from abathur.infrastructure import config_older, config_values, paths
@@ -51,6 +52,7 @@ _SECTIONS: Final[Mapping[str, Callable[..., object]]] = {
     "limits": Limits,
     "budget": BudgetSettings,
     "silence": SilenceSettings,
+    "traces": TraceSettings,
 }
 _VARIABLES: Final[Mapping[str, str]] = {
     **config_older.VARIABLES,

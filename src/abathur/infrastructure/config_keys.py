@@ -318,6 +318,19 @@ KEYS: Final = (
         "['agents:*', 'agent_enhancements:*']",
         "Namespaces of memories that every agent may write, beside those of its own tasks.",
     ),
+    Key(
+        "traces.enabled",
+        truth,
+        "true",
+        "Whether traces are sent; without it, when an endpoint is known, here or by OTEL_*.",
+    ),
+    Key(
+        "traces.endpoint",
+        text,
+        "http://localhost:4318",
+        "The collector's address, for OTLP over HTTP; without it, as the OTEL_* variables say.",
+    ),
+    Key("traces.service_name", text, "abathur", "What the swarm is called in traces."),
 )
 
 SECTIONS: Final = {
@@ -330,6 +343,7 @@ SECTIONS: Final = {
     "limits": "How many agents may be at work at once, over all swarms that share the queue.",
     "silence": "What happens to a run that says nothing; an agent type may have its own.",
     "mcp": "What agents may do through the servers of `abathur mcp`.",
+    "traces": "What is sent to an OpenTelemetry collector (`pip install 'abathur[traces]'`).",
     "runtimes": "How agents are run: a section by runtime.",
     "agents": "What is special about one agent type: `runtime`, `model`, and its runtime's keys.",
 }

@@ -59,6 +59,8 @@ class Parts:
     """Uniform in [0, 1)."""
     guard: Callable[[Mapping[str, str]], AbstractAsyncContextManager[object]]
     """While it is open, processes with the tags don't outlive us, whatever kills us."""
+    traceparent: Callable[[str, int], str] | None = None
+    """Of a task's attempt: what a program is given whose own traces belong to it."""
 
     @property
     def worktrees(self) -> Path:

@@ -302,11 +302,17 @@ class Worker:
                 "ABATHUR_FACTS": str(self._write_facts(place)),
                 "TMPDIR": str(folder / "scratch"),
                 BUSY_VARIABLE: str(folder / "scratch" / "busy"),
+                **self._traced(),
             },
             timeout_seconds=timeout,
             grace_seconds=self._parts.grace_seconds,
             confinement=self._confined(),
         )
+
+    def _traced(self) -> dict[str, str]:
+        named = self._parts.traceparent
+        task, number = self._run.task, self._run.attempt.number
+        return {"TRACEPARENT": named(task.id, number)} if named else {}
 
     def _own_folders(self) -> list[Path]:
         folder = self._parts.run_folder(self._run.task.id, self._run.attempt.number)
