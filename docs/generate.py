@@ -442,6 +442,8 @@ TABLES: Final[Mapping[str, str]] = {
     " deleted with their memory.",
     "memory_uses": "Which tasks were given a memory, or looked it up.",
     "document_index": "Documents that are indexed, by path.",
+    "vectors": "What passages mean, by the model that says so: unit vectors of 32-bit floats.",
+    "vector_blocks": "The signs of many vectors in one row, for searching them all at once.",
     "passages": "What can be searched: the text of a memory, or a part of a document.",
     "checkpoints": "Reserved: only a converted older database has rows.",
     "metrics": "Reserved: only a converted older database has rows.",

@@ -53,6 +53,8 @@ COLUMNS = {
         "embedding_blob metadata last_synced_at sync_status created_at updated_at namespace"
     ),
     "passages": "id memory_id document_id heading text first_line last_line",
+    "vectors": "passage_id model dimension vector",
+    "vector_blocks": "id source model ids signs",
     "session_events": "session_id sequence at event",
     "session_state": "scope owner key value updated_at",
     "checkpoints": "task_id iteration state created_at session_id",

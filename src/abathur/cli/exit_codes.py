@@ -45,6 +45,7 @@ _BY_ERROR: Final[tuple[tuple[type[BaseException], int], ...]] = (
     (errors.DatabaseError, DATABASE),
     (errors.AgentUnavailableError, AGENT),
     (errors.ProcessError, AGENT),
+    (errors.EmbeddingError, AGENT),
     (errors.SpoolError, DATABASE),
     (OSError, DATABASE),
     (KeyboardInterrupt, INTERRUPTED),

@@ -158,6 +158,10 @@ class ProcessError(AbathurError):
     """A program can't be started."""
 
 
+class EmbeddingError(AbathurError):
+    """Nobody can say what texts mean: the model or its server isn't there, or answers nonsense."""
+
+
 class SpoolError(AbathurError):
     """A report can't be written where it would outlive this process."""
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from abathur.domain.documents import Chunk, Document, NewDocument
 from abathur.domain.memories import Memory, MemoryTotal, MemoryType, MemoryVersion
 from abathur.domain.sessions import NewSession, Session, SessionEvent, SessionTask, StateScope
+from abathur.ports.vectors import VectorStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +138,18 @@ class PassageStore(Protocol):
         """The same in documents."""
         ...
 
+    def allowed_memories(
+        self, ids: Collection[int] | None, where: MemoryFilter, now: datetime
+    ) -> Collection[int]:
+        """Of these passages, or of all with None, those whose memories the filter lets through."""
+        ...
+
+    def allowed_documents(
+        self, ids: Collection[int] | None, where: DocumentFilter
+    ) -> Collection[int]:
+        """The same of documents."""
+        ...
+
     def get_many(self, ids: Collection[int]) -> Mapping[int, Passage]: ...
 
 
@@ -220,3 +233,6 @@ class KnowledgeStores(Protocol):
 
     @property
     def sessions(self) -> SessionStore: ...
+
+    @property
+    def vectors(self) -> VectorStore: ...

@@ -12,7 +12,7 @@ from abathur.domain.memories import check_namespace
 from abathur.ports.memory import DocumentFilter
 from abathur.ports.stores import Stores
 from abathur.services import trail
-from abathur.services.searching import DocumentHit, search_documents
+from abathur.services.searching import DocumentHit, Meaning, search_documents
 
 
 def index(
@@ -66,9 +66,11 @@ def hashes(stores: Stores, where: DocumentFilter) -> dict[str, str]:
     }
 
 
-def search(stores: Stores, text: str, where: DocumentFilter) -> Sequence[DocumentHit]:
+def search(
+    stores: Stores, text: str, where: DocumentFilter, *, meaning: Meaning | None = None
+) -> Sequence[DocumentHit]:
     """The best places first. Nothing in `text` is taken for syntax."""
-    return search_documents(stores, text, where)
+    return search_documents(stores, text, where, meaning=meaning)
 
 
 def remove(stores: Stores, file_path: str, *, actor: str, now: datetime) -> None:

@@ -21,7 +21,7 @@ from abathur.domain.retry import Decision, RetryAction, RetryPolicy, decide
 from abathur.domain.runs import Attempt, Outcome, OutcomeKind, RunEvent
 from abathur.domain.tasks import Task, TaskStatus, moved
 from abathur.ports.stores import Stores, foreseen_by
-from abathur.services import accounting, asking, looping, pooling, trail
+from abathur.services import accounting, asking, learning, looping, pooling, trail
 from abathur.services.asking import Asking
 from abathur.services.claiming import actor_of
 from abathur.services.finishing import fail
@@ -153,6 +153,9 @@ def report(
         result=outcome.result or attempt.result,
     )
     stores.attempts.save(ended, attempt)
+    if ended.result is not None:
+        actor = actor_of(holder.worker_id)
+        learning.keep_lessons(stores, task, ended.result.content, actor=actor, now=now)
     accounting.settle(
         stores, task, ended, report.target, (report.spending or UNBUDGETED).pricing, now
     )

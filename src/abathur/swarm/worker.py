@@ -36,6 +36,7 @@ from abathur.services.running import Report
 from abathur.swarm import approvals, confining, refining, workspace
 from abathur.swarm.events import SwarmEventKind
 from abathur.swarm.evidence import Watch, Watched
+from abathur.swarm.memory import recalled
 from abathur.swarm.meter import Meter
 from abathur.swarm.own_check import own_check
 from abathur.swarm.parts import RUN_TAG, WORKER_TAG, Parts
@@ -218,6 +219,7 @@ class Worker:
             target=place.target,
             feedback=self._run.attempt.feedback,
             prerequisites=before,
+            memories=await recalled(self._parts, task),
         )
 
     async def _record_start(self, spec: AgentSpec, place: Workspace, run_spec: RunSpec) -> None:

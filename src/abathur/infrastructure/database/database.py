@@ -20,6 +20,7 @@ from abathur.infrastructure.database.opening import (
     file_of,
     name_of,
 )
+from abathur.infrastructure.database.signs import SignIndexes
 from abathur.infrastructure.database.stores import open_stores
 from abathur.infrastructure.database.wakeups import CommitWakeups, Mailboxes
 from abathur.ports.clock import Clock
@@ -48,7 +49,8 @@ class Database:
         opening = Opening(
             patience=busy_timeout, may_migrate=may_migrate, upgraded=self._upgrades.append
         )
-        self._engine: Engine[Stores] = engine_for(where, open_stores, opening)
+        stores = partial(open_stores, indexes=SignIndexes())
+        self._engine: Engine[Stores] = engine_for(where, stores, opening)
         self._mailboxes = None if file is None else Mailboxes(file)
         # One that is forgotten leaves no threads and no lock behind.
         weakref.finalize(self, _forget, self._engine, self._mailboxes).atexit = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from abathur.infrastructure.database.engines.base import Session
+from abathur.infrastructure.database.signs import SignIndexes
 from abathur.infrastructure.database.stores.admission import SqlAdmission
 from abathur.infrastructure.database.stores.attempts import SqlAttempts
 from abathur.infrastructure.database.stores.audit import SqlAudit
@@ -25,6 +26,7 @@ from abathur.infrastructure.database.stores.schedules import SqlSchedules
 from abathur.infrastructure.database.stores.sessions import SqlSessions
 from abathur.infrastructure.database.stores.tasks import SqlTasks
 from abathur.infrastructure.database.stores.upkeep import SqlUpkeep
+from abathur.infrastructure.database.stores.vectors import SqlVectors
 from abathur.infrastructure.database.stores.workers import SqlWorkers
 
 
@@ -53,9 +55,11 @@ class SqlStores:
     documents: SqlDocuments
     sessions: SqlSessions
     loops: SqlLoops
+    vectors: SqlVectors
 
 
-def open_stores(session: Session) -> SqlStores:
+def open_stores(session: Session, indexes: SignIndexes | None = None) -> SqlStores:
+    """`indexes` are shared by all sessions of a database."""
     return SqlStores(
         tasks=SqlTasks(session),
         claims=SqlClaims(session),
@@ -78,4 +82,5 @@ def open_stores(session: Session) -> SqlStores:
         documents=SqlDocuments(session),
         sessions=SqlSessions(session),
         loops=SqlLoops(session),
+        vectors=SqlVectors(session, indexes or SignIndexes()),
     )

@@ -58,6 +58,26 @@ class SqlPassages:
         )
         return [row["id"] for row in rows]
 
+    def allowed_memories(
+        self, ids: Collection[int] | None, where: MemoryFilter, now: datetime
+    ) -> Collection[int]:
+        wanted = conditions(where, now)
+        if ids is None:
+            rows = self._session.fetch("passages_memory_all", **wanted)
+        else:
+            rows = self._session.fetch("passages_memory_allowed", **wanted, ids=list(ids))
+        return {row["id"] for row in rows}
+
+    def allowed_documents(
+        self, ids: Collection[int] | None, where: DocumentFilter
+    ) -> Collection[int]:
+        wanted = {"namespace": where.namespace, "under": where.under}
+        if ids is None:
+            rows = self._session.fetch("passages_document_all", **wanted)
+        else:
+            rows = self._session.fetch("passages_document_allowed", **wanted, ids=list(ids))
+        return {row["id"] for row in rows}
+
     def get_many(self, ids: Collection[int]) -> Mapping[int, Passage]:
         rows = self._session.fetch("passages_by_ids", ids=list(ids)) if ids else []
         return {row["id"]: Passage(**row) for row in rows}

@@ -1,0 +1,47 @@
+-- The parentheses keep PostgreSQL's session from writing many rows as JSON, which has no bytes.
+-- name: vectors_save
+INSERT INTO vectors (passage_id, model, dimension, vector)
+VALUES (:passage_id, :model, :dimension, (:vector))
+ON CONFLICT (passage_id) DO UPDATE SET
+  model = excluded.model, dimension = excluded.dimension, vector = excluded.vector;
+
+-- name: vectors_get
+SELECT passage_id, vector FROM vectors
+WHERE passage_id IN (SELECT CAST(value AS BIGINT) FROM json_each(:ids)) AND model = :model;
+
+-- name: vectors_missing
+SELECT p.id, p.heading, p.text, p.memory_id FROM passages AS p
+WHERE p.id > :after AND NOT EXISTS (
+  SELECT 1 FROM vectors AS v WHERE v.model = :model AND v.passage_id = p.id)
+ORDER BY p.id LIMIT :limit;
+
+-- name: vectors_count
+SELECT v.model, count(*) AS n, max(v.dimension) AS dimension FROM vectors AS v
+GROUP BY v.model ORDER BY v.model;
+
+-- name: vectors_page
+SELECT v.passage_id, v.vector, p.memory_id FROM vectors AS v
+JOIN passages AS p ON p.id = v.passage_id
+WHERE v.model = :model AND v.passage_id > :after
+ORDER BY v.passage_id LIMIT :limit;
+
+-- name: vector_blocks_list
+SELECT id, length(ids) / 8 AS n FROM vector_blocks
+WHERE source = :source AND model = :model ORDER BY id;
+
+-- name: vector_blocks_get
+SELECT id, ids, signs FROM vector_blocks
+WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(:ids)) ORDER BY id;
+
+-- name: vector_blocks_insert
+INSERT INTO vector_blocks (source, model, ids, signs)
+VALUES (:source, :model, (:ids), (:signs));
+
+-- name: vector_blocks_drop
+DELETE FROM vector_blocks WHERE id = :id;
+
+-- name: vector_blocks_drop_others
+DELETE FROM vector_blocks WHERE model <> :model;
+
+-- name: vector_blocks_clear
+DELETE FROM vector_blocks;

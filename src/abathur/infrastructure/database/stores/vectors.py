@@ -1,0 +1,161 @@
+"""What passages mean, as vectors: searched by their signs first, and then exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+from abathur.domain.errors import InvalidInputError
+from abathur.infrastructure.database.engines.base import Session
+from abathur.infrastructure.database.signs import (
+    BLOCK,
+    Block,
+    SignIndexes,
+    block_of,
+    packed,
+    signs_in,
+    signs_of,
+    similarity,
+    unpacked,
+)
+from abathur.ports.vectors import Embedded, Source, Unembedded, VectorTotal
+
+EXACTLY: Final = 1000
+"""Passages whose vectors are compared one by one, without their signs."""
+RESCORED: Final = 200
+PAGE: Final = 1000
+FLOAT: Final = 4
+
+
+class SqlVectors:
+    """Meets `ports.vectors.VectorStore`."""
+
+    def __init__(self, session: Session, indexes: SignIndexes) -> None:
+        self._session = session
+        self._indexes = indexes
+
+    def nearest(
+        self,
+        source: Source,
+        model: str,
+        vector: Sequence[float],
+        count: int,
+        among: Collection[int] | None = None,
+    ) -> Sequence[tuple[int, float]]:
+        try:
+            wanted = unpacked(packed(vector))
+        except ValueError:
+            return []
+        if among is not None and len(among) <= EXACTLY:
+            candidates: Collection[int] = among
+        else:
+            candidates = self._candidates(source, model, wanted, max(count, RESCORED), among)
+        return self._compared(model, wanted, candidates)[:count]
+
+    def _candidates(
+        self,
+        source: Source,
+        model: str,
+        wanted: Sequence[float],
+        count: int,
+        among: Collection[int] | None,
+    ) -> Sequence[int]:
+        index = self._indexes.of(source, model)
+        listed = self._session.fetch("vector_blocks_list", source=source, model=model)
+        missing = index.missing([row["id"] for row in listed])
+        if missing:
+            rows = self._session.fetch("vector_blocks_get", ids=list(missing))
+            index.learn({row["id"]: Block(bytes(row["ids"]), bytes(row["signs"])) for row in rows})
+        return index.nearest(signs_of(wanted), count, among)
+
+    def _compared(
+        self, model: str, wanted: Sequence[float], ids: Collection[int]
+    ) -> list[tuple[int, float]]:
+        rows = self._session.fetch("vectors_get", ids=list(ids), model=model) if ids else []
+        found = [
+            (row["passage_id"], similarity(wanted, unpacked(row["vector"])))
+            for row in rows
+            if len(row["vector"]) == len(wanted) * FLOAT
+        ]
+        return sorted(found, key=lambda one: (-one[1], one[0]))
+
+    def missing(self, model: str, after: int, limit: int) -> Sequence[Unembedded]:
+        rows = self._session.fetch("vectors_missing", model=model, after=after, limit=limit)
+        return [
+            Unembedded(row["id"], _source(row["memory_id"]), f"{row['heading']}\n{row['text']}")
+            for row in rows
+        ]
+
+    def save(self, model: str, embedded: Sequence[Embedded]) -> None:
+        dimensions = {len(one.vector) for one in embedded}
+        if len(dimensions) > 1:
+            raise InvalidInputError(f"model {model} gave vectors of {len(dimensions)} lengths")
+        fresh: dict[Source, dict[int, bytes]] = {}
+        for one in embedded:
+            try:
+                stored = packed(one.vector)
+            except ValueError as error:
+                raise InvalidInputError(f"model {model}: {error}") from error
+            self._session.send(
+                "vectors_save",
+                passage_id=one.passage_id,
+                model=model,
+                dimension=len(one.vector),
+                vector=stored,
+            )
+            fresh.setdefault(one.source, {})[one.passage_id] = signs_of(unpacked(stored))
+        for source, signs in fresh.items():
+            self._append(source, model, signs)
+
+    def _append(self, source: Source, model: str, signs: Mapping[int, bytes]) -> None:
+        """The last block is filled up first, which makes another one of it."""
+        listed = self._session.fetch("vector_blocks_list", source=source, model=model)
+        waiting = dict(signs)
+        if listed and listed[-1]["n"] < BLOCK:
+            (row,) = self._session.fetch("vector_blocks_get", ids=[listed[-1]["id"]])
+            waiting = {**signs_in(Block(bytes(row["ids"]), bytes(row["signs"]))), **signs}
+            self._session.execute("vector_blocks_drop", id=row["id"])
+        ids = list(waiting)
+        for start in range(0, len(ids), BLOCK):
+            block = block_of({one: waiting[one] for one in ids[start : start + BLOCK]})
+            self._session.execute(
+                "vector_blocks_insert",
+                source=source,
+                model=model,
+                ids=block.ids,
+                signs=block.signs,
+            )
+
+    def tidy(self, model: str) -> None:
+        self._session.execute("vector_blocks_drop_others", model=model)
+        live = sum(one.vectors for one in self.totals() if one.model == model)
+        sources: tuple[Source, ...] = ("memory", "document")
+        listed = [
+            row["n"]
+            for source in sources
+            for row in self._session.fetch("vector_blocks_list", source=source, model=model)
+        ]
+        if sum(listed) > live * 5 // 4 + BLOCK:
+            self._rebuild(model)
+
+    def _rebuild(self, model: str) -> None:
+        self._session.execute("vector_blocks_clear")
+        after = 0
+        while page := self._session.fetch("vectors_page", model=model, after=after, limit=PAGE):
+            fresh: dict[Source, dict[int, bytes]] = {}
+            for row in page:
+                signs = signs_of(unpacked(row["vector"]))
+                fresh.setdefault(_source(row["memory_id"]), {})[row["passage_id"]] = signs
+            for source, found in fresh.items():
+                self._append(source, model, found)
+            after = page[-1]["passage_id"]
+
+    def totals(self) -> Sequence[VectorTotal]:
+        return [
+            VectorTotal(row["model"], row["n"], row["dimension"])
+            for row in self._session.fetch("vectors_count")
+        ]
+
+
+def _source(memory_id: int | None) -> Source:
+    return "document" if memory_id is None else "memory"

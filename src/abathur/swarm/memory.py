@@ -1,0 +1,24 @@
+"""What an agent is told of what is remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from abathur.domain.errors import DatabaseError
+from abathur.domain.tasks import Task
+from abathur.services import recalling
+from abathur.services.claiming import actor_of
+from abathur.swarm.parts import Parts
+
+
+async def recalled(parts: Parts, task: Task) -> Sequence[tuple[str, str]]:
+    """Pairs of a source and a text. Never fails: a task can do without."""
+    now = parts.clock.now()
+    try:
+        found = await parts.db.read(recalling.recall, task, now=now)
+        if found:
+            actor = actor_of(parts.worker_id)
+            await parts.db.write(recalling.note, found, task.id, actor=actor, now=now)
+    except DatabaseError:
+        return ()
+    return [(one.source, one.text) for one in found]
