@@ -15,6 +15,7 @@ from abathur.cli.main import call
 from abathur.cli.main import cli as command_line
 from abathur.cli.shape_fields import COMMAND_SHAPES, SHAPES
 from abathur.cli.shape_fields_agents import COMMAND_SHAPES as ABOUT_AGENT_TYPES
+from abathur.cli.shape_fields_loops import COMMAND_SHAPES as ABOUT_LOOPS
 from abathur.cli.shape_fields_person import COMMAND_SHAPES as FOR_A_PERSON
 from abathur.cli.shape_fields_swarm import COMMAND_SHAPES as ABOUT_THE_PROJECT_AND_PLANS
 from tests.cli.commands import with_json
@@ -128,7 +129,7 @@ def test_every_command_about_tasks_prints_its_documented_shape(cli: Cli) -> None
         "logs": listed(cli("logs", task, "--json")),
     }
     assert problems_of(printed) == []
-    others = ABOUT_THE_PROJECT | set(FOR_A_PERSON) | ABOUT_AGENTS
+    others = ABOUT_THE_PROJECT | set(FOR_A_PERSON) | ABOUT_AGENTS | set(ABOUT_LOOPS)
     assert set(printed) == set(COMMAND_SHAPES) - others
 
     # Not vacuous: what may be null or empty was there.
@@ -160,6 +161,27 @@ def test_every_command_about_agent_types_prints_its_documented_shape(cli: Cli) -
     assert (shown["timeout"], shown["budget"], shown["tools"]) == (300, 1.0, ["Read", "Edit"])
     assert [one["name"] for one in json.loads(printed["agent list"])] == ["cook", "smith"]
     assert json.loads(printed["agent check"]) == {"ok": True, "problems": []}
+
+
+def test_every_command_about_loops_prints_its_documented_shape(cli: Cli) -> None:
+    script = json.dumps({"script": [{"append": {"path": "a.txt", "text": "x\n"}}]})
+    submit = ("task", "submit", "Grow", "--target", "main", "--input-data", script)
+    task = cli(*submit, "--loop", "{passes: test $(wc -l < a.txt) -ge 2}").strip()
+    several = cli(*submit, "--candidate", "model=a", "--candidate", "model=b").strip()
+    cli("swarm", "start", "--until-idle")
+    plain = cli(*submit).strip()
+    printed = {
+        "loop start": cli("loop", "start", plain, "{stable: tree}", "--json"),
+        "loop status": cli("loop", "status", task, "--json"),
+        "loop stop": cli("loop", "stop", plain, "--then", "fail", "--json"),
+        "task candidates": cli("task", "candidates", several, "--json"),
+    }
+    assert problems_of(printed) == []
+    assert set(printed) == set(ABOUT_LOOPS)
+    (shown,) = json.loads(printed["loop status"])
+    assert [one["is_met"] for one in shown["iterations"]] == [False, True]
+    assert shown["best"] == 2
+    assert [one["is_winner"] for one in json.loads(printed["task candidates"])] == [False, True]
 
 
 def test_every_command_for_a_person_prints_its_documented_shape(cli: Cli) -> None:

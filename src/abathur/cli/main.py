@@ -26,6 +26,7 @@ COMMANDS: Final[Commands] = {
         "Submit, list, explain, cancel, retry and prune tasks.",
     ),
     "agent": ("abathur.cli.agent.group:agent", "See and write definitions of agents."),
+    "loop": ("abathur.cli.loop.group:loop", "Refine tasks until a measurement is good enough."),
     "plan": ("abathur.cli.plan:plan", "Queue a whole backlog from a file."),
     "swarm": ("abathur.cli.swarm:swarm", "Run agents until the tasks have landed."),
     "schedule": ("abathur.cli.schedule.group:schedule", "Submit tasks at times that come again."),

@@ -92,6 +92,7 @@ class _OnlyTried(Exception):
 async def _apply(found: Project, backlog: Plan, target: str | None, dry_run: bool) -> Applied:
     backlog = await _with_targets(found, backlog, target)
     warn_of_strangers(found, [task.new.agent_type for task in backlog.tasks.values()])
+    backlog = _with_loops(found, backlog)
     whole = as_defined(found, [task.new for task in backlog.tasks.values()])
     pairs = zip(backlog.tasks.items(), whole, strict=True)
     backlog = replace(backlog, tasks={name: replace(task, new=new) for (name, task), new in pairs})
@@ -100,6 +101,29 @@ async def _apply(found: Project, backlog: Plan, target: str | None, dry_run: boo
             return await db.write(_queue, backlog, dry_run)
         except _OnlyTried as tried:
             return tried.applied
+
+
+def _with_loops(found: Project, backlog: Plan) -> Plan:
+    """With the loops and candidates of its tasks as the configuration reads them."""
+    if all(task.loop is None for task in backlog.tasks.values()):
+        return backlog
+    from abathur.bootstrap.loops import named_loop
+
+    tasks, problems = {}, []
+    for name, task in backlog.tasks.items():
+        tasks[name] = task
+        if task.loop is None:
+            continue
+        where = f"{backlog.file}:{task.line}: {name}: loop"
+        try:
+            loop = named_loop(found.settings, task.loop, where)
+            tasks[name] = replace(task, new=replace(task.new, loop=loop))
+        except InvalidInputError as error:
+            text = str(error)
+            problems.append(text if text.startswith(where) else f"{where}: {text}")
+    if problems:
+        raise PlanError(problems)
+    return replace(backlog, tasks=tasks)
 
 
 def _queue(stores: Stores, backlog: Plan, dry_run: bool) -> Applied:

@@ -9,7 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from abathur.cli import shape_fields_agents, shape_fields_person, shape_fields_swarm
+from abathur.cli import (
+    shape_fields_agents,
+    shape_fields_loops,
+    shape_fields_person,
+    shape_fields_swarm,
+)
 from abathur.cli.shape_fields_database import Fields
 
 TASK: Final[Fields] = {
@@ -267,6 +272,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Verification": VERIFICATION,
     "Break": BREAK,
     **shape_fields_agents.SHAPES,
+    **shape_fields_loops.SHAPES,
     **shape_fields_person.SHAPES,
     **shape_fields_swarm.SHAPES,
     "Error": ERROR,
@@ -289,6 +295,7 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "audit verify": "Verification",
     "audit replay": "Task[]",
     **shape_fields_agents.COMMAND_SHAPES,
+    **shape_fields_loops.COMMAND_SHAPES,
     **shape_fields_person.COMMAND_SHAPES,
     **shape_fields_swarm.COMMAND_SHAPES,
 }

@@ -19,6 +19,8 @@ class PlannedTask:
     line: int
     """Where in the file it begins; the first line is 1."""
     needs_line: int
+    loop: object = None
+    """As it is written: the name of a loop, or a section; only the configuration makes it whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -180,6 +180,10 @@ class Settings:
     gates: Mapping[str, Gate] = field(default_factory=dict)
     """Run on the merged tree, one after another; the landing needs the success of all."""
     landing: LandingSettings = field(default_factory=LandingSettings)
+    criteria: Mapping[str, JsonObject] = field(default_factory=dict)
+    """What loops measure, by name: see `domain.loops.criteria`."""
+    loops: Mapping[str, JsonObject] = field(default_factory=dict)
+    """By name: see `domain.loops.specs`."""
     targets: Mapping[str, TargetSettings] = field(default_factory=dict)
     """By name of the branch, or a pattern like `release/*`."""
     sandbox: SandboxSetting | None = None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from abathur.infrastructure.config_loops import criteria, loops
 from abathur.infrastructure.config_values import (
     command,
     confinement,
@@ -109,6 +110,20 @@ KEYS: Final = (
         models,
         "{fast: {claude: haiku, codex: gpt-6-mini}}",
         "What the name of a model means for which runtime; `*` is for all others.",
+        is_map=True,
+    ),
+    Key(
+        "criteria",
+        criteria,
+        "{tests: {passes: make test}}",
+        "What loops measure, by name, for `use: NAME`.",
+        is_map=True,
+    ),
+    Key(
+        "loops",
+        loops,
+        "{green: {use: tests, max_iterations: 5}}",
+        "Loops by name, for `--loop NAME` and plan files.",
         is_map=True,
     ),
     Key(

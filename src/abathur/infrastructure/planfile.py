@@ -43,7 +43,11 @@ SHARED_FIELDS: Final = (
     "target",
     "touches",
     "allow_overlap",
+    "loop",
+    "candidates",
 )
+LOOPS: Final = ("loop", "candidates")
+"""Fields that only make sense with the configuration: whoever queues the plan reads them."""
 ATTRIBUTES: Final = {
     "allow_overlap": "may_overlap",
     "estimate": "estimated_duration_seconds",
@@ -196,10 +200,20 @@ class _Reader:
         return PlannedTask(
             name=name,
             new=self._new_task(at, {**shared, **fields}),
+            loop=self._loop({**shared, **fields}),
             needs=self._needs(needs) if needs else (),
             line=at,
             needs_line=needs.line if needs else at,
         )
+
+    def _loop(self, fields: Mapping[str, Entry]) -> Any:
+        given = [fields[one] for one in LOOPS if one in fields and kind(fields[one].node) != "null"]
+        if len(given) > 1:
+            self._problems.add(given[1].line, "candidates", "a task has a loop or candidates")
+        if not given:
+            return None
+        value = self._nodes.plain(given[0].node, given[0].key)
+        return {"candidates": value} if given[0].key == "candidates" else value
 
     def _needs(self, entry: Entry) -> tuple[str, ...]:
         node = entry.node
@@ -212,7 +226,7 @@ class _Reader:
     def _new_task(self, at: int, fields: Mapping[str, Entry]) -> NewTask:
         """The task without prerequisites; some valid one after a problem was told."""
         values: dict[str, Any] = {}
-        for name in OWN_FIELDS[:2] + SHARED_FIELDS:
+        for name in (one for one in OWN_FIELDS[:2] + SHARED_FIELDS if one not in LOOPS):
             entry = fields.get(name)
             if entry is not None and kind(entry.node) != "null":
                 value = self._values.read(name, entry.node)

@@ -227,6 +227,18 @@ class Refining:
         self._usage = _sum(self._usage, usage)
         return seen
 
+    async def told(self) -> str | None:
+        """What was measured and follows, once the report is applied; None without a measurement."""
+        task_id, trial = self._run.task.id, self.trial
+        if trial is None:
+            return None
+        history = await self._parts.db.read(lambda stores: stores.loops.iterations(task_id))
+        one = next((one for one in history if one.number == trial.number), None)
+        if one is None or one.reading is None or one.verdict is None:
+            return None
+        how = str(one.verdict.strategy).replace("_", " ")
+        return f"iteration {one.number}: {one.reading.text}; goes on by {how}"
+
     def _tell(self, text: str) -> None:
         self._state.tell(
             SwarmEventKind.ITERATION,

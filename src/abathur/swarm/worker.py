@@ -433,10 +433,11 @@ class Worker:
         if found.task is None or found.fate is not Fate.APPLIED:
             await self._end_lost(outcome)
         else:
-            self._tell_end(report.outcome, found.task)
+            told = await self._refining.told() if self._refining else None
+            self._tell_end(report.outcome, found.task, told)
             await approvals.tell_asked(self._parts, self._state, report.asking, found.task)
 
-    def _tell_end(self, outcome: Outcome, task: Task) -> None:
+    def _tell_end(self, outcome: Outcome, task: Task, told: str | None) -> None:
         number = self._run.attempt.number
         text = outcome.message or task.error_message or outcome.kind.value
         self._state.tell(SwarmEventKind.ATTEMPT_ENDED, text, task=task, attempt=number)
@@ -445,9 +446,8 @@ class Worker:
             self._state.tell(SwarmEventKind.TASK_FAILED, text, task=task, attempt=number)
         elif task.status in {TaskStatus.PENDING, TaskStatus.READY} and not _is_asked(task):
             when = f" at {task.not_before:%H:%M:%S}" if task.not_before else ""
-            self._state.tell(
-                SwarmEventKind.TASK_WAITS, f"will be tried again{when}", task=task, attempt=number
-            )
+            text = told or f"will be tried again{when}"
+            self._state.tell(SwarmEventKind.TASK_WAITS, text, task=task, attempt=number)
 
     async def _salvage(self, why: str) -> None:
         """Keep what was made and clear the place. Never raises: what can't be kept stays put."""

@@ -18,6 +18,10 @@ COMMANDS: Final[Commands] = {
     "cancel": ("abathur.cli.task.ending:cancel", "Cancel tasks and all that waits for them."),
     "retry": ("abathur.cli.task.ending:retry", "Queue failed or cancelled tasks again."),
     "budget": ("abathur.cli.task.budget:budget", "Say what a task may cost."),
+    "candidates": (
+        "abathur.cli.task.candidates:candidates",
+        "List what several agents made of a task.",
+    ),
     "prune": ("abathur.cli.task.prune:prune", "Remove ended tasks for good."),
     "plan": ("abathur.cli.task.plan:plan", "Show in what order tasks can run."),
 }

@@ -99,7 +99,7 @@ Named = Mapping[str, Any]
 
 def criterion(value: object, where: str, named: Named | None = None) -> Criterion:
     """Raises `InvalidInputError` as `WHERE: what is wrong`."""
-    found = _criterion(value, where, named or {}, 0)
+    found = _criterion(value, where, {} if named is None else named, 0)
     if sum(1 for _ in walk(found)) > MAX_PARTS:
         raise _wrong(where, f"at most {MAX_PARTS} criteria are possible")
     return found

@@ -13,6 +13,7 @@ from typing import Any, Final
 from abathur.domain.loops.criteria import Criterion, CriterionKind, Goal, json_value
 from abathur.domain.loops.patterns import Merit
 from abathur.domain.loops.specs import LoopSpec
+from abathur.domain.wording import count
 
 MAX_OUTPUT: Final = 200_000
 """Characters of a program's output that are looked at."""
@@ -161,7 +162,7 @@ def _candidate(measurement: Json) -> Reading:
     words += [f"the judge says {score:g}"] if score is not None else []
     is_met = is_changed and not failed
     merit: Merit = (float(is_met), -float(len(failed)), score, -float(lines))
-    text = ", ".join([*words, f"{lines} changed lines"])
+    text = ", ".join([*words, count(lines, "changed line")])
     return Reading(is_met=is_met, merit=merit, value=score, text=text)
 
 

@@ -1,0 +1,96 @@
+"""Loops as a person, a file or the configuration writes them, made whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from abathur.domain.errors import ConfigError, InvalidInputError
+from abathur.domain.loops.specs import expanded, loop_spec
+
+if TYPE_CHECKING:
+    from abathur.domain.settings import Settings
+
+MAX_BYTES: Final = 200_000
+ANYTHING: Final = {"stable": "tree"}
+
+
+def typed_loop(settings: Settings, text: str) -> dict[str, Any]:
+    """What was typed: the name of a configured loop, `@FILE`, or YAML or JSON.
+
+    Raises `InvalidInputError`.
+    """
+    if text in settings.loops:
+        return whole_loop(settings, settings.loops[text])
+    if text.startswith("@"):
+        return whole_loop(settings, _parsed(_content(Path(text[1:])), text[1:]))
+    found = _parsed(text, "loop")
+    if isinstance(found, str):
+        there = ", ".join(sorted(settings.loops)) or "none"
+        raise InvalidInputError(
+            f"loop: `{found:.60}` is no configured loop (there are: {there}); write its name, "
+            "@FILE, or like '{passes: make test, max_iterations: 5}'"
+        )
+    return whole_loop(settings, found)
+
+
+def named_loop(settings: Settings, given: Any, where: str) -> dict[str, Any]:
+    """What a backlog file says: a name, or a section that runs only what the configuration names.
+
+    Raises `InvalidInputError`.
+    """
+    if isinstance(given, str):
+        if given not in settings.loops:
+            there = ", ".join(sorted(settings.loops)) or "none"
+            raise InvalidInputError(f"{where}: no loop `{given:.60}` is configured ({there})")
+        return whole_loop(settings, settings.loops[given])
+    if loop_spec(given, dict.fromkeys(settings.criteria, ANYTHING), where).runs_programs:
+        raise InvalidInputError(
+            f"{where}: a backlog can't bring programs along; put the criterion under `criteria:` "
+            "in .abathur/config.yaml and write `use: NAME` here"
+        )
+    return whole_loop(settings, given)
+
+
+def whole_loop(settings: Settings, data: Any) -> dict[str, Any]:
+    """With the configured criteria in the place of their names. Raises `InvalidInputError`."""
+    loop_spec(data, settings.criteria)
+    made = expanded(data, settings.criteria)
+    return {key: value for key, value in made.items() if key != "use"}
+
+
+def typed_choice(text: str) -> dict[str, str]:
+    """`runtime=claude,model=opus`. Raises `InvalidInputError`."""
+    choice: dict[str, str] = {}
+    for part in text.split(","):
+        key, is_pair, value = (piece.strip() for piece in part.partition("="))
+        if key not in {"runtime", "model"} or not is_pair or not value:
+            raise InvalidInputError(
+                f"candidate: `{text:.60}` isn't like runtime=NAME,model=NAME; one of them is enough"
+            )
+        choice[key] = value
+    return choice
+
+
+def _content(file: Path) -> str:
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        reason = (error.strerror or "").lower()
+        raise InvalidInputError(f"loop: {file} can't be read ({reason}); check its name") from error
+    if len(data) > MAX_BYTES:
+        raise InvalidInputError(f"loop: {file} is larger than {MAX_BYTES // 1000} kB")
+    return data.decode("utf-8-sig", "replace")
+
+
+def _parsed(text: str, name: str) -> Any:
+    from abathur.infrastructure.yaml_text import parse_yaml
+
+    try:
+        found = parse_yaml(text, name)
+    except ConfigError as error:
+        raise InvalidInputError(str(error)) from error
+    if not isinstance(found, Mapping | str):
+        raise InvalidInputError(f"{name}: a name or a section is expected")
+    return found
