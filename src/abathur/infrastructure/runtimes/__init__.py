@@ -17,12 +17,14 @@ A name of our own can't be taken over.
 """
 
 _OWN: Final = {
+    "anthropic": ("abathur.infrastructure.runtimes.anthropic", "AnthropicRuntime"),
     "claude": ("abathur.infrastructure.runtimes.claude", "ClaudeRuntime"),
     "codex": ("abathur.infrastructure.runtimes.codex", "CodexRuntime"),
     "command": ("abathur.infrastructure.runtimes.command", "CommandRuntime"),
     "gemini": ("abathur.infrastructure.runtimes.gemini", "GeminiRuntime"),
     "opencode": ("abathur.infrastructure.runtimes.opencode", "OpencodeRuntime"),
     "fake": ("abathur.infrastructure.runtimes.fake", "FakeRuntime"),
+    "openai": ("abathur.infrastructure.runtimes.openai", "OpenaiRuntime"),
 }
 
 

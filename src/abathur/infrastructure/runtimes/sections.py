@@ -59,6 +59,12 @@ class Section:
             return tuple(name for part in value.split(",") if (name := part.strip()))
         return self.words(key)
 
+    def mapping(self, key: str) -> JsonObject:
+        value = self._settings.get(key)
+        if value is not None and not isinstance(value, Mapping):
+            raise self.refused(key, "names with a value each are expected")
+        return value or {}
+
     def env(self) -> dict[str, str]:
         value: Any = self._settings.get("env") or {}
         if not isinstance(value, Mapping) or not all(_is_scalar(item) for item in value.values()):
