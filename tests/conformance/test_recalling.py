@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from abathur.domain.briefing import briefing
 from abathur.domain.memories import Memory, MemoryType, NewMemory
 from abathur.domain.results import ResultCheck, ResultOrigin, TaskResult
 from abathur.domain.retention import PROMOTED, UNTRUSTED
@@ -66,15 +65,6 @@ async def test_each_memory_says_where_it_comes_from(queue: Queue) -> None:
     task = await queue.submit(prompt=PROMPT)
     (found,) = await recall(queue, task)
     assert found.source == "project one, version 1, 2030-01-31 by cli:ann"
-    prompt = briefing(
-        task,
-        target="main",
-        feedback=None,
-        prerequisites=[],
-        memories=[(found.source, "two\nlines")],
-    )
-    assert "# What is remembered" in prompt
-    assert f"- From {found.source}:\n  > two\n  > lines\n" in prompt
 
 
 async def test_the_budget_is_kept_and_what_matters_more_comes_first(queue: Queue) -> None:

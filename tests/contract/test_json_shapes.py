@@ -154,6 +154,8 @@ def test_every_command_about_agent_types_prints_its_documented_shape(cli: Cli) -
         "agent list": cli("agent", "list", "--json"),
         "agent show": cli("agent", "show", "smith", "--json"),
         "agent check": cli("agent", "check", "--json"),
+        "agent prompt": cli("agent", "prompt", cli("task", "submit", "Do it").strip(), "--json"),
+        "agent templates": cli("agent", "templates", "--json"),
     }
     assert problems_of(printed) == []
     assert set(printed) == ABOUT_AGENTS

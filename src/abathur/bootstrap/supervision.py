@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from abathur import safeguards
 from abathur.bootstrap import new_id
+from abathur.bootstrap.prompting import prompt_writer
 from abathur.domain.errors import AgentUnavailableError
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ async def build_supervisor(
         function_argv=functions.function_argv,
         resolve_agent=lambda agent_type: resolve_agent(settings, definitions, agent_type),
         load_runtime=load_runtime,
+        prompts=prompt_writer(project.root),
         new_id=new_id,
         timetable=next_time,
         checked_out=lambda: checked_out(project.root),

@@ -42,11 +42,31 @@ NEW_DEFINITION: Final[Fields] = {
     "path": ("string", "the file that was made"),
 }
 
+PROMPT: Final[Fields] = {
+    "task_id": ("string", "the task"),
+    "attempt": ("integer", "the attempt that runs, or else the next one"),
+    "agent_type": ("string", "who is told"),
+    "runtime": ("string", "what runs it"),
+    "target": ("string", "the branch that its work lands on"),
+    "system_prompt": ("string", "the instructions of the agent type"),
+    "prompt": ("string", "the whole prompt"),
+    "own_templates": ("string[]", "files of the project that were used for it"),
+}
+
+PROMPT_TEMPLATE: Final[Fields] = {
+    "name": ("string", "by which templates include each other"),
+    "source": ("string", "the file, or that it is built in"),
+    "is_own": ("boolean", "whether it is the project's"),
+    "text": ("string", "the template"),
+}
+
 SHAPES: Final[Mapping[str, Fields]] = {
     "AgentType": AGENT_TYPE,
     "AgentTypeDetail": AGENT_TYPE_DETAIL,
     "DefinitionCheck": DEFINITION_CHECK,
     "NewDefinition": NEW_DEFINITION,
+    "Prompt": PROMPT,
+    "PromptTemplate": PROMPT_TEMPLATE,
 }
 
 COMMAND_SHAPES: Final[Mapping[str, str]] = {
@@ -54,4 +74,6 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "agent show": "AgentTypeDetail",
     "agent check": "DefinitionCheck",
     "agent new": "NewDefinition",
+    "agent prompt": "Prompt",
+    "agent templates": "PromptTemplate[]",
 }

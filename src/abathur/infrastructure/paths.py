@@ -38,6 +38,11 @@ def local_config_file(root: Path) -> Path:
     return project_folder(root) / LOCAL_CONFIG_NAME
 
 
+def templates_folder(root: Path) -> Path:
+    """The project's own templates of prompts."""
+    return project_folder(root) / "templates"
+
+
 def run_folder(root: Path, task_id: str, attempt: int) -> Path:
     """What one attempt leaves: its transcript, and its scratch folder while it runs."""
     return project_folder(root) / "runs" / task_id / str(attempt)

@@ -10,11 +10,12 @@ from abathur.infrastructure import paths
 from abathur.infrastructure.config import default_config_text
 
 IGNORED: Final = """\
-# Only the configuration and the agent definitions belong to the repository.
+# Only configuration, agent definitions and templates belong to the repository.
 /*
 !/.gitignore
 !/config.yaml
 !/agents/
+!/templates/
 """
 
 

@@ -60,7 +60,16 @@ def sources(root: Path, env: Mapping[str, str]) -> Sequence[Source]:
         *_configurations(root, env),
         *_definitions(root),
         *_agent_settings(root),
+        *_templates(root),
     ]
+
+
+def _templates(root: Path) -> Iterator[Source]:
+    """They run nothing, but they are what agents are told to do."""
+    for file in sorted(paths.templates_folder(root).glob("*.j2")):
+        if (data := _bytes(file)) is not None:
+            says = f"a template of prompts with {len(data)} bytes"
+            yield Source(_name(root, file), _digest(data), (says,))
 
 
 def _configurations(root: Path, env: Mapping[str, str]) -> Iterator[Source]:

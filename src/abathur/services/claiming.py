@@ -114,7 +114,7 @@ def _begin(stores: Stores, task: Task, worker_id: str, now: datetime) -> Claim:
         exit_code=None,
         error_message=None,
         usage=None,
-        feedback=_feedback(stores, task),
+        feedback=feedback_for(stores, task, task.attempt_count),
         failure_class=None,
         definition_version=None,
         result=None,
@@ -136,9 +136,12 @@ def _begin(stores: Stores, task: Task, worker_id: str, now: datetime) -> Claim:
     return Claim(task, attempt)
 
 
-def _feedback(stores: Stores, task: Task) -> JsonObject | None:
-    """Why the attempt before was sent back by its landing, if it was; and what was permitted."""
-    if task.attempt_count == 1:
+def feedback_for(stores: Stores, task: Task, number: int) -> JsonObject | None:
+    """Why the attempt before was sent back by its landing, if it was; and what was permitted.
+
+    For the attempt with that number, which is the newest or the next one.
+    """
+    if number == 1:
         return None
     landings = stores.landings.of_task(task.id) if task.rework_count else ()
     facts = landings[-1].facts if landings else None

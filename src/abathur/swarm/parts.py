@@ -15,6 +15,7 @@ from abathur.domain.settings import Settings
 from abathur.ports.clock import Clock
 from abathur.ports.evidence import Evidence
 from abathur.ports.processes import ProcessRunner
+from abathur.ports.prompts import PromptWriter
 from abathur.ports.repository import Repository
 from abathur.ports.runtimes import AgentRuntime
 from abathur.ports.spool import Spool
@@ -49,6 +50,7 @@ class Parts:
     """From a Python file of the project and the name of a function: the command that calls it."""
     resolve_agent: Callable[[str], AgentSpec]
     load_runtime: Callable[[str], AgentRuntime]
+    prompts: PromptWriter
     new_id: Callable[[], str]
     timetable: Timetable
     checked_out: Callable[[], str | None]

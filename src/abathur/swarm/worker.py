@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 from abathur.domain.agents import Agent, AgentSpec, AgentState
-from abathur.domain.briefing import briefing
 from abathur.domain.errors import (
     AbathurError,
     AgentUnavailableError,
@@ -36,10 +35,10 @@ from abathur.services.running import Report
 from abathur.swarm import approvals, confining, refining, workspace
 from abathur.swarm.events import SwarmEventKind
 from abathur.swarm.evidence import Watch, Watched
-from abathur.swarm.memory import recalled
 from abathur.swarm.meter import Meter
 from abathur.swarm.own_check import own_check
 from abathur.swarm.parts import RUN_TAG, WORKER_TAG, Parts
+from abathur.swarm.prompting import prompt_for
 from abathur.swarm.recorder import Recorder
 from abathur.swarm.refining import Refining
 from abathur.swarm.spool import Delivery, salvage
@@ -53,8 +52,6 @@ BACKSTOP_SECONDS: Final = 120.0
 """After its time a run is ended in any case, should its watch be stuck."""
 BUSY_VARIABLE: Final = "ABATHUR_BUSY"
 """Names the file in which an agent may say until when it is busy."""
-PLAIN_RUNTIMES: Final = frozenset({"command", "fake"})
-"""Programs that get the prompt as it was typed: they may take it for a script."""
 
 
 class Worker:
@@ -198,28 +195,13 @@ class Worker:
             Path(self._parts.repository.root),
             task_id=task.id,
             attempt=attempt.number,
-            prompt=await self._prompt(spec, place),
+            prompt=await prompt_for(self._parts, task, spec, place.target),
             worktree=place.path,
             scratch=scratch,
             session_id=self._parts.new_id(),
             input_data=task.input_data,
             allowed=approvals.allowed(self._run.attempt),
             budget_usd=self._meter.budget_usd,
-        )
-
-    async def _prompt(self, spec: AgentSpec, place: Workspace) -> str:
-        task = self._run.task
-        if not spec.settings.get("briefing", spec.runtime not in PLAIN_RUNTIMES):
-            return task.prompt
-        before = await self._parts.db.read(
-            lambda stores: stores.tasks.get_many(_prerequisites(stores.tasks.get(task.id)))
-        )
-        return briefing(
-            task,
-            target=place.target,
-            feedback=self._run.attempt.feedback,
-            prerequisites=before,
-            memories=await recalled(self._parts, task),
         )
 
     async def _record_start(self, spec: AgentSpec, place: Workspace, run_spec: RunSpec) -> None:
@@ -460,10 +442,6 @@ class Worker:
 def _is_asked(task: Task) -> bool:
     """It waits for an answer and for no time."""
     return task.status is TaskStatus.PENDING and task.not_before is None
-
-
-def _prerequisites(task: Task | None) -> tuple[str, ...]:
-    return task.prerequisites if task else ()
 
 
 def _one_line(error: BaseException) -> str:

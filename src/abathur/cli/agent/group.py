@@ -12,6 +12,8 @@ COMMANDS: Final[Commands] = {
     "list": ("abathur.cli.agent.listing:list_", "List the agent types that there are."),
     "show": ("abathur.cli.agent.show:show", "Show what an agent type is told and may do."),
     "check": ("abathur.cli.agent.check:check", "Look for mistakes in definitions."),
+    "prompt": ("abathur.cli.agent.prompt:prompt", "Print what a task's agent is told."),
+    "templates": ("abathur.cli.agent.templates:templates", "Show what prompts are made of."),
     "new": ("abathur.cli.agent.new:new", "Write a definition to fill in."),
 }
 
