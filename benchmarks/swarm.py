@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import resource
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -136,6 +137,9 @@ async def _run(project: bootstrap.Project, db: Database) -> tuple[Cost, Watch]:
     supervisor = await supervision.build_supervisor(project, db, watch.see, is_own=True)
     meter = Meter()
     await supervisor.run(until_idle=True)
+    # With it goes the process that forked the agents, which hands in what they have used.
+    del supervisor
+    gc.collect()
     return meter.read(), watch
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -129,7 +130,8 @@ def test_a_killed_supervisor_takes_along_what_dropped_everything(place: Place) -
 
 def test_a_killed_keeper_takes_its_agent_along(place: Place) -> None:
     with swarm(place) as process:
-        (keeper,) = psutil.Process(process.pid).children()
+        (server,) = psutil.Process(process.pid).children()
+        (keeper,) = server.children()
         (agent,) = [one for one in keeper.children() if one.pid not in told(place)]
         keeper.kill()
         eventually(lambda: is_gone(agent.pid))
@@ -217,19 +219,67 @@ def test_a_cgroup_is_killed_with_all_that_is_in_it(monkeypatch: pytest.MonkeyPat
     assert not cgroup.exists()
 
 
-def test_it_says_that_nothing_is_left_only_when_nothing_is_left(place: Place) -> None:
+def told_by(place: Place, server: keeping.ForkServer, script: str) -> socket.socket:
+    """Our end of the line to a keeper that runs the script."""
     ours, theirs = socket.socketpair()
-    argv = (sys.executable, "-I", "-S", str(keeping.PROGRAM), str(theirs.fileno()), "0.1", "-", "0")
+    order = keeping.order(
+        ("sh", "-c", script), dict(os.environ), place, tags={}, grace_seconds=0.1, cgroup="-"
+    )
+    with theirs, Path(os.devnull).open("r+b") as nothing:
+        server.order(order, (*3 * [nothing.fileno()], theirs.fileno()))
+    return ours
+
+
+def test_it_says_that_nothing_is_left_only_when_nothing_is_left(place: Place) -> None:
     stays = "env -i setsid sh -c 'echo $$ >>pids; read _ <gate' & until [ -s pids ]; do :; done"
     os.mkfifo(place / "gate")
-    with subprocess.Popen(
-        [*argv, "sh", "-c", stays], cwd=place, pass_fds=[theirs.fileno()]
-    ) as keeper:
-        theirs.close()
-        with ours.makefile("r") as heard:
-            assert [heard.readline().split()[0] for _ in range(2)] == ["started", "exit"]
-            (lost,) = told(place)
-            assert psutil.Process(lost).ppid() == keeper.pid
-            (place / "gate").write_text("go\n")
-            assert heard.readline() == "empty 0\n"
-    ours.close()
+    server = keeping.ForkServer()
+    with told_by(place, server, stays) as line, line.makefile("r") as heard:
+        said = dict(heard.readline().split() for _ in range(3))
+        assert list(said) == ["keeper", "started", "exit"]
+        (lost,) = told(place)
+        assert psutil.Process(lost).ppid() == int(said["keeper"])
+        (place / "gate").write_text("go\n")
+        assert heard.read() == "empty 0\n"
+
+
+def test_keepers_outlive_the_one_that_forks_them_and_it_is_replaced(place: Place) -> None:
+    server = keeping.ForkServer()
+    os.mkfifo(place / "gate")
+    with told_by(place, server, "read _ <gate; exit 5") as line, line.makefile("r") as heard:
+        keeper = psutil.Process(int(heard.readline().split()[1]))
+        heard.readline()
+        forking = keeper.parent()
+        assert forking
+        forking.kill()
+        eventually(lambda: is_gone(forking.pid))
+        with told_by(place, server, "exit 6") as next_line, next_line.makefile("r") as next_heard:
+            assert "exit 6\n" in next_heard.read()
+        (place / "gate").write_text("go\n")
+        assert heard.read() == "exit 5\nempty 0\n"
+
+
+def test_the_one_that_forks_keepers_ends_with_its_owner(place: Place) -> None:
+    server = keeping.ForkServer()
+    with told_by(place, server, "exec sleep 1000") as line, line.makefile("r") as heard:
+        forking = psutil.Process(int(heard.readline().split()[1])).parent()
+        assert forking
+        del server
+        assert not forking.is_running()
+
+
+def test_what_no_program_can_be_given_is_refused(place: Place) -> None:
+    for env in ({"A=B": "1"}, {"": "1"}, {"A": "\0"}):
+        with pytest.raises(ValueError, match=r"null byte|illegal environment"):
+            keeping.order(("sh",), env, place, tags={}, grace_seconds=0.1, cgroup="-")
+
+
+async def test_an_order_may_be_larger_than_any_buffer(place: Place) -> None:
+    large = "x" * 100_000
+    command = Command(argv=("sh", "-c", 'echo "${#A} ${#B} ${#1}"', "sh", large))
+    wanted = replace(launch(place, ""), command=command, env={"A": large, "B": large})
+    lines: list[str] = []
+    await SystemProcesses().run(
+        wanted, on_started=lambda _: None, on_line=lines.append, stop=asyncio.Event()
+    )
+    assert lines == ["100000 100000 100000"]

@@ -1,9 +1,12 @@
-"""The parent of one agent. Standard library only; started by its path, not imported (Linux).
+"""The parents of agents, forked on order. Standard library only; started by its path, not
+imported (Linux).
 
-Whatever the agent starts stays below it: as a *subreaper* it becomes the parent of what loses its
-own, so neither a second fork, nor a session, nor an empty environment leads out. It speaks with
-the supervisor over one socket:
+Started once for a supervisor, it forks a *keeper* for each agent: a fork takes a twentieth of the
+time that starting an interpreter takes. Whatever the agent starts stays below its keeper: as a
+*subreaper* it becomes the parent of what loses its own, so neither a second fork, nor a session,
+nor an empty environment leads out. It speaks with the supervisor over one socket:
 
+    keeper PID       it is there
     started PID      the program runs
     failed ERRNO     it can't be started
     exit CODE        it has ended; negative for a signal
@@ -14,27 +17,32 @@ after the grace. It stays until nothing is below it any more. Should it be kille
 kernel kills the agent (the parent-death signal; it is tied to the thread that forked, and here
 there is only one).
 
-Arguments: descriptor of the socket, seconds of grace, folder of a cgroup or `-`, how many tags
-follow, the tags (NAME=VALUE; only the agent carries them), then the program and its arguments.
+The one argument is the descriptor on which orders come: four bytes of length, with the
+descriptors of stdin, stdout, stderr and of the keeper's socket, then a JSON object of that length
+with `argv`, `env`, `cwd`, `tags` (variables that only the agent carries), `grace` in seconds and
+`cgroup`, a folder or `-`. When it closes, no more are to come; keepers that live stay.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import json
 import os
 import select
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import NoReturn
+from typing import Any, NoReturn
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.2
 SECONDS_TO_DIE = 30.0
+LENGTH, DESCRIPTORS = 4, 4
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE)
 
 
@@ -50,7 +58,7 @@ class Voice:
             os.write(self.descriptor, f"{word} {number}\n".encode())
 
 
-def start(argv: list[str], tags: list[str], cgroup: str, libc: ctypes.CDLL) -> int:
+def start(argv: list[str], tags: dict[str, str], cgroup: str, libc: ctypes.CDLL) -> int:
     """The agent's pid. Raises `OSError` when its program can't be run."""
     heard, told = os.pipe()
     keeper = os.getpid()
@@ -68,7 +76,7 @@ def start(argv: list[str], tags: list[str], cgroup: str, libc: ctypes.CDLL) -> i
 
 
 def become(
-    argv: list[str], tags: list[str], cgroup: str, line: tuple[int, int], libc: ctypes.CDLL
+    argv: list[str], tags: dict[str, str], cgroup: str, line: tuple[int, int], libc: ctypes.CDLL
 ) -> NoReturn:
     keeper, told = line
     try:
@@ -81,7 +89,7 @@ def become(
         if cgroup != "-":
             with suppress(OSError), open(f"{cgroup}/cgroup.procs", "w") as members:  # noqa: PTH123
                 members.write("0")
-        os.environ.update({name: value for name, _, value in (tag.partition("=") for tag in tags)})
+        os.environ.update(tags)
         os.execvp(argv[0], argv)
     except OSError as error:
         os.write(told, str(error.errno or errno.EIO).encode())
@@ -166,7 +174,8 @@ def keep(agent: int, voice: Voice, wakeup: int, grace: float, cgroup: str) -> No
     voice.say("empty", 0)
 
 
-def main(voice: Voice, grace: float, cgroup: str, tags: list[str], argv: list[str]) -> None:
+def tend(voice: Voice, order: dict[str, Any]) -> None:
+    """What a keeper does, from its agent's start to the end of all that is below it."""
     libc = ctypes.CDLL(None)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     wakeup, told = os.pipe()
@@ -175,8 +184,10 @@ def main(voice: Voice, grace: float, cgroup: str, tags: list[str], argv: list[st
     signal.signal(signal.SIGCHLD, lambda *_: None)
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
+    cgroup = order["cgroup"]
     try:
-        agent = start(argv, tags, cgroup, libc)
+        os.chdir(order["cwd"])
+        agent = start(order["argv"], order["tags"], cgroup, libc)
     except OSError as error:
         voice.say("failed", error.errno or errno.EIO)
         return
@@ -186,10 +197,62 @@ def main(voice: Voice, grace: float, cgroup: str, tags: list[str], argv: list[st
     for descriptor in (0, 1, 2):
         os.dup2(nothing, descriptor)
     os.chdir("/")
-    keep(agent, voice, wakeup, grace, cgroup)
+    keep(agent, voice, wakeup, order["grace"], cgroup)
+
+
+def become_keeper(order: dict[str, Any], descriptors: list[int]) -> NoReturn:
+    try:
+        os.setsid()
+        *standard, speaking = descriptors
+        for number, descriptor in enumerate(standard):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        voice = Voice(speaking)
+        voice.say("keeper", os.getpid())
+        os.environ.clear()
+        os.environ.update(order["env"])
+        tend(voice, order)
+    finally:
+        os._exit(0)
+
+
+def take(line: socket.socket, size: int) -> bytes:
+    """So many bytes; fewer when the supervisor has gone."""
+    taken = bytearray()
+    while len(taken) < size and (more := line.recv(min(size - len(taken), 1 << 20))):
+        taken += more
+    return bytes(taken)
+
+
+def hear(line: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    head, descriptors, _, _ = socket.recv_fds(line, LENGTH, DESCRIPTORS)
+    head += take(line, LENGTH - len(head))
+    size = int.from_bytes(head, "big")
+    body = take(line, size)
+    if not head or len(body) < size:
+        return None
+    return json.loads(body), descriptors
+
+
+def bury(*_: object) -> None:
+    """Take in the keepers that have ended, and with them the account of what they used."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def serve(line: socket.socket) -> None:
+    """Until the supervisor has gone."""
+    signal.signal(signal.SIGCHLD, bury)
+    while heard := hear(line):
+        order, descriptors = heard
+        if os.fork() == 0:
+            line.close()
+            become_keeper(order, descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
 
 
 if __name__ == "__main__":
-    _, descriptor, grace, cgroup, count, *rest = sys.argv
-    first = int(count)
-    main(Voice(int(descriptor)), float(grace), cgroup, rest[:first], rest[first:])
+    with suppress(ConnectionError):
+        serve(socket.socket(fileno=int(sys.argv[1])))

@@ -29,7 +29,7 @@ from abathur.infrastructure import (
 )
 from abathur.infrastructure.cancellation import settle
 from abathur.infrastructure.environment import clean_environment
-from abathur.infrastructure.keeping import Line
+from abathur.infrastructure.keeping import ForkServer, Line
 from abathur.infrastructure.process_output import Output, Transcript
 from abathur.infrastructure.process_tags import Ending, Hunt
 from abathur.ports.processes import Launch, ProcessId, Stop
@@ -68,6 +68,7 @@ class SystemProcesses:
 
     def __init__(self, redactor: Redactor | None = None) -> None:
         self._redactor = redactor or secrets.redactor()
+        self._fork_server = ForkServer() if keeping.IS_AVAILABLE else None
 
     async def run(
         self,
@@ -81,7 +82,7 @@ class SystemProcesses:
             return Exit(code=None, stopped=True)
         private_files.write(launch.command.files)
         with Transcript(launch.transcript, self._redactor) as transcript:
-            program = _Program(launch, _Started(transcript, on_line))
+            program = _Program(launch, _Started(transcript, on_line), self._fork_server)
             try:
                 await program.start()
                 on_started(program.id())
@@ -176,6 +177,20 @@ class _Started(Output):
         super().process_exited()
 
 
+class _Stream(asyncio.Protocol):
+    """One pipe of a program that somebody else has started."""
+
+    def __init__(self, output: Output, number: int) -> None:
+        self._output = output
+        self._number = number
+
+    def data_received(self, data: bytes) -> None:
+        self._output.pipe_data_received(self._number, data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._output.pipe_connection_lost(self._number, exc)
+
+
 class _Verdict(Enum):
     EXITED = auto()
     STOPPED = auto()
@@ -185,12 +200,14 @@ class _Verdict(Enum):
 class _Program:
     """One started program with its pipes."""
 
-    def __init__(self, launch: Launch, output: _Started) -> None:
+    def __init__(self, launch: Launch, output: _Started, fork_server: ForkServer | None) -> None:
         self._launch = launch
         self._output = output
+        self._fork_server = fork_server
         self._hunt = Hunt(launch.tags)
-        self._line = Line(output.agent_exited) if keeping.IS_AVAILABLE else None
+        self._line: Line | None = None
         self._transport: asyncio.SubprocessTransport | None = None
+        self._streams: list[asyncio.ReadTransport] = []
         self._pid = 0
         self._cgroup: Path | None = None
         self._stdin: asyncio.WriteTransport | None = None
@@ -216,32 +233,69 @@ class _Program:
             raise ProcessError(_why_not_started(self._launch, error)) from error
 
     async def _begin(self, stdin: int) -> None:
-        launch, line = self._launch, self._line
-        command, argv, tags = launch.command, launch.command.argv, launch.tags
+        launch = self._launch
+        argv = launch.command.argv
         if launch.confinement is not None:
-            env = clean_environment(command.pass_env, launch.env, command.env)
-            argv = bubblewrap.confined(argv, launch.cwd, env, launch.confinement)
-        if line is not None:
-            # The keeper doesn't carry the tags: whoever ends what carries them leaves it alone.
-            cgroup = self._join_cgroup()
-            argv, tags = line.argv(argv, tags, launch.grace_seconds, cgroup), {}
+            argv = bubblewrap.confined(argv, launch.cwd, self._environment(), launch.confinement)
+        if self._fork_server is None:
+            await self._begin_below_us(argv, stdin)
+        else:
+            await self._begin_below_a_keeper(self._fork_server, argv, stdin)
+        self._hunt.follow(self._pid, self._output.exited.is_set)
+
+    async def _begin_below_us(self, argv: Sequence[str], stdin: int) -> None:
         self._transport, _ = await asyncio.get_running_loop().subprocess_exec(
             lambda: self._output,
             *argv,
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            cwd=launch.cwd,
-            env=clean_environment(command.pass_env, launch.env, command.env, tags),
+            cwd=self._launch.cwd,
+            env=self._environment(self._launch.tags),
             start_new_session=True,
-            pass_fds=() if line is None else (line.theirs,),
         )
         self._pid = self._transport.get_pid()
-        if line is not None:
+
+    async def _begin_below_a_keeper(
+        self, server: ForkServer, argv: Sequence[str], stdin: int
+    ) -> None:
+        launch = self._launch
+        # The keeper doesn't carry the tags: whoever ends what carries them leaves it alone.
+        order = keeping.order(
+            argv,
+            self._environment(),
+            launch.cwd,
+            tags=launch.tags,
+            grace_seconds=launch.grace_seconds,
+            cgroup=self._join_cgroup(),
+        )
+        line = self._line = Line(self._output.agent_exited, self._output.process_exited)
+        theirs: list[int] = []
+        try:
+            theirs.append(os.open(os.devnull, os.O_RDONLY) if stdin < 0 else os.dup(stdin))
+            for number in (1, 2):
+                theirs.append(await self._read_from_pipe(number))
+            await asyncio.to_thread(server.order, order, (*theirs, line.theirs))
+        finally:
+            for descriptor in theirs:
+                os.close(descriptor)
             line.hand_over()
-            self._hunt.follow_keeper(self._pid, self._output.gone.is_set, lambda: line.is_empty)
-            self._pid = await line.started
-        self._hunt.follow(self._pid, self._output.exited.is_set)
+        keeper = await line.keeper
+        self._hunt.follow_keeper(keeper, self._output.gone.is_set, lambda: line.is_empty)
+        self._pid = await line.started
+
+    async def _read_from_pipe(self, number: int) -> int:
+        """The other end of a pipe that we take the program's output from."""
+        reading, writing = os.pipe()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: _Stream(self._output, number), os.fdopen(reading, "rb", buffering=0)
+        )
+        self._streams.append(transport)
+        return writing
+
+    def _environment(self, tags: Mapping[str, str] | None = None) -> dict[str, str]:
+        command = self._launch.command
+        return clean_environment(command.pass_env, self._launch.env, command.env, tags or {})
 
     def _join_cgroup(self) -> str:
         self._cgroup = cgroups.make()
@@ -275,7 +329,7 @@ class _Program:
             await _within(DRAIN_SECONDS, self._output.drained)
         try:
             await _end(self._hunt, self._launch.grace_seconds, self._ask_leader())
-            if self._transport is not None:
+            if self._pid:
                 await _within(_SETTLE_SECONDS, self._output.exited)
                 await _within(_SETTLE_SECONDS, self._output.drained)
                 await _within(_SETTLE_SECONDS, self._output.gone)
@@ -316,8 +370,9 @@ class _Program:
         self._output.flush()
         if self._stdin is not None and self._stdin.get_write_buffer_size():
             self._stdin.abort()
-        if self._transport is not None:
-            self._transport.close()
+        for transport in (self._transport, *self._streams):
+            if transport is not None:
+                transport.close()
         if self._line is not None:
             self._line.close()
 
