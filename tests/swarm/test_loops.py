@@ -193,3 +193,47 @@ async def test_every_kind_of_criterion_is_measured(world: Any) -> None:
     ] == [7, 0, 5, 0.9, "same"]
     assert (await world.task(task)).status == "completed"
     await world.assert_sound()
+
+
+WAYS = {
+    "1": [{"write": {"path": "big.txt", "text": "1\n2\n3\n"}}],
+    "2": [{"write": {"path": "broken.txt", "text": "1\n"}}],
+    "3": [{"write": {"path": "small.txt", "text": "1\n2\n"}}],
+}
+THREE = {"candidates": [{"model": "a"}, {"model": "b"}, {"model": "c"}]}
+
+
+async def test_of_several_candidates_the_best_lands_and_the_losers_are_kept(world: Any) -> None:
+    world.configure(verify={"command": ["test", "!", "-f", "broken.txt"]})
+    task = await world.submit("Ways", WAYS, loop=THREE)
+    await world.run_until_idle()
+    assert (await world.task(task)).status == "completed"
+    assert world.landed() == [task.id]
+    assert world.file("small.txt") == "1\n2"
+    assert world.git("ls-tree", "--name-only", "main").split() == ["README.md", "small.txt"]
+    assert [one.model for one in await world.attempts(task)] == ["a", "b", "c"]
+    for number, name in ((1, "big"), (2, "broken"), (3, "small")):
+        assert world.git("show", f"refs/abathur/salvage/{task.id}/{number}:{name}.txt")
+    await world.assert_sound()
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        ("processes.run", "during", 2),
+        ("spool.put", "after", 2),
+        ("db.report", "after", 3),
+        ("db.announce", "after", 1),
+    ],
+    ids=["a candidate is verified", "one is spooled", "the winner is chosen", "it lands"],
+)
+async def test_one_candidate_lands_whatever_dies(world: Any, point: Any) -> None:
+    world.configure(verify={"command": ["test", "!", "-f", "broken.txt"]})
+    ways = {**WAYS, "4": WAYS["3"]}
+    task = await world.submit("Ways", ways, loop=THREE)
+    die(world, *point)
+    await world.run_until_idle()
+    assert (await world.task(task)).status == "completed"
+    assert world.landed() == [task.id]
+    assert len(await iterations(world, task)) == 3
+    await world.assert_sound()

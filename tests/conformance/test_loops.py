@@ -1,0 +1,241 @@
+"""Loops in the queue: what an iteration leads to, on every engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from abathur.domain.errors import IllegalTransitionError, NotFoundError, StaleFenceError
+from abathur.domain.iterations import Iteration, Trial
+from abathur.domain.loops.specs import Otherwise
+from abathur.domain.runs import Outcome, OutcomeKind, Usage
+from abathur.domain.tasks import Task, TaskStatus
+from abathur.services import looping, running, verifying
+from abathur.services.claiming import Claim
+from abathur.services.running import Report
+
+if TYPE_CHECKING:
+    from tests.conformance.conftest import Queue
+
+METRIC = {"metric": {"command": "measure", "json": "x", "threshold": 10}}
+LOOP = {"until": METRIC, "max_iterations": 4, "otherwise": "land"}
+CANDIDATES = {"candidates": [{"model": "a"}, {"model": "b"}]}
+
+
+def made(claimed: Claim, number: int, tree: str) -> Iteration:
+    task_id = claimed.task.id
+    return Iteration(
+        task_id=task_id,
+        number=number,
+        attempt=claimed.attempt.number,
+        runtime="fake",
+        model=None,
+        strategy=None,
+        pattern=None,
+        target="main",
+        base_commit="base",
+        work_commit=f"work-{task_id}-{claimed.attempt.number}",
+        tree=tree,
+        started_at=claimed.attempt.started_at,
+        measured_at=None,
+        measurement=None,
+        reading=None,
+        verdict=None,
+    )
+
+
+async def checkpoint(queue: Queue, claimed: Claim, number: int, tree: str) -> Iteration:
+    iteration = made(claimed, number, tree)
+    plan = await queue.read(looping.plan, claimed.task)
+    assert plan is not None
+    if plan.verdict is not None:
+        iteration = Iteration(
+            **{
+                **vars(iteration),
+                "strategy": plan.verdict.strategy,
+                "pattern": plan.verdict.pattern,
+            }
+        )
+    fence = claimed.task.fence
+    await queue.write(looping.checkpoint, iteration, fence=fence, actor="worker:w1")
+    return iteration
+
+
+async def iterate(queue: Queue, number: int, seen: Any, tree: str = "", **more: Any) -> Task:
+    """Claim the task, make an iteration and report what was measured."""
+    claimed = await queue.claim_one()
+    await queue.start(claimed)
+    done = await checkpoint(queue, claimed, number, tree or f"tree{number}")
+    measurement = {"tree": done.tree, "observations": seen, "is_changed": True, **more}
+    trial = Trial(
+        number=number,
+        attempt=claimed.attempt.number,
+        target="main",
+        base_commit="base",
+        work_commit=done.work_commit,
+        tree=done.tree,
+        measurement=measurement,
+    )
+    usage = Usage(input_tokens=7, output_tokens=3, cost_usd=0.5)
+    report = Report(
+        outcome=Outcome(kind=OutcomeKind.SUCCEEDED, usage=usage),
+        base_commit="base",
+        head_commit=done.work_commit,
+        target="main",
+        landing_id=f"landing-{done.work_commit}",
+        trial=trial,
+    )
+    holder = queue.holder(claimed)
+    return await queue.write(running.report, holder, report, queue.policy, queue.now)
+
+
+def value(number: float) -> dict[str, Any]:
+    return {"until": {"exit_code": 0, "value": number}}
+
+
+async def assert_sound(queue: Queue) -> None:
+    assert await queue.db.check() == []
+    assert list((await queue.read(verifying.verify)).breaks) == []
+
+
+async def test_a_loop_goes_back_to_the_queue_until_it_has_converged(queue: Queue) -> None:
+    task = await queue.submit(loop=LOOP, max_retries=0)
+    assert (await iterate(queue, 1, value(3))).status is TaskStatus.READY
+    queue.pass_time(5)
+    after = await iterate(queue, 2, value(12))
+    assert (after.status, after.retry_count) == (TaskStatus.RUNNING, 0)
+    landing = await queue.lander()
+    assert landing.work_commit == f"work-{task.id}-2"
+    await queue.conclude(landing)
+    found = await queue.read(looping.view, await queue.task(task))
+    assert [one.reading.value for one in found.iterations if one.reading] == [3, 12]
+    assert (found.spent.tokens, found.spent.usd) == (20, 1.0)
+    await assert_sound(queue)
+
+
+async def test_the_best_lands_when_the_limit_is_reached(queue: Queue) -> None:
+    task = await queue.submit(loop={**LOOP, "max_iterations": 3})
+    for number, seen in enumerate((3, 8, 5), 1):
+        await iterate(queue, number, value(seen))
+    assert (await queue.lander()).work_commit == f"work-{task.id}-2"
+    await assert_sound(queue)
+
+
+async def test_the_next_attempt_is_told_what_was_measured(queue: Queue) -> None:
+    task = await queue.submit(loop=LOOP)
+    await iterate(queue, 1, value(3))
+    feedback = (await queue.claim_one()).attempt.feedback
+    assert feedback is not None
+    assert (feedback["kind"], feedback["work_commit"]) == ("iteration", f"work-{task.id}-1")
+    assert feedback["history"][0]["value"] == 3
+
+
+async def test_a_failed_run_is_retried_and_is_no_iteration(queue: Queue) -> None:
+    task = await queue.submit(loop=LOOP)
+    await iterate(queue, 1, value(3))
+    after = await queue.end(await queue.claim_one())
+    assert (after.status, after.retry_count) == (TaskStatus.PENDING, 1)
+    assert len(await queue.read(lambda stores: stores.loops.iterations(task.id))) == 1
+
+
+async def test_evidence_is_counted_and_outlives_its_task(queue: Queue) -> None:
+    task = await queue.submit(loop=LOOP, agent_type="smith")
+    await iterate(queue, 1, value(3), "same")
+    await iterate(queue, 2, value(3), "same")
+    await iterate(queue, 3, value(5))
+    evidence = await queue.read(lambda stores: stores.loops.evidence("smith"))
+    assert [(*key, one.runs, one.improved) for key, one in evidence.items()] == [
+        ("fixed_point", "other_approach", 1, 1)
+    ]
+    assert await queue.read(lambda stores: stores.loops.evidence("cook")) == {}
+    assert await queue.read(lambda stores: stores.loops.under_way(9)) == [task.id]
+
+
+async def test_who_lost_the_lease_makes_no_checkpoint(queue: Queue) -> None:
+    task = await queue.submit(loop=LOOP)
+    claimed = await queue.claim_one()
+    queue.pass_time(61)
+    await queue.adopt(await queue.task(task))
+    with pytest.raises(StaleFenceError):
+        await checkpoint(queue, claimed, 1, "tree")
+
+
+async def test_a_checkpoint_outlives_the_attempt_that_made_it(queue: Queue) -> None:
+    task = await queue.submit(loop=LOOP)
+    claimed = await queue.claim_one()
+    await checkpoint(queue, claimed, 1, "tree")
+    queue.pass_time(61)
+    adopted, _ = await queue.adopt(await queue.task(task))
+    await queue.take_back(adopted)
+    plan = await queue.read(looping.plan, (await queue.claim_one()).task)
+    assert plan is not None
+    assert plan.checkpoint is not None
+    assert (plan.number, plan.checkpoint.work_commit) == (1, f"work-{task.id}-1")
+
+
+async def test_a_loop_that_was_stopped_settles_without_a_run(queue: Queue) -> None:
+    task = await queue.submit(loop=LOOP)
+    after = await iterate(queue, 1, value(3))
+    await queue.write(looping.stop, after, Otherwise.FAIL, now=queue.now, actor="cli:eve")
+    claimed = await queue.claim_one()
+    plan = await queue.read(looping.plan, claimed.task)
+    assert plan is not None
+    assert plan.is_settling
+    trial = Trial(
+        number=1,
+        attempt=2,
+        target="main",
+        base_commit="base",
+        work_commit=f"work-{task.id}-1",
+        tree="tree1",
+        is_settling=True,
+    )
+    report = Report(outcome=Outcome(kind=OutcomeKind.SUCCEEDED), landing_id="l", trial=trial)
+    ended = await queue.write(
+        running.report, queue.holder(claimed), report, queue.policy, queue.now
+    )
+    assert (ended.status, ended.error_message) == (
+        TaskStatus.FAILED,
+        "the loop ended: it was asked to stop",
+    )
+    await assert_sound(queue)
+
+
+async def test_a_loop_is_given_to_a_task_that_waits_and_to_no_other(queue: Queue) -> None:
+    task = await queue.submit()
+    await queue.write(looping.start, task.id, LOOP, now=queue.now, actor="cli:eve")
+    await queue.claim_one()
+    with pytest.raises(IllegalTransitionError, match="wait for its attempt"):
+        await queue.write(looping.start, task.id, LOOP, now=queue.now, actor="cli:eve")
+    with pytest.raises(NotFoundError, match="has no loop"):
+        await queue.read(looping.view, await queue.submit())
+
+
+def gates(*passed: bool) -> dict[str, Any]:
+    return {f"gate:g{n}": {"exit_code": 0 if ok else 1} for n, ok in enumerate(passed)}
+
+
+async def test_of_candidates_the_verified_one_lands_and_no_other(queue: Queue) -> None:
+    task = await queue.submit(loop=CANDIDATES)
+    plan = await queue.read(looping.plan, task)
+    assert plan is not None
+    assert plan.choice.model == "a"
+    assert (await iterate(queue, 1, gates(True, True), diff_lines=90)).status == "ready"
+    assert (await iterate(queue, 2, gates(True, False), diff_lines=1)).status == "running"
+    landing = await queue.lander()
+    assert landing.work_commit == f"work-{task.id}-1"
+    await queue.conclude(landing)
+    assert len(await queue.read(lambda stores: stores.landings.of_task(task.id))) == 1
+    await assert_sound(queue)
+
+
+async def test_a_candidate_whose_run_fails_has_lost_and_spends_no_retry(queue: Queue) -> None:
+    task = await queue.submit(loop=CANDIDATES, max_retries=0)
+    claimed = await queue.claim_one()
+    await queue.start(claimed, runtime="fake", model="a")
+    after = await queue.end(claimed)
+    assert (after.status, after.retry_count) == (TaskStatus.READY, 0)
+    assert (await iterate(queue, 2, gates(True), diff_lines=1)).status == "running"
+    assert (await queue.lander()).work_commit == f"work-{task.id}-2"
+    await assert_sound(queue)
