@@ -38,6 +38,7 @@ COMMANDS: Final[Commands] = {
     ),
     "why": ("abathur.cli.task.why:why", "Say why a task, or the queue, isn't moving."),
     "cost": ("abathur.cli.cost:cost", "Show what agents cost, by task, day, agent type."),
+    "metrics": ("abathur.cli.metrics:metrics", "Print figures of the queue for Prometheus."),
     "logs": ("abathur.cli.task.logs:logs", "Show what an agent said and did."),
     "diff": ("abathur.cli.task.diff:diff", "Show the changes that a task made."),
     "review": ("abathur.cli.review.group:review", "Answer what waits for a person."),

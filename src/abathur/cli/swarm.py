@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from abathur import bootstrap
-from abathur.bootstrap import Project, supervision, telemetry
+from abathur.bootstrap import Project, measuring, supervision, telemetry
 from abathur.cli import output, trusting
 from abathur.cli.context import app, json_option, now, run
 from abathur.cli.exit_codes import BAD_ANSWER, INTERRUPTED, OK
 from abathur.cli.live_view import View, make_view
+from abathur.cli.metrics import address
 from abathur.cli.queue_view import queue_lines
 from abathur.cli.swarm_status import status
 from abathur.cli.swarm_stop import stop
@@ -55,6 +56,7 @@ class Options:
     until_idle: bool
     task_limit: int | None
     allow_dirty: bool
+    metrics: tuple[str, int] | None
     as_json: bool
 
 
@@ -78,6 +80,12 @@ class Ending:
 @click.option("--max-agents", type=click.IntRange(1, 256), help="How many agents at once.")
 @click.option("--until-idle", is_flag=True, help="Stop when nothing is left to do.")
 @click.option("--task-limit", type=click.IntRange(min=1), help="Stop after so many tasks.")
+@click.option(
+    "--metrics",
+    metavar="[HOST:]PORT",
+    callback=address,
+    help="Serve figures for Prometheus there.",
+)
 @click.option("--allow-dirty", is_flag=True, help="Start although a target has changes.")
 @json_option
 def start(max_agents: int | None, **options: Any) -> int:
@@ -89,7 +97,8 @@ def start(max_agents: int | None, **options: Any) -> int:
     `--until-idle` waits neither for tasks that are scheduled for later nor for answers to
     `abathur review list`, only for tasks that are about to be tried again. Its exit code is 1 when
     tasks have failed. With `--json` each line is
-    an event, and the last one the result.
+    an event, and the last one the result. `--metrics` takes a port, on this machine alone, or
+    HOST:PORT.
     """
     overrides = {"swarm.max_agents": max_agents}
     project = bootstrap.load_project(app().start, overrides, database=app().database)
@@ -154,14 +163,15 @@ def _plain(ending: Ending) -> dict[str, Any]:
 
 
 async def _start(project: Project, options: Options) -> Ending:
-    began = now()
+    began, many = now(), project.settings.swarm.max_agents
     view = make_view(now, as_json=options.as_json)
     async with bootstrap.open_database(project) as db:
         with (
             supervision.logging_sink(project, view.sink) as logged,
             supervision.notifying_sink(project, logged) as called,
+            measuring.measuring_sink(db, called, options.metrics, many) as measured,
         ):
-            async with telemetry.tracing(project, db, called) as (sink, into):
+            async with telemetry.tracing(project, db, measured) as (sink, into):
                 supervisor = await supervision.build_supervisor(project, db, sink, into=into)
                 await supervisor.preflight(allow_dirty=options.allow_dirty)
                 with view, _signals(supervisor, view, project.settings.swarm.grace_seconds):

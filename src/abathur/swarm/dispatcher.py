@@ -71,7 +71,11 @@ class Dispatcher:
         self._state.runs[run.key] = run
         self._state.claimed.add(task.id)
         self._state.tell(
-            SwarmEventKind.TASK_CLAIMED, "claimed", task=task, attempt=claim.attempt.number
+            SwarmEventKind.TASK_CLAIMED,
+            "claimed",
+            task=task,
+            attempt=claim.attempt.number,
+            ready_at=_ready_at(claim),
         )
         start(run)
 
@@ -128,6 +132,13 @@ class Dispatcher:
         finally:
             self._state.runs.pop(run.key, None)
             self._state.ring_all()
+
+
+def _ready_at(claim: Claim) -> datetime | None:
+    """Known of a task that has never waited for anything but being claimed."""
+    task = claim.task
+    has_waited = claim.attempt.number > 1 or task.prerequisites or task.not_before
+    return None if has_waited else task.submitted_at
 
 
 def _rest(stores: Stores, now: datetime, rules: AdmissionRules) -> str | None:

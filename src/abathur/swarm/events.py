@@ -65,6 +65,8 @@ class SwarmEvent:
     agent_type: str = ""
     target: str | None = None
     """Of the task; None when it names none."""
+    ready_at: datetime | None = None
+    """Of a claim: since when the task could have been claimed, where that is known."""
     worker_id: str = ""
     """Who tells it."""
     data: JsonObject = field(default_factory=dict)

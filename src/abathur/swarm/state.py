@@ -140,6 +140,7 @@ class State:
         task: Task | None = None,
         attempt: int | None = None,
         data: Mapping[str, Any] | None = None,
+        ready_at: datetime | None = None,
     ) -> None:
         self.sink(
             SwarmEvent(
@@ -151,6 +152,7 @@ class State:
                 agent_type=task.agent_type if task else "",
                 target=task.feature_branch if task else None,
                 attempt=attempt,
+                ready_at=ready_at,
                 worker_id=self.worker_id,
                 data=data or {},
             )

@@ -12,6 +12,7 @@ from abathur.infrastructure.database.stores.audit import SqlAudit
 from abathur.infrastructure.database.stores.claims import SqlClaims
 from abathur.infrastructure.database.stores.costs import SqlCosts
 from abathur.infrastructure.database.stores.documents import SqlDocuments
+from abathur.infrastructure.database.stores.figures import SqlFigures
 from abathur.infrastructure.database.stores.gates import SqlGates
 from abathur.infrastructure.database.stores.graph import SqlGraph
 from abathur.infrastructure.database.stores.landings import SqlLandings
@@ -50,6 +51,7 @@ class SqlStores:
     costs: SqlCosts
     pools: SqlPools
     overview: SqlOverview
+    figures: SqlFigures
     memories: SqlMemories
     passages: SqlPassages
     documents: SqlDocuments
@@ -77,6 +79,7 @@ def open_stores(session: Session, indexes: SignIndexes | None = None) -> SqlStor
         costs=SqlCosts(session),
         pools=SqlPools(session),
         overview=SqlOverview(session),
+        figures=SqlFigures(session),
         memories=SqlMemories(session),
         passages=SqlPassages(session),
         documents=SqlDocuments(session),
