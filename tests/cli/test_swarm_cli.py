@@ -220,3 +220,21 @@ def test_nothing_is_there_yet(abathur: Abathur) -> None:
 @pytest.mark.parametrize("options", [["--max-agents", "0"], ["--task-limit", "x"]])
 def test_bad_options(abathur: Abathur, options: list[str]) -> None:
     assert abathur("swarm", "start", *options).code == 2
+
+
+def test_a_running_swarm_reads_its_configuration_again(abathur: Abathur) -> None:
+    assert abathur.ok("swarm", "reload") == "no swarm is running on this host"
+    hang(abathur)
+    swarm = started(abathur)
+    assert swarm.stdout is not None
+    configure(abathur, limits={"host": 3})
+    assert abathur.ok("swarm", "reload").startswith("asked worker ")
+    while b"settings changed" not in (line := swarm.stdout.readline()):
+        assert line
+    assert b"changed: limits.host" in line
+    configure(abathur, limits={"host": "many"})
+    refused = abathur("swarm", "reload")
+    assert refused.code != 0
+    assert "limits.host" in refused.line
+    abathur.ok("swarm", "stop", "--now")
+    swarm.communicate()

@@ -232,6 +232,7 @@ def test_every_command_about_the_project_prints_its_documented_shape(cli: Cli) -
         "pause": cli("pause", "--task", waiting, "--until", "+1h", "--json"),
         "swarm status": cli("swarm", "status", "--json"),
         "swarm stop": cli("swarm", "stop", "--json"),
+        "swarm reload": cli("swarm", "reload", "--json"),
         "doctor": cli("doctor", "--json"),
         "trust": cli("trust", "--json"),
         "db check": cli("db", "check", "--json"),

@@ -18,8 +18,8 @@ def event(kind: SwarmEventKind, text: str = "it broke", **data: Any) -> SwarmEve
 def made(*about: Need) -> tuple[Caller, list[SwarmEvent], list[Notice]]:
     seen: list[SwarmEvent] = []
     called: list[Notice] = []
-    caller = Caller(seen.append, lambda: NOON, "hello", about)
-    caller.channels = [called.append]
+    caller = Caller(seen.append, lambda: NOON, "hello")
+    caller.call_by([called.append], about)
     return caller, seen, called
 
 

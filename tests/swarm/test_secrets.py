@@ -53,7 +53,8 @@ async def test_no_secret_is_in_any_file_or_row_after_a_run_that_prints_it(
     )
     task = await world.submit("Leak", max_retries=0)
     project = bootstrap.load_project(world.root)
-    with supervision.logging_sink(project, world.events.append) as sink:
+    going_by = supervision.configuration_of(project)
+    with supervision.logging_sink(project, world.events.append, going_by) as sink:
         supervisor = await supervision.build_supervisor(project, world.db, sink)
         await supervisor.run(until_idle=True)
     assert (await world.task(task)).status is TaskStatus.FAILED

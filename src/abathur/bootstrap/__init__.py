@@ -9,7 +9,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +35,8 @@ class Project:
     settings: Settings
     database: Path | str
     """The file, or the URL of a database on a server."""
+    overrides: Mapping[str, object] = field(default_factory=dict)
+    """Settings that were given besides the files, as by flags."""
 
     @property
     def file(self) -> Path:
@@ -88,7 +90,8 @@ def load_project(
     settings = load_settings(root, environment, overrides or {})
     if database is None:
         safeguards.check_place(root, settings, environment)
-    return Project(root, settings, database or _place(root, settings.database))
+    place = database or _place(root, settings.database)
+    return Project(root, settings, place, overrides or {})
 
 
 def find_database(root: Path) -> Path | str:
@@ -208,12 +211,21 @@ AT_ONCE = signal.SIGUSR1
 """Tells a swarm's process to end its agents without any grace."""
 
 
+RELOAD = signal.SIGHUP
+"""Tells a swarm's process to read its configuration again."""
+
+
 def end_worker(worker: Worker) -> bool:
     """Tell the worker's process on this host to stop at once; False when there is none to tell."""
+    return tell_worker(worker, AT_ONCE)
+
+
+def tell_worker(worker: Worker, number: signal.Signals) -> bool:
+    """Send its process on this host a signal; False when there is none to tell."""
     if worker_is_alive(worker) is not True:
         return False
     try:
-        os.kill(worker.pid, AT_ONCE)
+        os.kill(worker.pid, number)
     except (ProcessLookupError, PermissionError):
         return False
     return True

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    ExitStack,
+    contextmanager,
+)
 from typing import TYPE_CHECKING
 
 from abathur import safeguards
 from abathur.bootstrap import new_id
 from abathur.bootstrap.prompting import prompt_writer
-from abathur.domain.errors import AgentUnavailableError
+from abathur.domain.errors import AgentUnavailableError, ConfigError
 
 if TYPE_CHECKING:
     from abathur.bootstrap import Project
@@ -20,9 +25,19 @@ if TYPE_CHECKING:
     from abathur.domain.specs import AgentDefinition
     from abathur.infrastructure.database import Database
     from abathur.ports.clock import Clock
+    from abathur.ports.configured import Configuration
     from abathur.swarm.events import Sink, SwarmEvent
     from abathur.swarm.parts import Parts
     from abathur.swarm.supervisor import Supervisor
+
+
+def configuration_of(project: Project) -> Configuration:
+    """What its swarm goes by; the swarm puts others in their place. Raises `ConfigError`."""
+    from abathur.infrastructure.definitions import read_definitions
+    from abathur.ports.configured import Configuration
+
+    definitions = read_definitions(project.root).by_name
+    return Configuration(project.settings, definitions, prompt_writer(project.root))
 
 
 async def build_supervisor(
@@ -30,13 +45,15 @@ async def build_supervisor(
     db: Database,
     sink: Sink,
     *,
+    configuration: Configuration | None = None,
     is_own: bool = False,
     into: Callable[[Parts], Parts] | None = None,
 ) -> Supervisor:
     """A supervisor for the project, not started. Raises what its parts raise.
 
     `is_own` is for a repository that this program has made itself; any other has to be trusted,
-    or `UntrustedError` is raised. `into` may put something before the parts, to watch or to hinder
+    or `UntrustedError` is raised. Others may go by the `configuration` too, which the swarm changes
+    when its files change. `into` may put something before the parts, to watch or to hinder
     them.
     """
     if not is_own:
@@ -45,9 +62,8 @@ async def build_supervisor(
         raise AgentUnavailableError(problem)
     import random
 
-    from abathur.domain.specs import resolve_agent
+    from abathur.bootstrap.reloading import ProjectConfiguration
     from abathur.infrastructure import functions, hosts
-    from abathur.infrastructure.definitions import read_definitions
     from abathur.infrastructure.evidence import SystemEvidence
     from abathur.infrastructure.git.head import checked_out
     from abathur.infrastructure.git.repository import open_repository as open_git
@@ -61,7 +77,7 @@ async def build_supervisor(
 
     prefer_handles()
     settings = project.settings
-    definitions = read_definitions(project.root).by_name
+    going_by = configuration or configuration_of(project)
 
     clock = db.clock()
     worker_id, redactor = new_id(), redactor_for(settings)
@@ -74,13 +90,12 @@ async def build_supervisor(
         clock=clock,
         evidence=SystemEvidence(),
         spool=FolderSpool(project.folder / "spool"),
-        settings=settings,
+        configuration=going_by,
+        source=ProjectConfiguration(project, is_own),
         host=hosts.host_name(),
         folder=project.folder,
         function_argv=functions.function_argv,
-        resolve_agent=lambda agent_type: resolve_agent(settings, definitions, agent_type),
         load_runtime=load_runtime,
-        prompts=prompt_writer(project.root),
         new_id=new_id,
         timetable=next_time,
         checked_out=lambda: checked_out(project.root),
@@ -130,7 +145,7 @@ def admission_rules(project: Project) -> AdmissionRules:
 
 
 @contextmanager
-def logging_sink(project: Project, sink: Sink) -> Iterator[Sink]:
+def logging_sink(project: Project, sink: Sink, configuration: Configuration) -> Iterator[Sink]:
     """The sink, with everything that reaches it written to the project's log file too."""
     import logging
 
@@ -159,16 +174,25 @@ def logging_sink(project: Project, sink: Sink) -> Iterator[Sink]:
             trace_id=f"{trace_id(event.task_id):032x}" if event.task_id else "",
         )
 
-    settings = project.settings
-    with open_event_log(
-        project.folder / "logs" / "swarm.log",
-        level=settings.log_level,
-        form=settings.log_format,
-        max_bytes=settings.log_max_mb * MEGABYTE,
-        kept=settings.log_kept,
-    ) as log:
+    def opened(settings: Settings) -> AbstractContextManager[Callable[[LogLine], None]]:
+        return open_event_log(
+            project.folder / "logs" / "swarm.log",
+            level=settings.log_level,
+            form=settings.log_format,
+            max_bytes=settings.log_max_mb * MEGABYTE,
+            kept=settings.log_kept,
+        )
+
+    with ExitStack() as stack:
+        seen = configuration.settings
+        log = stack.enter_context(opened(seen))
 
         def both(event: SwarmEvent) -> None:
+            nonlocal log, seen
+            if configuration.settings is not seen:
+                seen = configuration.settings
+                stack.close()
+                log = stack.enter_context(opened(seen))
             log(told(event))
             sink(event)
 
@@ -176,25 +200,37 @@ def logging_sink(project: Project, sink: Sink) -> Iterator[Sink]:
 
 
 @contextmanager
-def notifying_sink(project: Project, sink: Sink) -> Iterator[Sink]:
+def notifying_sink(project: Project, sink: Sink, configuration: Configuration) -> Iterator[Sink]:
     """The sink, with a notice for each event that needs a person, as `notices:` wants it.
 
     An error that ends the swarm is worth one too. To be entered on the swarm's event loop; at its
     end what wasn't sent yet has some seconds. Raises `ConfigError`.
     """
-    settings = project.settings.notices
-    if not settings.desktop and settings.webhook is None:
-        yield sink
-        return
     from abathur.infrastructure import notifier
     from abathur.infrastructure.clock import SystemClock
     from abathur.swarm.calling import Caller
 
-    caller = Caller(sink, SystemClock().now, project.root.name, settings.about)
-    senders = notifier.senders(settings, os.environ, caller.complain)
-    caller.channels = [sender.put for sender in senders]
+    seen = configuration.settings.notices
+    caller = Caller(sink, SystemClock().now, project.root.name)
+    senders = notifier.senders(seen, os.environ, caller.complain)
+    caller.call_by([sender.put for sender in senders], seen.about)
+
+    def hear(event: SwarmEvent) -> None:
+        nonlocal seen, senders
+        if configuration.settings.notices != seen:
+            seen = configuration.settings.notices
+            try:
+                fresh = notifier.senders(seen, os.environ, caller.complain)
+            except ConfigError as error:
+                caller.complain(f"notices stay as they were: {error}")
+            else:
+                notifier.begin_close(senders)
+                senders = fresh
+                caller.call_by([sender.put for sender in senders], seen.about)
+        caller.sink(event)
+
     try:
-        yield caller.sink
+        yield hear
     except Exception as error:
         caller.ended_by(error)
         raise

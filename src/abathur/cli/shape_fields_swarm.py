@@ -43,7 +43,7 @@ SWARM_EVENT: Final[Fields] = {
         "swarm_started, swarm_stopping, swarm_stopped, task_claimed, agent_started, agent_event, "
         "agent_silent, attempt_ended, task_waits, task_taken_back, work_salvaged, limit_reached, "
         "limit_over, landing_started, landing_refused, overlap_found, schedule_fired, "
-        "task_completed, task_failed, task_cancelled, needs_person or warning",
+        "settings_changed, task_completed, task_failed, task_cancelled, needs_person or warning",
     ),
     "at": ("time", "when it happened"),
     "text": ("string", "one line for a person"),
@@ -163,6 +163,8 @@ SWARM_STATUS: Final[Fields] = {
     "flaky": ("GateRun[]", "gates that passed only when repeated, the newest first"),
 }
 
+RELOADED: Final[Fields] = {"workers": ("string[]", "ids of the swarms that were told")}
+
 STOPPED: Final[Fields] = {
     "workers": ("string[]", "ids of the swarms that were asked to stop"),
     "stopped": ("boolean", "true when they have stopped, false with --no-wait"),
@@ -257,6 +259,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Queue": QUEUE,
     "Reconciled": RECONCILED,
     "Stopped": STOPPED,
+    "Reloaded": RELOADED,
     "Diagnosis": DIAGNOSIS,
     "Check": CHECK,
     "Trust": TRUST,
@@ -281,6 +284,7 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "swarm start": "SwarmEvent, one on each line, and a SwarmResult on the last",
     "swarm status": "SwarmStatus",
     "swarm stop": "Stopped",
+    "swarm reload": "Reloaded",
     "pause": "Hold",
     "resume": "Hold[]",
     "reconcile": "Reconciled",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -20,6 +18,8 @@ from abathur.cli.exit_codes import BAD_ANSWER, INTERRUPTED, OK
 from abathur.cli.live_view import View, make_view
 from abathur.cli.metrics import address
 from abathur.cli.queue_view import queue_lines
+from abathur.cli.swarm_reload import reload
+from abathur.cli.swarm_signals import signals
 from abathur.cli.swarm_status import status
 from abathur.cli.swarm_stop import stop
 from abathur.cli.text import elapsed, iso, waiting, waiting_for_review
@@ -49,6 +49,7 @@ def swarm() -> None:
 
 swarm.add_command(status)
 swarm.add_command(stop)
+swarm.add_command(reload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,8 @@ def start(max_agents: int | None, **options: Any) -> int:
     """Start agents on the tasks that are ready, and land what they make.
 
     Runs until Ctrl-C: the first lets agents finish for a while, the second ends them at once.
-    Nothing is lost: unfinished work is kept and its task goes back to the queue.
+    Nothing is lost: unfinished work is kept and its task goes back to the queue. A changed
+    configuration is used at once, without stopping anything: see `abathur swarm reload`.
 
     `--until-idle` waits neither for tasks that are scheduled for later nor for answers to
     `abathur review list`, only for tasks that are about to be tried again. Its exit code is 1 when
@@ -166,15 +168,18 @@ async def _start(project: Project, options: Options) -> Ending:
     began, many = now(), project.settings.swarm.max_agents
     view = make_view(now, as_json=options.as_json)
     async with bootstrap.open_database(project) as db:
+        going_by = supervision.configuration_of(project)
         with (
-            supervision.logging_sink(project, view.sink) as logged,
-            supervision.notifying_sink(project, logged) as called,
+            supervision.logging_sink(project, view.sink, going_by) as logged,
+            supervision.notifying_sink(project, logged, going_by) as called,
             measuring.measuring_sink(db, called, options.metrics, many) as measured,
         ):
             async with telemetry.tracing(project, db, measured) as (sink, into):
-                supervisor = await supervision.build_supervisor(project, db, sink, into=into)
+                supervisor = await supervision.build_supervisor(
+                    project, db, sink, configuration=going_by, into=into
+                )
                 await supervisor.preflight(allow_dirty=options.allow_dirty)
-                with view, _signals(supervisor, view, project.settings.swarm.grace_seconds):
+                with view, signals(supervisor, view, project.settings.swarm.grace_seconds):
                     result = await _watched(supervisor, options, view, db)
         left = await _left(db, project)
     return Ending(
@@ -215,27 +220,3 @@ async def _keep_right(view: View, db: UnitOfWork) -> None:
         with suppress(DatabaseError):
             view.put_right(await db.read(swarm_status))
         await asyncio.sleep(SECONDS_BETWEEN_COUNTS)
-
-
-@contextmanager
-def _signals(supervisor: Supervisor, view: View, grace_seconds: float) -> Iterator[None]:
-    """The first signal begins an orderly stop; each further one, and its own one, stop at once."""
-    loop = asyncio.get_running_loop()
-    seen = 0
-
-    def on_signal(number: int) -> None:
-        nonlocal seen
-        seen += 1
-        at_once = seen > 1 or number == bootstrap.AT_ONCE
-        supervisor.stop(now=at_once)
-        rest = f"running agents get {grace_seconds:g} s; again to stop at once"
-        view.say("stopping at once" if at_once else f"stopping: {rest}")
-
-    numbers = (signal.SIGINT, signal.SIGTERM, bootstrap.AT_ONCE)
-    for number in numbers:
-        loop.add_signal_handler(number, on_signal, number)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)

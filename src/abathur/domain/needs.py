@@ -16,6 +16,8 @@ class Need(StrEnum):
     """The swarm was ended by an error."""
     SECRET = "secret"
     """Work that is about to land holds what looks like a secret."""
+    TRUST = "trust"
+    """A changed configuration isn't used before a person has agreed to it."""
     HOLD = "hold"
     """Something keeps tasks from being started, like a budget that is used up."""
 

@@ -64,9 +64,15 @@ def _is_telling(value: str) -> bool:
 
 
 class Redactor:
-    """Knows the values of one process. Safe to share: it doesn't change."""
+    """Knows the values of one process. Safe to share: it only ever learns more of them."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
+        self._values: frozenset[str] = frozenset()
+        self.learn(values)
+
+    def learn(self, values: Iterable[str]) -> None:
+        """Know these from now on too."""
+        self._values = values = self._values | frozenset(values)
         forms: dict[bytes, None] = {}
         for value in sorted(values, key=len, reverse=True):
             forms.update(dict.fromkeys(_forms(value.strip())))

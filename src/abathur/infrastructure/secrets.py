@@ -19,10 +19,12 @@ def redactor() -> Redactor:
 
 def redactor_for(settings: Settings) -> Redactor:
     """Knows besides what the configuration gives agents as `env`."""
-    values = set(environment(os.environ))
-    for variables in _configured(settings):
-        values |= environment(variables)
-    return Redactor(values)
+    return Redactor({*environment(os.environ), *configured(settings)})
+
+
+def configured(settings: Settings) -> frozenset[str]:
+    """The secrets among what the configuration gives agents as `env`."""
+    return frozenset().union(*(environment(variables) for variables in _configured(settings)))
 
 
 def _configured(settings: Settings) -> Iterator[Mapping[str, str]]:

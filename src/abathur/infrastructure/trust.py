@@ -180,7 +180,7 @@ class TrustedRepositories:
 
     def trusted(self, root: Path) -> Mapping[str, Source]:
         """Nothing when the file isn't there, isn't ours alone to write, or is damaged."""
-        file = self._file(root)
+        file = self.file(root)
         if file is None or not _is_private(file):
             return {}
         try:
@@ -192,7 +192,7 @@ class TrustedRepositories:
 
     def trust(self, root: Path, found: Sequence[Source], now: datetime) -> None:
         """Raises `OSError`, and `RefusedError` when there is no home to keep it in."""
-        file = self._file(root)
+        file = self.file(root)
         if file is None:
             raise RefusedError("there is no home folder to keep your word in; set HOME")
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -211,13 +211,14 @@ class TrustedRepositories:
 
     def forget(self, root: Path) -> bool:
         """Whether there was anything to forget."""
-        file = self._file(root)
+        file = self.file(root)
         if file is None or not file.exists():
             return False
         file.unlink()
         return True
 
-    def _file(self, root: Path) -> Path | None:
+    def file(self, root: Path) -> Path | None:
+        """Where the word about a repository is kept; None when there is no place for it."""
         return self._folder / f"{_digest(_key(root).encode())[:32]}.json" if self._folder else None
 
 

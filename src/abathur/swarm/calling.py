@@ -15,15 +15,18 @@ from abathur.swarm.events import Sink, SwarmEvent, SwarmEventKind
 class Caller:
     """Between a swarm and its sink. Made on the swarm's event loop."""
 
-    channels: Sequence[Callable[[Notice], None]] = ()
-    """Each returns at once."""
-
-    def __init__(
-        self, sink: Sink, now: Callable[[], datetime], project: str, about: Collection[Need]
-    ) -> None:
-        self._sink, self._now, self._project, self._about = sink, now, project, about
+    def __init__(self, sink: Sink, now: Callable[[], datetime], project: str) -> None:
+        self._sink, self._now, self._project = sink, now, project
+        self._channels: Sequence[Callable[[Notice], None]] = ()
+        self._about: Collection[Need] = ()
         self._loop = asyncio.get_running_loop()
         self._has_started = False
+
+    def call_by(
+        self, channels: Sequence[Callable[[Notice], None]], about: Collection[Need]
+    ) -> None:
+        """Hand what is about these needs to these channels, each of which returns at once."""
+        self._channels, self._about = channels, about
 
     def sink(self, event: SwarmEvent) -> None:
         self._sink(event)
@@ -44,7 +47,7 @@ class Caller:
 
     def _call(self, notice: Notice) -> None:
         if notice.need in self._about:
-            for put in self.channels:
+            for put in self._channels:
                 put(notice)
 
 

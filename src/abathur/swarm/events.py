@@ -42,6 +42,8 @@ class SwarmEventKind(StrEnum):
     """A gate failed and then passed on the same tree."""
     SCHEDULE_FIRED = "schedule_fired"
     """A due time of a schedule was dealt with; `data["tasks"]` are those submitted."""
+    SETTINGS_CHANGED = "settings_changed"
+    """The configuration was read again; `data["changed"]` names what is another now."""
     OVERLAP_FOUND = "overlap_found"
     """Work that lands changes what another task, under way, declared or changed too."""
     TASK_COMPLETED = "task_completed"

@@ -13,6 +13,7 @@ from abathur.domain.retry import RetryPolicy
 from abathur.domain.schedules import Timetable
 from abathur.domain.settings import Settings
 from abathur.ports.clock import Clock
+from abathur.ports.configured import Configuration, ConfigurationSource
 from abathur.ports.evidence import Evidence
 from abathur.ports.processes import ProcessRunner
 from abathur.ports.prompts import PromptWriter
@@ -42,15 +43,14 @@ class Parts:
     clock: Clock
     spool: Spool
     evidence: Evidence
-    settings: Settings
+    configuration: Configuration
+    source: ConfigurationSource
     host: str
     folder: Path
     """The project's `.abathur`."""
     function_argv: Callable[[Path, str], tuple[str, ...]]
     """From a Python file of the project and the name of a function: the command that calls it."""
-    resolve_agent: Callable[[str], AgentSpec]
     load_runtime: Callable[[str], AgentRuntime]
-    prompts: PromptWriter
     new_id: Callable[[], str]
     timetable: Timetable
     checked_out: Callable[[], str | None]
@@ -63,6 +63,19 @@ class Parts:
     """While it is open, processes with the tags don't outlive us, whatever kills us."""
     traceparent: Callable[[str, int], str] | None = None
     """Of a task's attempt: what a program is given whose own traces belong to it."""
+
+    @property
+    def settings(self) -> Settings:
+        """As they are at the moment."""
+        return self.configuration.settings
+
+    @property
+    def prompts(self) -> PromptWriter:
+        return self.configuration.prompts
+
+    def resolve_agent(self, agent_type: str) -> AgentSpec:
+        """Raises `ConfigError`."""
+        return self.configuration.resolve(agent_type)
 
     @property
     def worktrees(self) -> Path:

@@ -21,6 +21,7 @@ from abathur.swarm.lander import Lander
 from abathur.swarm.lifeline import Lifeline, close_worker
 from abathur.swarm.parts import WORKER_TAG, Parts
 from abathur.swarm.reconciler import Reconciler
+from abathur.swarm.reloading import Reloader
 from abathur.swarm.schedules import Scheduler
 from abathur.swarm.silence import Silence
 from abathur.swarm.state import LandingRun, Run, State, StopReason
@@ -53,6 +54,7 @@ class Supervisor:
             now=parts.clock.now,
             silence=Silence(parts.settings.swarm.lease_seconds),
         )
+        self._reloader = Reloader(parts, self._state)
 
     async def preflight(self, *, allow_dirty: bool = False) -> None:
         """Look before starting whether tasks could run and land.
@@ -71,6 +73,10 @@ class Supervisor:
         if now:
             self._state.stop_now.set()
             self._state.ring_all()
+
+    def reload(self) -> None:
+        """Read the configuration again now. To be called on the supervisor's event loop."""
+        self._reloader.ask()
 
     async def run(self, *, until_idle: bool = False, task_limit: int | None = None) -> SwarmResult:
         """Work the queue off until stopped, idle (when asked for) or `task_limit` tasks ended.
@@ -162,6 +168,7 @@ class Supervisor:
             Caretaker(parts, state).loop(),
             Reconciler(parts, state).loop(),
             scheduler.loop(),
+            self._reloader.loop(),
             self._listen(wakeups),
         ]
         return [group.create_task(loop) for loop in loops]

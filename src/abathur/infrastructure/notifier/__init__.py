@@ -21,9 +21,14 @@ def senders(
     return [Sender(channel, complain) for channel in channels]
 
 
-def close(open_senders: Sequence[Sender]) -> None:
-    """All at once, so that one that hangs takes no time from the others."""
+def begin_close(open_senders: Sequence[Sender]) -> None:
+    """They send what they have, on their own threads, and end."""
     for sender in open_senders:
         sender.begin_close()
+
+
+def close(open_senders: Sequence[Sender]) -> None:
+    """All at once, so that one that hangs takes no time from the others."""
+    begin_close(open_senders)
     for sender in open_senders:
         sender.wait_closed()

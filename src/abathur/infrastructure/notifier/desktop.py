@@ -16,6 +16,7 @@ TITLES: Final = {
     Need.REVIEW: "A review waits for you",
     Need.TASK_FAILED: "A task has failed",
     Need.SWARM_ERROR: "The swarm has ended",
+    Need.TRUST: "A changed configuration waits for you",
     Need.HOLD: "Tasks are held",
 }
 SESSION: Final = ("DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY")

@@ -1,4 +1,4 @@
-"""Making a prompt of its facts. Templates are read once, so that a running swarm keeps its own."""
+"""Making a prompt of its facts. Templates are read once; a running swarm is given others whole."""
 
 from __future__ import annotations
 
@@ -101,6 +101,12 @@ class JinjaPrompts:
                 self._sandbox.get_template(name)
             except TemplateSyntaxError as error:
                 raise self._problem(error, error.name or name, error.lineno) from error
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it makes the same prompts."""
+        return isinstance(other, JinjaPrompts) and self._templates == other._templates
+
+    __hash__ = None  # type: ignore[assignment]
 
     def write(self, facts: PromptFacts) -> str:
         try:

@@ -30,6 +30,9 @@ class SqlWorkers:
         )
         return None if row is None else worker_of(row)
 
+    def resize(self, worker_id: str, max_agents: int) -> None:
+        self._session.send("workers_resize", id=worker_id, max_agents=max_agents)
+
     def request_stop(self, worker_id: str, now: datetime) -> bool:
         return self._session.execute("workers_stop_requested", id=worker_id, now=now) > 0
 

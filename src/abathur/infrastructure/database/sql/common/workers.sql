@@ -18,6 +18,9 @@ UPDATE workers SET heartbeat_at = :now, lease_until = max(lease_until, :lease_un
 WHERE id = :id
 RETURNING *;
 
+-- name: workers_resize
+UPDATE workers SET max_agents = :max_agents WHERE id = :id AND max_agents <> :max_agents;
+
 -- name: workers_stop_requested
 UPDATE workers SET stop_requested_at = :now WHERE id = :id AND stop_requested_at IS NULL;
 
