@@ -64,7 +64,7 @@ COLUMNS = {
         "task_id number fence worker_id runtime model session_id branch worktree_path base_commit "
         "head_commit salvage_ref transcript_path pid pid_started_at lease_until started_at "
         "ended_at outcome exit_code error_message usage feedback failure_class "
-        "definition_version result"
+        "definition_version result model_choice"
     ),
     "run_events": "task_id attempt sequence at kind text data",
     "landings": (

@@ -169,10 +169,12 @@ def test_every_command_about_loops_prints_its_documented_shape(cli: Cli) -> None
     script = json.dumps({"script": [{"append": {"path": "a.txt", "text": "x\n"}}]})
     submit = ("task", "submit", "Grow", "--target", "main", "--input-data", script)
     task = cli(*submit, "--loop", "{passes: test $(wc -l < a.txt) -ge 2}").strip()
-    several = cli(*submit, "--candidate", "model=a", "--candidate", "model=b").strip()
+    other = (*submit[:-1], script.replace("a.txt", "b.txt"))
+    several = cli(*other, "--candidate", "model=a", "--candidate", "model=b").strip()
     cli("swarm", "start", "--until-idle")
     plain = cli(*submit).strip()
     printed = {
+        "agent stats": cli("agent", "stats", "--by", "model", "--json"),
         "loop start": cli("loop", "start", plain, "{stable: tree}", "--json"),
         "loop status": cli("loop", "status", task, "--json"),
         "loop stop": cli("loop", "stop", plain, "--then", "fail", "--json"),

@@ -237,3 +237,18 @@ async def test_one_candidate_lands_whatever_dies(world: Any, point: Any) -> None
     assert world.landed() == [task.id]
     assert len(await iterations(world, task)) == 3
     await world.assert_sound()
+
+
+async def test_a_model_is_chosen_by_how_the_models_have_done(world: Any) -> None:
+    smith = {
+        "model": "auto",
+        "models": ["small", "large"],
+        "model_rule": {"min_runs": 1, "explore": 0},
+    }
+    world.configure(agents={"smith": smith})
+    for prompt, script in (("One", [{"fail": "too hard"}]), ("Two", GROW), ("Three", GROW)):
+        await world.submit(prompt, script, agent_type="smith", max_retries=0)
+        await world.run_until_idle()
+    runs = [attempt for task in await world.tasks() for attempt in await world.attempts(task)]
+    assert [run.model for run in runs] == ["small", "large", "large"]
+    assert runs[2].model_choice == "the best of 2: 100 % of 1 runs succeeded"

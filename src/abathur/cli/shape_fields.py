@@ -87,6 +87,7 @@ ATTEMPT: Final[Fields] = {
     "exit_code": ("integer?", "of the agent's program; negative for a signal"),
     "runtime": ("string?", "how the agent was run"),
     "model": ("string?", "the model that was asked for"),
+    "model_choice": ("string?", "why it was given its model, where a rule has chosen it"),
     "definition_version": ("string?", "of the agent definition's file; null: no file defines it"),
     "result": ("Result?", "what the agent handed over, also where its work didn't land"),
     "session_id": ("string?", "the agent's own name for the run"),
@@ -163,6 +164,7 @@ DETAIL: Final[Fields] = {
     "touches": ("string[]", "patterns of the paths that it will change, as it was declared"),
     "may_overlap": ("boolean", "true when it runs beside others that touch the same"),
     "overlaps": ("Overlap[]", "what it and another task turned out to change at the same time"),
+    "loop": ("Loop?", "of a task that is refined or has candidates"),
     "late_reports": ("LateReport[]", "of workers that had lost their lease; not applied"),
 }
 

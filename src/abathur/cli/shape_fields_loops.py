@@ -54,13 +54,28 @@ CANDIDATE: Final[Fields] = {
     "text": ("string?", "what was found, in words"),
 }
 
+AGENT_STATS: Final[Fields] = {
+    "name": ("string", "what the runs are added up by; a version as TYPE@HASH, `-`: none"),
+    "runs": ("integer", "that say something about the agent"),
+    "succeeded": ("integer", "of these, whose work wasn't refused"),
+    "refused": ("integer", "that said they were done, but whose work couldn't land"),
+    "failed": ("integer", "the others of these"),
+    "other": ("integer", "handed back, lost, cancelled or ended by a provider's limit"),
+    "success_rate": ("number?", "of 1; null without any run"),
+    "seconds": ("number", "of a run, on average"),
+    "usd": ("number?", "of a run, on average, known and estimated"),
+    "total_usd": ("number", "of all of them"),
+}
+
 SHAPES: Final[Mapping[str, Fields]] = {
     "Iteration": ITERATION,
     "Loop": LOOP,
     "Candidate": CANDIDATE,
+    "AgentStats": AGENT_STATS,
 }
 
 COMMAND_SHAPES: Final[Mapping[str, str]] = {
+    "agent stats": "AgentStats[]",
     "loop start": "Loop",
     "loop status": "Loop[]",
     "loop stop": "Loop",

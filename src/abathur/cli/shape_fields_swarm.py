@@ -157,6 +157,7 @@ SWARM_STATUS: Final[Fields] = {
     "running": ("Running[]", "tasks under way"),
     "landings": ("Landing[]", "those under way or waiting"),
     "reviews": ("Review[]", "those that wait for an answer"),
+    "loops": ("Loop[]", "the first twenty of those that haven't ended"),
     "queue": ("Queue", "what keeps ready tasks from being started"),
     "pools": ("Pool[]", "providers' limits, as their programs told of them"),
     "refused": ("Landing[]", "of failed tasks, whose work a person has to look at"),

@@ -82,7 +82,7 @@ def gate_run(value: GateRun) -> Json:
     return pick(fields.GATE_RUN, value)
 
 
-def detail(value: TaskDetail) -> Json:
+def detail(value: TaskDetail, loop: Json | None) -> Json:
     return pick(
         fields.DETAIL,
         value,
@@ -93,6 +93,7 @@ def detail(value: TaskDetail) -> Json:
         landings=[landing(one) for one in value.landings],
         gate_runs=[gate_run(one) for one in value.gate_runs],
         overlaps=[pick(fields.OVERLAP, one) for one in value.overlaps],
+        loop=loop,
         late_reports=[pick(fields.LATE_REPORT, one) for one in value.late_reports],
     )
 

@@ -16,6 +16,8 @@ from abathur.cli.context import json_option, now, queue, read, rules, run
 from abathur.cli.exit_codes import OK
 from abathur.cli.live_board import row_of
 from abathur.cli.live_view import SHOWN_FIRST, LiveView, counts_line, terminal
+from abathur.cli.loop_shapes import loop_shape
+from abathur.cli.loop_view import LOOPS, loop_row
 from abathur.cli.output import Column, status_colour
 from abathur.cli.pool_view import pool_lines
 from abathur.cli.queue_view import queue_lines
@@ -132,6 +134,7 @@ def _lines(everything: Seen) -> Iterator[str]:
         (WORKERS, [_worker(one, found) for one in found.workers]),
         (RUNNING, [_running(one) for one in found.running]),
         (LANDINGS, _landings(found)),
+        (LOOPS, [loop_row(one) for one in found.loops]),
         (REVIEWS, [_review(one) for one in found.reviews]),
         (REFUSED, _refused(found)),
         (FLAKY, _flaky(found)),
@@ -214,6 +217,7 @@ def _plain(everything: Seen) -> dict[str, Any]:
         "running": [_plain_running(one) for one in found.running],
         "landings": [shapes.landing(one) for one in found.landings],
         "reviews": [shapes.review(one) for one in found.reviews],
+        "loops": [loop_shape(one) for one in found.loops],
         "queue": shapes.queue(everything.queue),
         "pools": [shapes.pool(one) for one in found.pools],
         "refused": [shapes.landing(one) for one in found.refused],

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from abathur.domain import times
+from abathur.domain.agent_stats import model_rule
 from abathur.domain.errors import InvalidInputError
 from abathur.domain.patterns import checked
 from abathur.domain.sandbox import sandbox
@@ -112,6 +113,11 @@ def schema(value: Any) -> Any:
     return dict(value)
 
 
+def rule(value: Any) -> Any:
+    model_rule(value)
+    return dict(value)
+
+
 def truth(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"true or false is expected, not {value!r:.60}")
@@ -121,6 +127,15 @@ def truth(value: Any) -> bool:
 KEYS: Final = (
     DefinitionKey(
         "effort", text, "high", "How hard the model is to think, in the words of its runtime."
+    ),
+    DefinitionKey(
+        "models", names, "[haiku, sonnet]", "What `model: auto` chooses from, for each run."
+    ),
+    DefinitionKey(
+        "model_rule",
+        rule,
+        "{prefer: success_rate, min_runs: 5, explore: 0.1}",
+        "How `model: auto` chooses: the best `success_rate`, or `cost` of a success.",
     ),
     DefinitionKey(
         "denied_tools",

@@ -6,6 +6,7 @@ Each answer has one sentence that says what holds the task, the facts behind it,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from abathur.domain.explain_failure import failure_of
@@ -34,6 +35,11 @@ EXPLAINERS: Final[tuple[Explainer, ...]] = (refused, unserved)
 
 
 def explain(facts: Facts) -> Explanation:
+    found = _explained(facts)
+    return replace(found, details=(*found.details, *facts.loop)) if facts.loop else found
+
+
+def _explained(facts: Facts) -> Explanation:
     if facts.review is not None:
         return waits_for_review(facts, facts.review)
     for explainer in EXPLAINERS:

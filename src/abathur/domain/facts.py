@@ -54,6 +54,8 @@ class Facts:
     """What its work, and that of others under way, turned out to have in common."""
     landing_hold: Hold | None = None
     """A pause of the target that its work waits to land on."""
+    loop: Sequence[str] = ()
+    """How its loop or its candidates stand, in words."""
     watched: str | None = None
     """What the swarm saw of a silent agent, when that is the last event."""
 

@@ -244,6 +244,8 @@ class Attempt:
     """Why the attempt before was sent back: kind, message, files, refs; None for a plain run."""
     failure_class: FailureClass | None = None
     """What kind of failure ended it, or refused its work afterwards."""
+    model_choice: str | None = None
+    """Why it was given its model, where a rule has chosen it."""
     definition_version: str | None = None
     """Of the agent definition that it ran with; None where no file defines the agent type."""
     result: TaskResult | None = None

@@ -40,7 +40,7 @@ HARMLESS: Final = frozenset(
         *(f"swarm.{key}" for key in ("max_agents", "keep_finished_worktrees")),
         *(f"swarm.{key}" for key in ("lease", "heartbeat", "grace", "poll")),
         *(f"swarm.{key}_seconds" for key in ("lease", "heartbeat", "grace", "poll")),
-        *(f"agents.*.{key}" for key in ("runtime", "model", "description")),
+        *(f"agents.*.{key}" for key in ("runtime", "model", "models", "model_rule", "description")),
         *(
             f"{section}.*.{key}"
             for section in ("agents", "runtimes")

@@ -21,6 +21,7 @@ from abathur.domain.reviews import Review
 from abathur.domain.runs import Attempt, LateReport, RunEvent
 from abathur.domain.tasks import Task, TaskSource, TaskStatus
 from abathur.ports.admission import AdmissionStore
+from abathur.ports.agent_runs import AgentRunStores
 from abathur.ports.figures import FigureStores
 from abathur.ports.loops import LoopStores
 from abathur.ports.memory import KnowledgeStores
@@ -392,7 +393,7 @@ class LegacyStore(Protocol):
         ...
 
 
-class Stores(KnowledgeStores, LoopStores, ScheduleStores, FigureStores, Protocol):
+class Stores(AgentRunStores, FigureStores, KnowledgeStores, LoopStores, ScheduleStores, Protocol):
     """One transaction's view of the database."""
 
     @property

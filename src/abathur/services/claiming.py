@@ -117,6 +117,7 @@ def _begin(stores: Stores, task: Task, worker_id: str, now: datetime) -> Claim:
         feedback=feedback_for(stores, task, task.attempt_count),
         failure_class=None,
         definition_version=None,
+        model_choice=None,
         result=None,
     )
     stores.attempts.insert(attempt)

@@ -13,13 +13,14 @@ from abathur.domain.failures import RULES, Reaction
 from abathur.domain.iterations import Iteration, Loop, Next, Trial, Verdict
 from abathur.domain.leases import check_fence
 from abathur.domain.loop_feedback import feedback
-from abathur.domain.loop_verdicts import Situation, Spent, decide, is_improved, over
+from abathur.domain.loop_verdicts import Situation, Spent, best_of, decide, is_improved, over
 from abathur.domain.loops.readings import Reading, reading
 from abathur.domain.loops.specs import Choice, LoopSpec, Otherwise, loop_spec
 from abathur.domain.records import changed
 from abathur.domain.retry import failure_of
 from abathur.domain.runs import Outcome
 from abathur.domain.tasks import JsonObject, Task, TaskStatus
+from abathur.domain.wording import count, quote
 from abathur.ports.stores import Stores
 from abathur.services import trail
 from abathur.services.budgeting import next_usd
@@ -134,6 +135,38 @@ def view(stores: Stores, task: Task) -> LoopView:
         iterations=stores.loops.iterations(task.id),
         spent=spent(stores, task.id),
     )
+
+
+def under_way(stores: Stores, limit: int) -> Sequence[LoopView]:
+    """Of tasks that haven't ended, the oldest first."""
+    tasks = stores.tasks.get_many(stores.loops.under_way(limit))
+    return [view(stores, task) for task in tasks]
+
+
+def view_if_any(stores: Stores, task: Task) -> LoopView | None:
+    return None if stores.loops.get(task.id) is None else view(stores, task)
+
+
+def sentences(stores: Stores, task: Task) -> Sequence[str]:
+    """How the loop or the candidates of a task stand, for an explanation; none without."""
+    found = view_if_any(stores, task)
+    if found is None:
+        return ()
+    done, most = len(found.measured), found.spec.max_iterations
+    if found.spec.candidates:
+        told = [f"{done} of {count(most, 'candidate')} are made and verified"]
+    else:
+        told = [f"its loop has made {done} of at most {count(most, 'iteration')}"]
+    best = best_of(found.measured, ())
+    if best is not None and best.reading is not None:
+        told.append(f"the best one is number {best.number}: {quote(best.reading.text)}")
+    last = found.measured[-1].verdict if found.measured else None
+    if last is not None and last.next is Next.AGAIN and not found.spec.candidates:
+        seen = f" as an answer to a {last.pattern.replace('_', ' ')}" if last.pattern else ""
+        told.append(f"the next one goes by {last.strategy.replace('_', ' ')}{seen}")
+    elif last is not None and last.next is not Next.AGAIN:
+        told.append(f"it has ended: {quote(last.why)}")
+    return told
 
 
 def spent(stores: Stores, task_id: str) -> Spent:

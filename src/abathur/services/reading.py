@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from abathur.domain.admission import AdmissionRules, Overlap
     from abathur.domain.explain import Explanation
     from abathur.domain.pools import Pool
+    from abathur.services.looping import LoopView
 
 SHOWN_CANDIDATES = 5
 SHOWN_REFUSED = 20
 SHOWN_FLAKY = 5
+SHOWN_LOOPS = 20
 
 
 def resolve_id(stores: Stores, text: str) -> str:
@@ -95,9 +97,12 @@ class TaskDetail:
     overlaps: Sequence[Overlap]
     """What it and others have both changed, or declared and changed."""
     late_reports: Sequence[LateReport]
+    loop: LoopView | None = None
 
 
 def task_detail(stores: Stores, text: str, now: datetime) -> TaskDetail:
+    from abathur.services.looping import view_if_any
+
     task = get_task(stores, text)
     paths = stores.admission.paths(task.id)
     return TaskDetail(
@@ -112,6 +117,7 @@ def task_detail(stores: Stores, text: str, now: datetime) -> TaskDetail:
         may_overlap=paths.may_overlap,
         overlaps=stores.admission.overlaps(task.id),
         late_reports=stores.attempts.late_reports(task.id),
+        loop=view_if_any(stores, task),
     )
 
 
@@ -156,6 +162,8 @@ class SwarmStatus:
     """See `is_idle`."""
     pools: Sequence[Pool] = ()
     """Providers' limits, as far as their programs told."""
+    loops: Sequence[LoopView] = ()
+    """Of tasks that haven't ended, the first ones."""
 
     @property
     def scheduled(self) -> int:
@@ -177,6 +185,8 @@ def is_idle(stores: Stores) -> bool:
 
 
 def swarm_status(stores: Stores) -> SwarmStatus:
+    from abathur.services.looping import under_way
+
     tasks = stores.tasks.select(TaskFilter(status=TaskStatus.RUNNING, limit=1000))
     landings = {landing.task_id: landing for landing in stores.landings.open()}
     return SwarmStatus(
@@ -190,6 +200,7 @@ def swarm_status(stores: Stores) -> SwarmStatus:
         next_due=stores.claims.next_due(),
         is_idle=is_idle(stores),
         pools=stores.pools.all(),
+        loops=under_way(stores, SHOWN_LOOPS),
     )
 
 
@@ -217,6 +228,7 @@ def explain_task(
     `rules` and `agent_problem` are what the configuration restricts and can't run.
     """
     from abathur.domain.explain import Facts, explain
+    from abathur.services.looping import sentences
     from abathur.services.waiting_facts import waiting_facts
 
     task = get_task(stores, text)
@@ -248,6 +260,7 @@ def explain_task(
         cancelled_by=stores.tasks.get(task.cancelled_by) if task.cancelled_by else None,
         review=next((one for one in reviews if one.state is ReviewState.OPEN), None),
         agent_problem=agent_problem(task.agent_type) if task.status is TaskStatus.READY else None,
+        loop=sentences(stores, task),
         **waiting_facts(stores, task, now, rules, explained),
         watched=last[1].text if last and last[1].kind is EventKind.WATCH else None,
     )

@@ -13,6 +13,7 @@ from abathur.domain.loops.readings import judged
 from abathur.domain.runs import Command, EventKind, OutcomeKind, RunEvent, RunSpec, Usage
 from abathur.domain.tasks import Task
 from abathur.ports.processes import Launch
+from abathur.swarm.choosing import chosen
 from abathur.swarm.parts import Parts
 from abathur.swarm.state import Run
 
@@ -70,6 +71,7 @@ class Judge:
         self, criterion: Criterion, iteration: Iteration
     ) -> tuple[dict[str, Any], Usage | None]:
         spec = self._parts.resolve_agent(criterion.agent or "")
+        spec, _ = await chosen(self._parts, spec, self._run.attempt)
         runtime = self._parts.load_runtime(spec.runtime)
         folder = self._parts.run_folder(self._run.task.id, self._run.attempt.number)
         scratch = folder / "scratch" / "judge"

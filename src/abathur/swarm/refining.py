@@ -11,7 +11,10 @@ from abathur.domain.errors import AbathurError, GitError
 from abathur.domain.iterations import Iteration, Next, Trial
 from abathur.domain.loops.criteria import Criterion, CriterionKind, walk
 from abathur.domain.loops.readings import DIFF_LINES, GATE, JUDGE, MAX_OUTPUT, observed
+from abathur.domain.loops.specs import Choice
+from abathur.domain.model_names import resolved
 from abathur.domain.runs import Command, Outcome, OutcomeKind, Usage
+from abathur.domain.specs import merged
 from abathur.ports.processes import Launch
 from abathur.services import looping
 from abathur.services.claiming import actor_of
@@ -61,11 +64,24 @@ class Refining:
         if plan.usd_left is not None:
             known = meter.budget_usd
             meter.budget_usd = plan.usd_left if known is None else min(known, plan.usd_left)
-        choice = plan.choice
-        self._spec = replace(
-            spec, runtime=choice.runtime or spec.runtime, model=choice.model or spec.model
-        )
+        self._spec = self._chosen(spec, plan.choice)
         return self._spec
+
+    def _chosen(self, spec: AgentSpec, choice: Choice) -> AgentSpec:
+        settings = self._parts.settings
+        runtime = choice.runtime or spec.runtime
+        model = resolved(choice.model, runtime, settings.models)
+        if runtime == spec.runtime:
+            return replace(spec, model=model or spec.model)
+        # Another runtime knows neither the model nor the settings of the one that the type names.
+        ours, theirs = settings.runtimes.get(runtime, {}), settings.runtimes.get(spec.runtime, {})
+        rest = {key: value for key, value in spec.settings.items() if key not in theirs}
+        return replace(
+            spec,
+            runtime=runtime,
+            model=model or resolved(ours.get("model"), runtime, settings.models),
+            settings=merged(ours, rest),
+        )
 
     def timeout(self, seconds: int) -> int:
         """Of this attempt, within what is left of the loop's time."""

@@ -33,6 +33,7 @@ from abathur.services import running
 from abathur.services.reports import Fate, SpooledReport
 from abathur.services.running import Report
 from abathur.swarm import approvals, confining, refining, workspace
+from abathur.swarm.choosing import chosen
 from abathur.swarm.events import SwarmEventKind
 from abathur.swarm.evidence import Watch, Watched
 from abathur.swarm.meter import Meter
@@ -65,6 +66,7 @@ class Worker:
         self._meter = Meter(parts, state, run)
         self._timeout = run.task.max_execution_timeout_seconds
         self._refining: Refining | None = None
+        self._model_choice: str | None = None
         self._unstored: tuple[tuple[int, datetime, RunEvent], ...] = ()
 
     async def run(self) -> None:
@@ -133,6 +135,7 @@ class Worker:
             return self._refining.settled()
         spec = self._parts.resolve_agent(self._run.task.agent_type)
         self._timeout = min(self._timeout, spec.settings.get("timeout", self._timeout))
+        spec, self._model_choice = await chosen(self._parts, spec, self._attempt)
         await self._meter.begin(spec)
         if self._refining is not None:
             spec = self._refining.adapted(spec, self._meter)
@@ -210,6 +213,7 @@ class Worker:
         facts = {
             "runtime": spec.runtime,
             "model": spec.model,
+            "model_choice": self._model_choice,
             "definition_version": spec.definition_version,
             "session_id": run_spec.session_id,
             "branch": place.branch,

@@ -14,6 +14,7 @@ COMMANDS: Final[Commands] = {
     "check": ("abathur.cli.agent.check:check", "Look for mistakes in definitions."),
     "prompt": ("abathur.cli.agent.prompt:prompt", "Print what a task's agent is told."),
     "templates": ("abathur.cli.agent.templates:templates", "Show what prompts are made of."),
+    "stats": ("abathur.cli.agent.stats:stats", "Show how agents have done."),
     "new": ("abathur.cli.agent.new:new", "Write a definition to fill in."),
 }
 

@@ -10,10 +10,10 @@ import click
 from abathur.cli import context, output
 from abathur.cli.context import json_option
 from abathur.cli.loop_shapes import loop_shape
-from abathur.cli.output import Column, paint, status_colour
+from abathur.cli.loop_view import LOOPS, line_of, loop_row
+from abathur.cli.output import Column, paint
 from abathur.cli.task.ids import id_argument
-from abathur.cli.text import clean, length, short
-from abathur.domain.loop_feedback import sparkline
+from abathur.cli.text import clean, length
 from abathur.domain.loop_verdicts import best_of
 
 if TYPE_CHECKING:
@@ -31,13 +31,6 @@ ITERATIONS = (
     Column(title="NEXT"),
     Column(title="MEASURED", flexible=True),
 )
-LOOPS = (
-    Column(title="TASK", most=13),
-    Column(title="STATUS", colour=status_colour),
-    Column(title="ITERATION", right=True),
-    Column(title="VALUES", most=30),
-    Column(title="SUMMARY", flexible=True),
-)
 LISTED = 1000
 
 
@@ -54,7 +47,7 @@ def status(task_id: str | None, as_json: bool) -> None:
         output.write_lines(list(_facts(found[0])))
         output.write_table(ITERATIONS, [_row(found[0], one) for one in found[0].iterations])
     elif found:
-        output.write_table(LOOPS, [_listed(one) for one in found])
+        output.write_table(LOOPS, [loop_row(one) for one in found])
     else:
         output.say("No loop is under way; `abathur loop start` begins one.")
 
@@ -65,18 +58,7 @@ def _found(stores: Stores, text: str | None) -> Sequence[LoopView]:
 
     if text is not None:
         return [looping.view(stores, get_task(stores, text))]
-    tasks = stores.tasks.get_many(stores.loops.under_way(LISTED))
-    return [looping.view(stores, task) for task in tasks]
-
-
-def _values(found: LoopView) -> list[float | None]:
-    return [one.reading.value if one.reading else None for one in found.measured]
-
-
-def line_of(found: LoopView) -> str:
-    """`▁▄█ 3 of 10`, the bars in plain text where the terminal has no others."""
-    bars = sparkline(_values(found)) if output.has_unicode() else ""
-    return f"{bars} {len(found.measured)} of {found.spec.max_iterations}".strip()
+    return looping.under_way(stores, LISTED)
 
 
 def _facts(found: LoopView) -> Iterator[str]:
@@ -114,9 +96,3 @@ def _row(found: LoopView, one: Iteration) -> list[str]:
         str(verdict.next) if verdict else "-",
         clean(read.text) if read else "is being measured",
     ]
-
-
-def _listed(found: LoopView) -> list[str]:
-    done = f"{len(found.measured)}/{found.spec.max_iterations}"
-    bars = sparkline(_values(found)) if output.has_unicode() else "-"
-    return [short(found.task.id), found.task.status.value, done, bars, found.task.summary]

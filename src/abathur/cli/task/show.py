@@ -12,6 +12,8 @@ import click
 
 from abathur.cli import context, output, shapes
 from abathur.cli.context import json_option
+from abathur.cli.loop_shapes import loop_shape, winner
+from abathur.cli.loop_view import line_of
 from abathur.cli.output import paint, status_colour
 from abathur.cli.task.ids import id_argument
 from abathur.cli.text import clean, clean_block, length, local, pad, short
@@ -37,7 +39,8 @@ def show(task_id: str, as_json: bool) -> None:
     now = context.now()
     found = context.read(task_detail, task_id, now)
     if as_json:
-        output.write_json(shapes.detail(found))
+        loop = loop_shape(found.loop) if found.loop else None
+        output.write_json(shapes.detail(found, loop))
     else:
         output.write_lines(list(_lines(found, now)))
 
@@ -56,6 +59,7 @@ def _lines(found: TaskDetail, now: datetime) -> Iterator[str]:
     yield from _block("waits for", [_line(other) for other in found.prerequisites])
     yield from _block("waited for by", [_line(other) for other in found.dependents])
     yield from _block("attempts", [_attempt(one, now) for one in found.attempts])
+    yield from _block(*_loop(found))
     yield from _block("late reports", [_late_report(one, now) for one in found.late_reports])
     yield from _block("landings", [_landing(one) for one in found.landings])
     yield from _block("gates", [_gate_run(run, found) for run in found.gate_runs])
@@ -123,10 +127,26 @@ def _attempt(attempt: Attempt, now: datetime) -> str:
     parts = [f"{attempt.number}  {outcome}", f"after {took}" if attempt.ended_at else f"for {took}"]
     runtime = f"runtime {attempt.runtime}" if attempt.runtime else ""
     cost = attempt.usage.cost_usd if attempt.usage else None
+    if attempt.model_choice is not None:
+        runtime += f" with {attempt.model} ({attempt.model_choice})"
     parts += [runtime, "" if cost is None else f"${cost:.2f}"]
     parts += [f"kept as {attempt.salvage_ref}" if attempt.salvage_ref else ""]
     message = f": {attempt.error_message}" if attempt.error_message else ""
     return clean(", ".join(part for part in parts if part) + message)
+
+
+def _loop(found: TaskDetail) -> tuple[str, list[str]]:
+    loop = found.loop
+    if loop is None:
+        return "loop", []
+    title = "candidates" if loop.spec.candidates else "loop"
+    chosen = winner(loop)
+    lines = [
+        f"{one.number}  {clean(one.reading.text) if one.reading else 'is being measured'}"
+        f"{', chosen' if one.number == chosen else ''}"
+        for one in loop.iterations
+    ]
+    return title, [line_of(loop), *lines]
 
 
 def _landing(landing: Landing) -> str:

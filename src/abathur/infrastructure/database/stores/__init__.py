@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from abathur.infrastructure.database.engines.base import Session
 from abathur.infrastructure.database.signs import SignIndexes
 from abathur.infrastructure.database.stores.admission import SqlAdmission
+from abathur.infrastructure.database.stores.agent_runs import SqlAgentRuns
 from abathur.infrastructure.database.stores.attempts import SqlAttempts
 from abathur.infrastructure.database.stores.audit import SqlAudit
 from abathur.infrastructure.database.stores.claims import SqlClaims
@@ -57,6 +58,7 @@ class SqlStores:
     documents: SqlDocuments
     sessions: SqlSessions
     loops: SqlLoops
+    agent_runs: SqlAgentRuns
     vectors: SqlVectors
 
 
@@ -85,5 +87,6 @@ def open_stores(session: Session, indexes: SignIndexes | None = None) -> SqlStor
         documents=SqlDocuments(session),
         sessions=SqlSessions(session),
         loops=SqlLoops(session),
+        agent_runs=SqlAgentRuns(session),
         vectors=SqlVectors(session, indexes or SignIndexes()),
     )

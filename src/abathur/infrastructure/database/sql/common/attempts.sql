@@ -3,12 +3,12 @@ INSERT INTO attempts (
   task_id, number, fence, worker_id, runtime, model, session_id, branch, worktree_path,
   base_commit, head_commit, salvage_ref, transcript_path, pid, pid_started_at, lease_until,
   started_at, ended_at, outcome, exit_code, error_message, usage, feedback,
-  failure_class, definition_version, result
+  failure_class, definition_version, result, model_choice
 ) VALUES (
   :task_id, :number, :fence, :worker_id, :runtime, :model, :session_id, :branch, :worktree_path,
   :base_commit, :head_commit, :salvage_ref, :transcript_path, :pid, :pid_started_at, :lease_until,
   :started_at, :ended_at, :outcome, :exit_code, :error_message, :usage, :feedback,
-  :failure_class, :definition_version, :result
+  :failure_class, :definition_version, :result, :model_choice
 );
 
 -- name: attempts_save
@@ -19,7 +19,8 @@ UPDATE attempts SET
   transcript_path = :transcript_path, pid = :pid, pid_started_at = :pid_started_at,
   lease_until = :lease_until, ended_at = :ended_at, outcome = :outcome, exit_code = :exit_code,
   error_message = :error_message, usage = :usage, feedback = :feedback,
-  failure_class = :failure_class, definition_version = :definition_version, result = :result
+  failure_class = :failure_class, definition_version = :definition_version, result = :result,
+  model_choice = :model_choice
 WHERE task_id = :task_id AND number = :number;
 
 -- name: attempts_get

@@ -1,0 +1,46 @@
+"""A loop on one line, for the commands that show several things."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from abathur.cli import output
+from abathur.cli.output import Column, status_colour
+from abathur.cli.text import clean, short
+from abathur.domain.loop_feedback import sparkline
+
+if TYPE_CHECKING:
+    from abathur.services.looping import LoopView
+
+LOOPS = (
+    Column(title="LOOP", most=13),
+    Column(title="STATUS", colour=status_colour),
+    Column(title="DONE", right=True),
+    Column(title="VALUES", most=30),
+    Column(title="LAST", most=40),
+    Column(title="SUMMARY", flexible=True),
+)
+
+
+def bars_of(found: LoopView) -> str:
+    """Nothing on a terminal that can't show bars, and where there are no numbers."""
+    values = [one.reading.value if one.reading else None for one in found.measured]
+    if not output.has_unicode() or all(value is None for value in values):
+        return ""
+    return sparkline(values)
+
+
+def line_of(found: LoopView) -> str:
+    return f"{bars_of(found)} {len(found.measured)} of {found.spec.max_iterations}".strip()
+
+
+def loop_row(found: LoopView) -> list[str]:
+    last = found.measured[-1].reading if found.measured else None
+    return [
+        short(found.task.id),
+        found.task.status.value,
+        f"{len(found.measured)}/{found.spec.max_iterations}",
+        bars_of(found) or "-",
+        clean(last.text) if last else "-",
+        clean(found.task.summary),
+    ]
