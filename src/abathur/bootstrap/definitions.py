@@ -13,6 +13,7 @@ from abathur.domain.errors import ConfigError, NotFoundError, RefusedError
 if TYPE_CHECKING:
     from abathur.bootstrap import Project
     from abathur.domain.agents import AgentSpec
+    from abathur.domain.results import SchemaCheck
     from abathur.domain.specs import AgentDefinition
     from abathur.domain.tasks import NewTask
 
@@ -154,3 +155,14 @@ def write_definition(root: Path, name: str, text: str) -> Path:
         shown = file.relative_to(root)
         raise RefusedError(f"{shown} is there already; edit it, or choose another name") from error
     return file
+
+
+def result_check(project: Project, name: str) -> SchemaCheck | None:
+    """By the schema of the agent type, if it has one. Raises `ConfigError`."""
+    from abathur.domain.specs import resolve_agent
+    from abathur.infrastructure.definitions import read_definitions
+    from abathur.infrastructure.schemas import compiled
+
+    definitions = read_definitions(project.root).by_name
+    schema = resolve_agent(project.settings, definitions, name).settings.get("result_schema")
+    return compiled(schema) if schema else None

@@ -69,6 +69,7 @@ async def build_supervisor(
     from abathur.infrastructure.git.repository import open_repository as open_git
     from abathur.infrastructure.processes import SystemProcesses, prefer_handles
     from abathur.infrastructure.runtimes import load_runtime
+    from abathur.infrastructure.schemas import compiled
     from abathur.infrastructure.secrets import redactor_for
     from abathur.infrastructure.spool import FolderSpool
     from abathur.infrastructure.timetable import next_time
@@ -96,6 +97,7 @@ async def build_supervisor(
         folder=project.folder,
         function_argv=functions.function_argv,
         load_runtime=load_runtime,
+        compile_schema=compiled,
         new_id=new_id,
         timetable=next_time,
         checked_out=lambda: checked_out(project.root),

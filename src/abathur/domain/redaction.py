@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from abathur.domain.results import TaskResult
 from abathur.domain.runs import Outcome, RunEvent
 from abathur.domain.secret_patterns import (
     HEAD,
@@ -112,11 +113,16 @@ class Redactor:
             outcome,
             message=self.text(outcome.message),
             result_data=self.value(outcome.result_data),
+            result=self.result(outcome.result) if outcome.result else None,
             denied=tuple(
                 replace(one, input=self.value(one.input), rule=self.text(one.rule))
                 for one in outcome.denied
             ),
         )
+
+    def result(self, result: TaskResult) -> TaskResult:
+        problem = self.text(result.problem) if result.problem else result.problem
+        return replace(result, content=self.value(result.content), problem=problem)
 
     def begun(self, data: bytes) -> int:
         """Where the line starts at the end of whole lines in which a known value may have begun.

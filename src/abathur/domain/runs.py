@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from abathur.domain.failures import FailureClass
 from abathur.domain.records import record
@@ -151,6 +151,18 @@ class Usage:
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
     cost_usd: float | None = None
+
+
+def added(a: Usage | None, b: Usage | None) -> Usage | None:
+    """Where one of the two doesn't know a figure, the other's counts: it is the least."""
+    if a is None or b is None:
+        return a or b
+
+    def plus(name: str) -> Any:
+        known = [v for one in (a, b) if (v := getattr(one, name)) is not None]
+        return sum(known) if known else None
+
+    return Usage(**{name: plus(name) for name in Usage.__dataclass_fields__})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

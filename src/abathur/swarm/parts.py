@@ -9,9 +9,11 @@ from pathlib import Path
 
 from abathur.domain.agents import AgentSpec
 from abathur.domain.redaction import Redactor
+from abathur.domain.results import SchemaCheck
 from abathur.domain.retry import RetryPolicy
 from abathur.domain.schedules import Timetable
 from abathur.domain.settings import Settings
+from abathur.domain.tasks import JsonObject
 from abathur.ports.clock import Clock
 from abathur.ports.configured import Configuration, ConfigurationSource
 from abathur.ports.evidence import Evidence
@@ -51,6 +53,8 @@ class Parts:
     function_argv: Callable[[Path, str], tuple[str, ...]]
     """From a Python file of the project and the name of a function: the command that calls it."""
     load_runtime: Callable[[str], AgentRuntime]
+    compile_schema: Callable[[JsonObject], SchemaCheck]
+    """Of results. Raises `ConfigError`."""
     new_id: Callable[[], str]
     timetable: Timetable
     checked_out: Callable[[], str | None]

@@ -13,7 +13,7 @@ from abathur.domain.loops.criteria import Criterion, CriterionKind, walk
 from abathur.domain.loops.readings import DIFF_LINES, GATE, JUDGE, MAX_OUTPUT, observed
 from abathur.domain.loops.specs import Choice
 from abathur.domain.model_names import resolved
-from abathur.domain.runs import Command, Outcome, OutcomeKind, Usage
+from abathur.domain.runs import Command, Outcome, OutcomeKind, Usage, added
 from abathur.domain.specs import merged
 from abathur.ports.processes import Launch
 from abathur.services import looping
@@ -178,7 +178,7 @@ class Refining:
             tree=iteration.tree,
             measurement=self._parts.redactor.value(measurement),
         )
-        return replace(outcome, usage=_sum(outcome.usage, self._usage))
+        return replace(outcome, usage=added(outcome.usage, self._usage))
 
     def _criteria(self, place: Workspace) -> list[tuple[str, Criterion]]:
         """What has to be run, by path."""
@@ -240,7 +240,7 @@ class Refining:
     ) -> dict[str, Any]:
         judge = Judge(self._parts, self._run, launching)
         seen, usage = await judge.score(one, iteration)
-        self._usage = _sum(self._usage, usage)
+        self._usage = added(self._usage, usage)
         return seen
 
     async def told(self) -> str | None:
@@ -272,15 +272,3 @@ async def begin(parts: Parts, state: State, run: Run) -> Refining | None:
 
 def _file_name(path: str) -> str:
     return "".join(char if char.isalnum() else "-" for char in path)[:60]
-
-
-def _sum(a: Usage | None, b: Usage | None) -> Usage | None:
-    """Where one of the two doesn't know a figure, the other's counts: it is the least."""
-    if a is None or b is None:
-        return a or b
-
-    def plus(name: str) -> Any:
-        known = [v for one in (a, b) if (v := getattr(one, name)) is not None]
-        return sum(known) if known else None
-
-    return Usage(**{name: plus(name) for name in Usage.__dataclass_fields__})

@@ -32,7 +32,7 @@ from abathur.ports.runtimes import AgentRuntime
 from abathur.services import running
 from abathur.services.reports import Fate, SpooledReport
 from abathur.services.running import Report
-from abathur.swarm import approvals, confining, refining, workspace
+from abathur.swarm import approvals, confining, handover, refining, workspace
 from abathur.swarm.choosing import chosen
 from abathur.swarm.events import SwarmEventKind
 from abathur.swarm.evidence import Watch, Watched
@@ -42,6 +42,7 @@ from abathur.swarm.parts import RUN_TAG, WORKER_TAG, Parts
 from abathur.swarm.prompting import prompt_for
 from abathur.swarm.recorder import Recorder
 from abathur.swarm.refining import Refining
+from abathur.swarm.repairing import Repair
 from abathur.swarm.spool import Delivery, salvage
 from abathur.swarm.state import Run, State, StopReason
 from abathur.swarm.workspace import Workspace
@@ -64,6 +65,8 @@ class Worker:
         self._workspace: Workspace | None = None
         self._confinement: Confinement | None = None
         self._meter = Meter(parts, state, run)
+        self._run_spec: RunSpec | None = None
+        self._repair: Repair | None = None
         self._timeout = run.task.max_execution_timeout_seconds
         self._refining: Refining | None = None
         self._model_choice: str | None = None
@@ -158,6 +161,7 @@ class Worker:
 
             async def run_agent() -> Outcome:
                 outcome = await self._run_agent(spec, runtime, command, place)
+                outcome = await self._handed_over(spec, outcome, place)
                 return await self._checked(spec, place, outcome)
 
             if self._refining is None:
@@ -179,7 +183,7 @@ class Worker:
             place = await workspace.plan_workspace(
                 self._parts, self._run.task, self._run.attempt, taken
             )
-            run_spec = await self._run_spec(spec, place)
+            run_spec = self._run_spec = await self._told(spec, place)
             command = runtime.command(run_spec)
             try:
                 await self._record_start(spec, place, run_spec)
@@ -188,11 +192,12 @@ class Worker:
             else:
                 return place, command
 
-    async def _run_spec(self, spec: AgentSpec, place: Workspace) -> RunSpec:
+    async def _told(self, spec: AgentSpec, place: Workspace) -> RunSpec:
         task, attempt = self._run.task, self._run.attempt
         folder = self._parts.run_folder(task.id, attempt.number)
         scratch = folder / "scratch"
         scratch.mkdir(parents=True, exist_ok=True)
+        handover.schema_of(self._parts, spec)  # a broken one is told before anything is spent
         return run_spec(
             spec,
             Path(self._parts.repository.root),
@@ -239,6 +244,21 @@ class Worker:
             task=self._run.task,
             attempt=self._run.attempt.number,
         )
+
+    async def _handed_over(self, spec: AgentSpec, outcome: Outcome, place: Workspace) -> Outcome:
+        repair = self._repair
+        assert repair is not None
+        passed = self._parts.settings.swarm.pass_env
+
+        def launching(command: Command, log: str, timeout: float) -> Launch:
+            whole = replace(command, pass_env=(*command.pass_env, *passed))
+            return self._launch(whole, place, log, timeout)
+
+        repair.launching = launching
+        try:
+            return await handover.settled(self._parts, self._run, spec, outcome, repair.ask)
+        finally:
+            self._unstored = repair.unstored()
 
     async def _checked(self, spec: AgentSpec, place: Workspace, outcome: Outcome) -> Outcome:
         """A success that the agent type's own check refuses is none."""
@@ -368,6 +388,8 @@ class Worker:
             await asyncio.gather(*beside, *started, return_exceptions=True)
         await self._meter.settle()
         self._unstored = recorder.unstored()
+        assert self._run_spec is not None
+        self._repair = Repair(self._parts, self._run, spec.runtime, self._run_spec, recorder)
         return self._verdict(runtime, recorder, end)
 
     async def _record_process(self, process: ProcessId) -> None:

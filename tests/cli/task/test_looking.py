@@ -168,3 +168,14 @@ def test_json_goes_with_events_only(abathur: Any) -> None:
     result = abathur("logs", task, "--raw", "--json")
     assert result.code == 2
     assert "--json and --raw exclude each other" in result.err
+
+
+def test_a_result_that_is_not_plain_success_is_told_with_its_attempt(abathur: Any) -> None:
+    partial = {"result": {"execution_status": {"status": "PARTIAL"}}}
+    odd = {"result": {"execution_status": {"status": "MAYBE"}}}
+    tasks = [abathur.script("Do", step) for step in (partial, odd)]
+    abathur("swarm", "start", "--until-idle")
+    assert "reports PARTIAL" in abathur.ok("task", "show", tasks[0])
+    assert "its result is invalid (execution_status.status: one of" in abathur.ok(
+        "task", "show", tasks[1]
+    )

@@ -130,7 +130,7 @@ def _attempt(attempt: Attempt, now: datetime) -> str:
     if attempt.model_choice is not None:
         runtime += f" with {attempt.model} ({attempt.model_choice})"
     parts += [runtime, "" if cost is None else f"${cost:.2f}"]
-    parts += [f"kept as {attempt.salvage_ref}" if attempt.salvage_ref else ""]
+    parts += [_result(attempt), f"kept as {attempt.salvage_ref}" if attempt.salvage_ref else ""]
     message = f": {attempt.error_message}" if attempt.error_message else ""
     return clean(", ".join(part for part in parts if part) + message)
 
@@ -147,6 +147,17 @@ def _loop(found: TaskDetail) -> tuple[str, list[str]]:
         for one in loop.iterations
     ]
     return title, [line_of(loop), *lines]
+
+
+def _result(attempt: Attempt) -> str:
+    """What the agent says about itself, where that isn't plain success."""
+    result = attempt.result
+    if result is None:
+        return ""
+    if result.problem:
+        return f"its result is invalid ({result.problem})"
+    status = result.status
+    return "" if status is None or status.value == "SUCCESS" else f"reports {status.value}"
 
 
 def _landing(landing: Landing) -> str:
