@@ -20,6 +20,9 @@ PATHS: Final = {
 SESSION_HEADERS: Final = ("x-claude-code-session-id", "session_id", "session-id", "x-session-id")
 
 
+_SERVERS: Final = "mcp__"
+
+
 @dataclass(frozen=True, slots=True)
 class Offered:
     """A tool of the client's."""
@@ -54,6 +57,10 @@ class Asked:
                 f"{tool.namespace}__{tool.name}",
             }:
                 return tool
+        # Codex doesn't show the tools of servers until they are searched for.
+        server, _, tool_name = name.removeprefix(_SERVERS).partition("__")
+        if self.api is Api.RESPONSES and name.startswith(_SERVERS) and tool_name:
+            return Offered(tool_name, "function", f"{_SERVERS}{server}")
         return Offered(name, "function")
 
 
