@@ -6,16 +6,25 @@ import json
 import sys
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from abathur.domain.errors import AgentUnavailableError
-from abathur.domain.runs import EventKind, Exit, Outcome, OutcomeKind, RunEvent, RunSpec
+from abathur.domain.runs import (
+    EventKind,
+    Exit,
+    McpServer,
+    Outcome,
+    OutcomeKind,
+    RunEvent,
+    RunSpec,
+)
 from abathur.infrastructure.processes import SystemProcesses
 from abathur.infrastructure.runtimes import load_runtime, runtime_names
 from abathur.ports.processes import Launch
@@ -24,13 +33,19 @@ from abathur.ports.runtimes import AgentRuntime
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 STAND_IN = str(FIXTURES / "stand_in.py")
 
-NAMES = ("claude", "command", "fake")
-WITH_FINAL_EVENT = ("claude", "fake")
+FOREIGN = ("acp", "aider", "claude", "codex", "gemini", "opencode")
+"""Programs of others, which the stand-in plays."""
+NAMES = (*FOREIGN, "command", "fake")
+WITH_FINAL_EVENT = (*FOREIGN, "fake")
+TELLING_EVENTS = ("claude", "codex", "fake", "gemini", "opencode")
+"""What others print is either read as text, or told by a program of ours."""
 
 FAKE_SCRIPTS: Mapping[str, Any] = {
     "edit": [{"write": {"path": "edited.txt", "text": "edited\n"}}],
     "fail": [{"say": "trying"}, {"fail": "the work can't be done"}],
     "die": [{"die": "KILL"}],
+    "lying": [{"fail": "the work can't be done"}],
+    "wait": [{"say": "waiting"}, {"hang": True}],
     "silent": [{"say": "and then nothing"}, {"die": 0}],
     "torn": [{"tear": True}, {"tear": "never"}, {"say": "lost"}, {"say": "nearly done"}],
     "garbage": [{"garbage": True}, {"say": "nearly done"}],
@@ -53,7 +68,11 @@ Run = Callable[[str], Ran]
 
 def spec_for(name: str, scenario: str, folder: Path, prompt: str = "Do the work") -> RunSpec:
     settings_by_name: Mapping[str, Any] = {
-        "claude": {"program": STAND_IN, "env": {"SCENARIO": scenario}},
+        **{
+            program: {"program": STAND_IN, "model": "m", "env": {"SCENARIO": scenario}}
+            for program in FOREIGN
+        },
+        "acp": {"argv": [sys.executable, STAND_IN, "--acp"], "env": {"SCENARIO": scenario}},
         "command": {"argv": [sys.executable, STAND_IN], "env": {"SCENARIO": scenario}},
         "fake": {"script": FAKE_SCRIPTS.get(scenario, [])},
     }
@@ -71,8 +90,20 @@ def spec_for(name: str, scenario: str, folder: Path, prompt: str = "Do the work"
     )
 
 
-async def started(runtime: AgentRuntime, spec: RunSpec, stop: asyncio.Event | None = None) -> Ran:
+async def started(
+    runtime: AgentRuntime,
+    spec: RunSpec,
+    stop: asyncio.Event | None = None,
+    stop_at: str | None = None,
+) -> Ran:
     events: list[RunEvent] = []
+    stop = stop or asyncio.Event()
+
+    def on_line(line: str) -> None:
+        events.extend(runtime.parse(line))
+        if stop_at is not None and any(stop_at in event.text for event in events):
+            stop.set()
+
     launch = Launch(
         command=runtime.command(spec),
         cwd=spec.worktree,
@@ -85,8 +116,8 @@ async def started(runtime: AgentRuntime, spec: RunSpec, stop: asyncio.Event | No
     end = await SystemProcesses().run(
         launch,
         on_started=lambda _process: None,
-        on_line=lambda line: events.extend(runtime.parse(line)),
-        stop=stop or asyncio.Event(),
+        on_line=on_line,
+        stop=stop,
     )
     return Ran(runtime.outcome(end, events), tuple(events), spec.worktree)
 
@@ -152,7 +183,7 @@ async def test_spoilt_lines_do_no_harm(name: str, scenario: str, tmp_path: Path)
     assert all(len(event.text) <= 300 and event.text.isprintable() for event in ran.events)
 
 
-@pytest.mark.parametrize("name", WITH_FINAL_EVENT)
+@pytest.mark.parametrize("name", TELLING_EVENTS)
 @pytest.mark.parametrize("scenario", ["torn", "garbage"])
 async def test_what_is_not_understood_is_kept_raw(name: str, scenario: str, tmp_path: Path) -> None:
     assert EventKind.RAW in (await run(name, scenario, tmp_path)).kinds()
@@ -166,12 +197,81 @@ async def test_output_held_open_by_a_grandchild_keeps_nobody_waiting(
     assert ran.outcome.kind is OutcomeKind.SUCCEEDED
 
 
+@pytest.mark.parametrize("name", WITH_FINAL_EVENT)
+async def test_a_failure_that_the_exit_code_hides_is_one(name: str, tmp_path: Path) -> None:
+    outcome = (await run(name, "lying", tmp_path)).outcome
+    assert outcome.kind is OutcomeKind.FAILED
+    assert "the work can't be done" in outcome.message
+
+
+@pytest.mark.parametrize("name", ["aider", "claude", "codex", "gemini", "opencode"])
+async def test_of_two_results_in_one_run_the_last_one_counts(name: str, tmp_path: Path) -> None:
+    outcome = (await run(name, "twice", tmp_path)).outcome
+    assert outcome.kind is OutcomeKind.FAILED
+    assert "the second round failed" in outcome.message
+
+
 @pytest.mark.parametrize("name", NAMES)
+async def test_a_run_that_is_stopped_leaves_nothing_behind(name: str, tmp_path: Path) -> None:
+    spec, stop = spec_for(name, "wait", tmp_path), asyncio.Event()
+    runtime = load_runtime(name)
+    ran = await started(runtime, spec, stop, stop_at="waiting")
+    assert ran.outcome.kind is OutcomeKind.CANCELLED
+    assert not [one for one in psutil.process_iter(["environ"]) if _is_of(one, spec)]
+    assert "waiting" in (spec.scratch / "transcript").read_text()
+
+
+def _is_of(process: psutil.Process, spec: RunSpec) -> bool:
+    return (process.info["environ"] or {}).get("ABATHUR_TEST_RUN") == spec.session_id
+
+
+@pytest.mark.parametrize("name", [name for name in FOREIGN if name != "aider"])
+async def test_the_session_is_told_at_the_beginning(name: str, tmp_path: Path) -> None:
+    ran = await run(name, "edit", tmp_path)
+    assert ran.events[0].kind is EventKind.STARTED
+    assert ran.events[0].data["session_id"] == "s"
+
+
+@pytest.mark.parametrize("name", [name for name in FOREIGN if name != "aider"])
+def test_a_session_that_is_gone_on_with_reaches_the_program(name: str, tmp_path: Path) -> None:
+    spec = replace(spec_for(name, "edit", tmp_path), resume="earlier-one")
+    made = load_runtime(name).command(spec)
+    assert "earlier-one" in " ".join((*made.argv, made.stdin.decode()))
+    assert spec.session_id not in " ".join(made.argv)
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_secrets_of_servers_and_prompts_stay_out_of_the_arguments(
+    name: str, tmp_path: Path
+) -> None:
+    queue = McpServer(name="queue", command=("serve",), env={"TOKEN": "s3cret"})
+    remote = McpServer(name="docs", url="https://d.example", headers={"Authorization": "t0ken"})
+    spec = replace(spec_for(name, "edit", tmp_path, "pr0mpt"), mcp_servers=(queue, remote))
+    told = " ".join(load_runtime(name).command(spec).argv)
+    assert not [word for word in ("s3cret", "t0ken", "pr0mpt") if word in told]
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_files_for_the_program_lie_in_the_runs_own_folders(name: str, tmp_path: Path) -> None:
+    made = load_runtime(name).command(spec_for(name, "edit", tmp_path))
+    assert all(path.is_relative_to(tmp_path / "scratch") for path in made.files)
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_instructions_reach_the_program_whole(name: str, tmp_path: Path) -> None:
+    spec = replace(spec_for(name, "edit", tmp_path), system_prompt="Be brief. " * 30_000)
+    made = load_runtime(name).command(spec)
+    told = "".join((*made.argv, made.stdin.decode(), *made.files.values()))
+    assert "Be brief. " * 30_000 in told
+    assert max(map(len, made.argv)) < 128 * 1024
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "aider"])
 async def test_unknown_usage_is_none(name: str, tmp_path: Path) -> None:
     assert (await run(name, "edit", tmp_path)).outcome.usage is None
 
 
-@pytest.mark.parametrize("name", ["claude", "command"])
+@pytest.mark.parametrize("name", [*FOREIGN, "command"])
 async def test_a_structured_result_is_handed_back(name: str, tmp_path: Path) -> None:
     outcome = (await run(name, "edit", tmp_path)).outcome
     assert outcome.result_data == {"execution_status": {"status": "SUCCESS"}}

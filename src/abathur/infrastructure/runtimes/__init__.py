@@ -17,6 +17,8 @@ A name of our own can't be taken over.
 """
 
 _OWN: Final = {
+    "acp": ("abathur.infrastructure.runtimes.acp", "AcpRuntime"),
+    "aider": ("abathur.infrastructure.runtimes.aider", "AiderRuntime"),
     "anthropic": ("abathur.infrastructure.runtimes.anthropic", "AnthropicRuntime"),
     "claude": ("abathur.infrastructure.runtimes.claude", "ClaudeRuntime"),
     "codex": ("abathur.infrastructure.runtimes.codex", "CodexRuntime"),

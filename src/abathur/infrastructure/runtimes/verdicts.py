@@ -26,7 +26,7 @@ _WORDS: Final = tuple(
     (kind, re.compile(pattern, re.IGNORECASE))
     for kind, pattern in (
         (FailureClass.CAPACITY, r"resource has been exhausted"),
-        (FailureClass.AUTHENTICATION, r"api key not valid|unauthenticated"),
+        (FailureClass.AUTHENTICATION, r"api key not valid|unauthenticated|AuthenticationError"),
         (
             FailureClass.NETWORK,
             r"error sending request|stream disconnected|connection (?:failed|error|closed)"
