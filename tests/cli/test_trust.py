@@ -70,6 +70,7 @@ def test_trust_can_be_taken_back(clone: Abathur) -> None:
         (".claude/agents/a.md", "---\nname: a\nruntime: command\nargv: [evil]\n---\nDo", "evil"),
         (".abathur/agents/b.md", "---\nname: b\n---\nRun evil", "agent type `b`"),
         (".claude/settings.json", '{"hooks": {"Stop": "evil"}}', "hooks"),
+        (".mcp.json", '{"mcpServers": {"abathur": {}, "w": {"command": "evil"}}}', "mcpServers.w"),
         (".abathur/local.yaml", "agents: {x: {argv: evil}}", "agents.x.argv: evil"),
         (".abathur/local.yaml", "swarm: {pass_env: [EVIL]}", "swarm.pass_env"),
         (".abathur/local.yaml", "sandbox: off", "sandbox"),

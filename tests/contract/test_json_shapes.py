@@ -16,6 +16,7 @@ from abathur.cli.main import cli as command_line
 from abathur.cli.shape_fields import COMMAND_SHAPES, SHAPES
 from abathur.cli.shape_fields_agents import COMMAND_SHAPES as ABOUT_AGENT_TYPES
 from abathur.cli.shape_fields_loops import COMMAND_SHAPES as ABOUT_LOOPS
+from abathur.cli.shape_fields_mcp import COMMAND_SHAPES as ABOUT_SERVERS
 from abathur.cli.shape_fields_person import COMMAND_SHAPES as FOR_A_PERSON
 from abathur.cli.shape_fields_swarm import COMMAND_SHAPES as ABOUT_THE_PROJECT_AND_PLANS
 from tests.cli.commands import with_json
@@ -130,6 +131,7 @@ def test_every_command_about_tasks_prints_its_documented_shape(cli: Cli) -> None
     }
     assert problems_of(printed) == []
     others = ABOUT_THE_PROJECT | set(FOR_A_PERSON) | ABOUT_AGENTS | set(ABOUT_LOOPS)
+    others |= set(ABOUT_SERVERS)
     assert set(printed) == set(COMMAND_SHAPES) - others
 
     # Not vacuous: what may be null or empty was there.
@@ -163,6 +165,12 @@ def test_every_command_about_agent_types_prints_its_documented_shape(cli: Cli) -
     assert (shown["timeout"], shown["budget"], shown["tools"]) == (300, 1.0, ["Read", "Edit"])
     assert [one["name"] for one in json.loads(printed["agent list"])] == ["cook", "smith"]
     assert json.loads(printed["agent check"]) == {"ok": True, "problems": []}
+
+
+def test_every_command_about_servers_prints_its_documented_shape(cli: Cli) -> None:
+    printed = {"mcp token": cli("mcp", "token", "--json")}
+    assert problems_of(printed) == []
+    assert set(printed) == set(ABOUT_SERVERS)
 
 
 def test_every_command_about_loops_prints_its_documented_shape(cli: Cli) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from abathur import bootstrap, safeguards
@@ -28,6 +30,11 @@ def person() -> Caller:
     return Caller(name=bootstrap.actor().removeprefix("cli:"))
 
 
+def serving_for(env: Mapping[str, str] | None = None) -> str | None:
+    """The supervisor that has started this process as its server; None when a person has."""
+    return (os.environ if env is None else env).get(MARKS[1])
+
+
 def key_of(project: Project) -> bytes:
     """Raises `OSError`, `RefusedError`."""
     from abathur.infrastructure.server_files import read_key
@@ -49,18 +56,45 @@ def caller_from(project: Project, env: Mapping[str, str] | None = None) -> Calle
         if caller is None:
             raise RefusedError(f"the token in {TOKEN} isn't one of this project on this host")
         return caller
+    refuse_agents(variables)
+    return person()
+
+
+def refuse_agents(env: Mapping[str, str] | None = None) -> None:
+    """Raise `RefusedError` when an agent has started this process."""
+    variables = os.environ if env is None else env
     if any(variables.get(name) for name in MARKS):
         raise RefusedError(
-            "an agent can't start a server of its own: the one that the swarm gives it is"
-            " `abathur` in its list of servers"
+            "an agent can't start a server of its own, nor have a token but that of its run: the"
+            " server that the swarm gives it is `abathur` in its list of servers"
         )
-    return person()
 
 
 @asynccontextmanager
 async def opened(project: Project) -> AsyncIterator[Database]:
     async with bootstrap.open_database(project) as db:
         yield db
+
+
+@contextmanager
+def announced(project: Project, url: str, worker: str | None) -> Iterator[None]:
+    """While it is open, others on this host find the server."""
+    from abathur.infrastructure import hosts, process_times, server_files
+
+    pid = os.getpid()
+    running = server_files.Running(
+        url=url,
+        pid=pid,
+        pid_started_at=process_times.started_at(pid) or 0.0,
+        started_at=datetime.fromtimestamp(time.time(), UTC).isoformat(),
+        host=hosts.host_name(),
+        worker=worker,
+    )
+    file = server_files.announce(project.folder, running)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 @contextmanager

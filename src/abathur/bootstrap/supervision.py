@@ -63,7 +63,7 @@ async def build_supervisor(
     import random
 
     from abathur.bootstrap.reloading import ProjectConfiguration
-    from abathur.infrastructure import functions, hosts
+    from abathur.infrastructure import agent_servers, functions, hosts
     from abathur.infrastructure.evidence import SystemEvidence
     from abathur.infrastructure.git.head import checked_out
     from abathur.infrastructure.git.repository import open_repository as open_git
@@ -101,6 +101,7 @@ async def build_supervisor(
         new_id=new_id,
         timetable=next_time,
         checked_out=lambda: checked_out(project.root),
+        tool_servers=agent_servers.AgentServers(project.root, project.database),
         redactor=redactor,
         chance=random.random,
         guard=_guarding(settings, clock, sink),

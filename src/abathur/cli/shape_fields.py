@@ -12,6 +12,7 @@ from typing import Final
 from abathur.cli import (
     shape_fields_agents,
     shape_fields_loops,
+    shape_fields_mcp,
     shape_fields_person,
     shape_fields_swarm,
 )
@@ -274,6 +275,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Verification": VERIFICATION,
     "Break": BREAK,
     **shape_fields_agents.SHAPES,
+    **shape_fields_mcp.SHAPES,
     **shape_fields_loops.SHAPES,
     **shape_fields_person.SHAPES,
     **shape_fields_swarm.SHAPES,
@@ -297,6 +299,7 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "audit verify": "Verification",
     "audit replay": "Task[]",
     **shape_fields_agents.COMMAND_SHAPES,
+    **shape_fields_mcp.COMMAND_SHAPES,
     **shape_fields_loops.COMMAND_SHAPES,
     **shape_fields_person.COMMAND_SHAPES,
     **shape_fields_swarm.COMMAND_SHAPES,

@@ -76,6 +76,8 @@ _PREFIXED: Final[tuple[tuple[tuple[bytes, ...], bytes], ...]] = (
     ((b"PMAK-", b"rdme_", b"pscale_tkn_", b"pscale_pw_", b"sntrys_"), rb"[A-Za-z0-9_=.-]{20,}"),
     ((b"sbp_", b"sb_secret_", b"vercel_blob_rw_", b"nfp_", b"fm2_"), rb"[A-Za-z0-9_,=+/-]{20,}"),
     ((b"AGE-SECRET-KEY-1",), rb"[A-Z0-9]{58}"),
+    # Our own, of a run or a person: `domain.tokens`
+    ((b"abathur_mcp.",), rb"[A-Za-z0-9.-]{20,}"),
 )
 
 _HEADER_WORDS: Final = (b"uthorization", b"UTHORIZATION", b"earer ", b"BEARER ")

@@ -154,6 +154,8 @@ class McpSettings:
     """What those may have cost when another one is added."""
     targets: tuple[str, ...] = ("feature/*",)
     """Patterns of branches that a run's tasks may land on, beside its own target."""
+    servers: tuple[str, ...] = ()
+    """Those that agents are given whose definition says nothing about servers."""
     namespaces: tuple[str, ...] = ("agents:*", "agent_enhancements:*")
     """Patterns of memory namespaces that every run may write, beside those of its own tasks."""
 

@@ -328,6 +328,13 @@ KEYS: Final = (
         "Branches that tasks of agents may land on, beside the target of the agent's own task.",
     ),
     Key(
+        "mcp.servers",
+        names,
+        "[abathur]",
+        "Servers that agents are given whose definition says nothing about `mcp_servers`: `abathur`"
+        " is our own, others stand in `.mcp.json`.",
+    ),
+    Key(
         "mcp.namespaces",
         names,
         "['agents:*', 'agent_enhancements:*']",

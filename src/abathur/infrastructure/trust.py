@@ -51,6 +51,8 @@ HARMLESS: Final = frozenset(
     }
 )
 _DESCRIBING: Final = frozenset({"name", "description", "color", "model"})
+_OUR_SERVERS: Final = frozenset({"abathur", "abathur-task-queue", "abathur-memory"})
+"""Names under which agents get our own servers, whatever the file says."""
 _SHOWN: Final = 300
 
 
@@ -61,6 +63,7 @@ def sources(root: Path, env: Mapping[str, str]) -> Sequence[Source]:
         *_definitions(root),
         *_agent_settings(root),
         *_templates(root),
+        *_servers(root),
     ]
 
 
@@ -138,6 +141,22 @@ def _agent_settings(root: Path) -> Iterator[Source]:
                 continue
             says = tuple(_line(str(key), value) for key, value in told.items())
             yield Source(_name(root, file), _digest(data), says)
+
+
+def _servers(root: Path) -> Iterator[Source]:
+    """Programs and addresses that agents are handed as servers of tools. Ours are none of them."""
+    file = root / ".mcp.json"
+    if (data := _bytes(file)) is None:
+        return
+    try:
+        content = json.loads(data.decode("utf-8-sig"))
+        servers = content["mcpServers"]
+        told = {f"mcpServers.{name}": servers[name] for name in servers if name not in _OUR_SERVERS}
+    except (ValueError, LookupError, TypeError):
+        told = {"": "it can't be read"}
+    if told:
+        says = tuple(_line(name, value) for name, value in told.items())
+        yield Source(_name(root, file), _digest(_json(told).encode()), says)
 
 
 def _bytes(file: Path) -> bytes | None:

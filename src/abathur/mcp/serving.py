@@ -1,9 +1,11 @@
-"""Running a server: over stdio for one client."""
+"""Running a server: over stdio for one client, or over HTTP for many."""
 
 from __future__ import annotations
 
 import logging
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from abathur import bootstrap
@@ -24,6 +26,19 @@ if TYPE_CHECKING:
         def clock(self) -> Clock: ...
 
         def wakeups(self) -> AbstractAsyncContextManager[Wakeups]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a server over HTTP is to be found."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0: any that is free."""
+    names: tuple[str, ...] = ()
+    """Further names of this host, under which requests are taken."""
+    worker: str | None = None
+    """The supervisor that it serves."""
 
 
 def require_extra() -> None:
@@ -61,6 +76,34 @@ async def serve_stdio(project: Project, caller: Caller, only: str | None) -> Non
             desk = Desk(host=host_of(project, db), caller_of=lambda _: caller, log=log)
             server = make_server(desk, only)
             await server.run(incoming, outgoing, server.create_initialization_options())
+
+
+async def serve_http(
+    project: Project, only: str | None, place: Place, ready: Callable[[str], None]
+) -> None:
+    """Until a signal comes.
+
+    `ready` is told the address once requests are taken. Raises `OSError`.
+    """
+    require_extra()
+    from abathur.mcp import http_server
+    from abathur.mcp.server import Desk
+
+    quieten()
+    gate = http_server.Gate(serving.key_of(project))
+    shown = f"[{place.host}]" if ":" in place.host else place.host
+    async with AsyncExitStack() as stack:
+        log = stack.enter_context(serving.call_log(project))
+        db = await stack.enter_async_context(serving.opened(project))
+        desk = Desk(host=host_of(project, db), caller_of=gate.caller_of, log=log)
+        app = http_server.make_app(desk, gate, only=only, names=(shown, *place.names))
+
+        def started(port: int) -> None:
+            url = f"http://{shown}:{port}{http_server.PATH}"
+            stack.enter_context(serving.announced(project, url, place.worker))
+            ready(url)
+
+        await http_server.serve(app, place.host, place.port, started)
 
 
 def quieten() -> None:

@@ -18,6 +18,7 @@ from abathur.swarm.admission import admission_rules
 from abathur.swarm.events import SwarmEventKind
 from abathur.swarm.parts import Parts
 from abathur.swarm.state import Run, State, StopReason
+from abathur.swarm.tool_server import ToolServer
 from abathur.swarm.worker import Worker
 
 MIN_WAIT_SECONDS: Final = 0.05
@@ -31,6 +32,7 @@ class Dispatcher:
         self._until_idle, self._task_limit = until_idle, task_limit
         self._bell = state.bell("dispatcher")
         self._ended = 0
+        self._tools = ToolServer(parts, state)
 
     async def loop(self, start: Callable[[Run], asyncio.Task[None]]) -> None:
         """Claim whenever there is room, until the swarm stops. `start` runs a claimed task."""
@@ -122,10 +124,14 @@ class Dispatcher:
         seconds = (due - now).total_seconds()
         return min(poll, max(MIN_WAIT_SECONDS, seconds))
 
+    async def close(self) -> None:
+        """After the last run: end what the runs have shared."""
+        await self._tools.close()
+
     async def run_worker(self, run: Run) -> None:
         """One claimed task from start to report; frees its slot whatever happens."""
         try:
-            await Worker(self._parts, self._state, run).run()
+            await Worker(self._parts, self._state, run, self._tools).run()
         except DatabaseError as error:
             # The lifeline of this swarm or the next one takes it back, with its work.
             self._state.warn(f"the end of a run isn't written down: {error}", run.task)

@@ -23,6 +23,7 @@ from abathur.ports.repository import Repository
 from abathur.ports.runtimes import AgentRuntime
 from abathur.ports.spool import Spool
 from abathur.ports.stores import UnitOfWork
+from abathur.ports.tool_servers import ToolServers
 from abathur.ports.wakeups import Wakeups
 
 WORKER_TAG = "ABATHUR_WORKER"
@@ -59,6 +60,7 @@ class Parts:
     timetable: Timetable
     checked_out: Callable[[], str | None]
     """The branch of the main working tree, as far as a look at one file tells."""
+    tool_servers: ToolServers
     redactor: Redactor
     """Takes secrets out of what agents and programs say before it is kept or shown."""
     chance: Callable[[], float]

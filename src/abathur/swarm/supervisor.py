@@ -98,7 +98,10 @@ class Supervisor:
                 scheduler = Scheduler(parts, state)
                 await scheduler.round()
                 dispatcher = Dispatcher(parts, state, until_idle=until_idle, task_limit=task_limit)
-                await self._loops(dispatcher, scheduler, wakeups)
+                try:
+                    await self._loops(dispatcher, scheduler, wakeups)
+                finally:
+                    await asyncio.shield(dispatcher.close())
         finally:
             await asyncio.shield(self._sign_off())
         state.tell(SwarmEventKind.SWARM_STOPPED, f"stopped ({state.stopped_by})")

@@ -45,6 +45,7 @@ from abathur.swarm.refining import Refining
 from abathur.swarm.repairing import Repair
 from abathur.swarm.spool import Delivery, salvage
 from abathur.swarm.state import Run, State, StopReason
+from abathur.swarm.tool_server import ToolServer
 from abathur.swarm.workspace import Workspace
 
 CUT_OFF: Final = frozenset({OutcomeKind.RELEASED, OutcomeKind.CANCELLED})
@@ -59,8 +60,8 @@ BUSY_VARIABLE: Final = "ABATHUR_BUSY"
 class Worker:
     """Runs one attempt; `run` never raises for what can go wrong with an agent."""
 
-    def __init__(self, parts: Parts, state: State, run: Run) -> None:
-        self._parts, self._state, self._run = parts, state, run
+    def __init__(self, parts: Parts, state: State, run: Run, tools: ToolServer) -> None:
+        self._parts, self._state, self._run, self._tools = parts, state, run, tools
         self._attempt: Attempt = run.attempt
         self._workspace: Workspace | None = None
         self._confinement: Confinement | None = None
@@ -204,6 +205,7 @@ class Worker:
             task_id=task.id,
             attempt=attempt.number,
             prompt=await prompt_for(self._parts, task, spec, place.target),
+            mcp_servers=await self._tools.entries(self._run, spec),
             worktree=place.path,
             scratch=scratch,
             session_id=self._parts.new_id(),

@@ -10,6 +10,7 @@ from abathur.cli.lazy import Commands, LazyGroup
 
 COMMANDS: Final[Commands] = {
     "serve": ("abathur.cli.mcp.serve:serve", "Serve the queue's tools to an agent or editor."),
+    "token": ("abathur.cli.mcp.token:token", "Make a token for a client that uses HTTP."),
 }
 
 
