@@ -74,6 +74,8 @@ def test_trust_can_be_taken_back(clone: Abathur) -> None:
         (".abathur/local.yaml", "agents: {x: {argv: evil}}", "agents.x.argv: evil"),
         (".abathur/local.yaml", "swarm: {pass_env: [EVIL]}", "swarm.pass_env"),
         (".abathur/local.yaml", "sandbox: off", "sandbox"),
+        (".abathur/local.yaml", "criteria: {x: {passes: evil}}", "criteria"),
+        (".abathur/local.yaml", "loops: {x: {passes: evil}}", "loops"),
         (".abathur/local.yaml", "a: [", "it can't be read"),
     ],
 )

@@ -11,7 +11,8 @@ from abathur.domain.iterations import Iteration, Trial
 from abathur.domain.loops.specs import Otherwise
 from abathur.domain.runs import Outcome, OutcomeKind, Usage
 from abathur.domain.tasks import Task, TaskStatus
-from abathur.services import looping, running, verifying
+from abathur.ports.upkeep import PruneFilter
+from abathur.services import looping, pruning, running, verifying
 from abathur.services.claiming import Claim
 from abathur.services.running import Report
 
@@ -150,6 +151,29 @@ async def test_evidence_is_counted_and_outlives_its_task(queue: Queue) -> None:
     ]
     assert await queue.read(lambda stores: stores.loops.evidence("cook")) == {}
     assert await queue.read(lambda stores: stores.loops.under_way(9)) == [task.id]
+
+
+async def test_a_loop_that_failed_is_refined_afresh_when_it_is_retried(queue: Queue) -> None:
+    task = await queue.submit(loop={**LOOP, "max_iterations": 1, "otherwise": "fail"})
+    assert (await iterate(queue, 1, value(3))).status is TaskStatus.FAILED
+    await queue.retry(await queue.task(task))
+    found = await queue.read(looping.view, await queue.task(task))
+    assert found.spec.max_iterations == 2
+    assert (await iterate(queue, 2, value(12))).status is TaskStatus.RUNNING
+    await assert_sound(queue)
+
+
+async def test_a_task_goes_with_its_loop(queue: Queue) -> None:
+    await queue.submit(loop=LOOP)
+    await iterate(queue, 1, value(12))
+    done = await queue.conclude(await queue.lander())
+    queue.pass_time(1000)
+    only = PruneFilter(ids=[done.task.id])
+    wanted = await queue.read(pruning.select, only, now=queue.now, in_git={})
+    assert len(wanted.tasks) == 1
+    await queue.write(pruning.prune, wanted.tasks, now=queue.now, actor="cli:eve")
+    assert await queue.read(lambda stores: stores.loops.iterations(done.task.id)) == []
+    assert await queue.db.check() == []
 
 
 async def test_who_lost_the_lease_makes_no_checkpoint(queue: Queue) -> None:

@@ -14,7 +14,7 @@ from abathur.domain.records import changed
 from abathur.domain.runs import OutcomeKind
 from abathur.domain.tasks import Task, TaskStatus, moved
 from abathur.ports.stores import Stores
-from abathur.services import accounting, asking, trail
+from abathur.services import accounting, asking, looping, trail
 from abathur.services.finishing import cancel_dependents
 from abathur.services.submitting import waiting_status
 
@@ -118,4 +118,5 @@ def _revive(stores: Stores, task: Task, actor: str, now: datetime) -> Task:
         rework_count=0,
         lost_count=0,
     )
+    looping.reopen(stores, task.id)
     return trail.save(stores, Action.TASK_RETRIED, task, fresh, actor, now)

@@ -15,7 +15,13 @@ from abathur.domain.leases import check_fence
 from abathur.domain.loop_feedback import feedback
 from abathur.domain.loop_verdicts import Situation, Spent, best_of, decide, is_improved, over
 from abathur.domain.loops.readings import Reading, reading
-from abathur.domain.loops.specs import Choice, LoopSpec, Otherwise, loop_spec
+from abathur.domain.loops.specs import (
+    MAX_ITERATIONS,
+    Choice,
+    LoopSpec,
+    Otherwise,
+    loop_spec,
+)
 from abathur.domain.records import changed
 from abathur.domain.retry import failure_of
 from abathur.domain.runs import Outcome
@@ -119,6 +125,18 @@ def stop(
     stores.loops.stop(task.id, wanted, actor)
     trail.record(stores, Action.LOOP_STOPPED, task.id, actor, now, stop_as=wanted)
     return view(stores, task)
+
+
+def reopen(stores: Stores, task_id: str) -> None:
+    """A task that is queued afresh is refined afresh, with what was made before as its history."""
+    loop = stores.loops.get(task_id)
+    if loop is None:
+        return
+    spec, done = loop_spec(loop.spec), len(stores.loops.iterations(task_id))
+    written = dict(loop.spec)
+    if not spec.candidates and done:
+        written["max_iterations"] = min(MAX_ITERATIONS, spec.max_iterations + done)
+    stores.loops.insert(changed(loop, spec=written, stop_as=None, stopped_by=None))
 
 
 def view(stores: Stores, task: Task) -> LoopView:

@@ -217,7 +217,7 @@ class Refining:
                 output.append(line)
                 size += len(line) + 1
 
-        launch = launching(self._command(one), log, one.timeout_seconds)
+        launch = self._readable(launching(self._command(one), log, one.timeout_seconds), one)
         try:
             end = await self._parts.processes.run(
                 launch, on_started=lambda _: None, on_line=take, stop=self._run.stop
@@ -226,6 +226,14 @@ class Refining:
             return {"error": " ".join(str(error).split())}
         code = None if end.timed_out else end.code
         return observed(one, code, "\n".join(output), end.stderr_tail)
+
+    def _readable(self, launch: Launch, one: Criterion) -> Launch:
+        """Where it is confined, the function's file has to be let through."""
+        if one.function is None or launch.confinement is None:
+            return launch
+        file = self._parts.folder / one.function.partition(":")[0]
+        readable = (*launch.confinement.readable, file)
+        return replace(launch, confinement=replace(launch.confinement, readable=readable))
 
     def _command(self, one: Criterion) -> Command:
         passed = self._parts.settings.swarm.pass_env

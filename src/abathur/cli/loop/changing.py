@@ -59,7 +59,10 @@ def _start(stores: Stores, text: str, data: dict[str, Any]) -> LoopView:
 )
 @json_option
 def stop(task_id: str, then: str | None, as_json: bool) -> None:
-    """Let no further iteration begin. One that runs goes on to its end and counts."""
+    """Let no further iteration begin. One that runs goes on to its end and counts.
+
+    Where nothing was measured yet, one iteration is made, as there would be nothing to decide on.
+    """
     found = context.write(_stop, task_id, then)
     if as_json:
         output.write_json(loop_shape(found))
