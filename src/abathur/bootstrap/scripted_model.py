@@ -10,10 +10,30 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from abathur.infrastructure.model_server.player import Recorded
+from abathur.infrastructure.model_server.script import (
+    Conversation,
+    Ending,
+    Match,
+    Meeting,
+    Script,
+    ToolCall,
+    Turn,
+)
 from abathur.infrastructure.model_server.script_file import load_script
 from abathur.infrastructure.model_server.server import ModelServer
 
-__all__ = ["ModelServer", "Recorded", "serve"]
+__all__ = [
+    "Conversation",
+    "Ending",
+    "Match",
+    "Meeting",
+    "ModelServer",
+    "Recorded",
+    "Script",
+    "ToolCall",
+    "Turn",
+    "serve",
+]
 
 
 @contextmanager

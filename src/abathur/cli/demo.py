@@ -17,11 +17,13 @@ from abathur import bootstrap
 from abathur.bootstrap import Project, supervision
 from abathur.cli import context, demo_ending, demo_project, demo_story, output
 from abathur.cli.context import json_option
+from abathur.cli.demo_agents import FAKE, RUNTIMES, Cast
 from abathur.cli.demo_ending import Ending
 from abathur.cli.exit_codes import BAD_ANSWER, OK
 from abathur.cli.live_view import LiveView, View, terminal
-from abathur.domain.errors import DatabaseError, InvalidInputError
+from abathur.domain.errors import AgentUnavailableError, DatabaseError, InvalidInputError
 from abathur.domain.settings import Settings
+from abathur.domain.tasks import DEFAULT_AGENT_TYPE
 from abathur.services.planning import apply_plan
 from abathur.services.reading import execution_plan, swarm_status, task_detail
 
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
     from abathur.services.reading import TaskDetail
     from abathur.swarm.supervisor import Supervisor
 
-LONGEST_SECONDS: Final = 120
-"""It takes some fifteen; after this something hangs."""
 SECONDS_BETWEEN_COUNTS: Final = 0.5
 
 
@@ -50,18 +50,40 @@ SECONDS_BETWEEN_COUNTS: Final = 0.5
     help="How many agents at once; the demo needs two that meet.",
 )
 @click.option("--keep/--no-keep", default=True, help="Keep the repository, to look around in it.")
+@click.option(
+    "--runtime",
+    type=click.Choice(RUNTIMES),
+    default=FAKE,
+    show_default=True,
+    help="Who works: scripted agents, or a real program whose model follows the script.",
+)
+@click.option("--real", is_flag=True, help="Let that program ask the model of your own account.")
+@click.option("--model", help="Which model, with --real.  [default: that of your configuration]")
 @json_option
-def demo(path: Path | None, max_agents: int, keep: bool, as_json: bool) -> int:
+def demo(
+    path: Path | None,
+    max_agents: int,
+    keep: bool,
+    runtime: str,
+    real: bool,
+    model: str | None,
+    as_json: bool,
+) -> int:
     """Watch a swarm work on a throw-away repository.
 
     Agents that follow a script write a small program, task by task, and land it. Two of them get
     in each other's way, and one makes a mistake. Takes a quarter of a minute; needs git, but no
     account and no network. Exit code 1 when anything isn't as promised.
+
+    With `--runtime claude` or another real agent it is that program which does the work, against a
+    model on this machine that follows the script; with `--real` it asks its own model instead,
+    which costs money or some of your allowance.
     """
+    cast = Cast.made(runtime, real, model)
     root = _empty_folder(path)
     ending = None
     try:
-        ending = _play(root, max_agents, _Stage(as_json))
+        ending = _play(root, max_agents, _Stage(as_json), cast)
     finally:
         # What went wrong can only be found out while it is still there.
         if not keep and (ending is None or not ending.problems):
@@ -104,18 +126,21 @@ def _unheard(_: str) -> None:
     """A line that nobody wants."""
 
 
-def _play(root: Path, max_agents: int, stage: _Stage) -> Ending:
+def _play(root: Path, max_agents: int, stage: _Stage, cast: Cast) -> Ending:
     began = context.now()
-    stage.tell(demo_story.opening(root))
+    stage.tell(demo_story.opening(root, cast.tells))
     demo_project.make(root)
     bootstrap.make_project_files(root)
     demo_project.commit_all(root)
     before = demo_project.run_suite(root)
     stage.tell(demo_story.start(before))
-    details = context.run(_work, root, max_agents, stage)
+    with cast.serving(_backlog(root)) as server:
+        settings = {"swarm.max_agents": max_agents, **cast.settings(server)}
+        details = context.run(_work, root, settings, stage, cast)
     demo_project.tidy(root)
     ending = Ending(
         root=root,
+        is_scripted=not cast.is_real,
         details=details,
         before=before,
         after=demo_project.run_suite(root),
@@ -129,22 +154,33 @@ def _play(root: Path, max_agents: int, stage: _Stage) -> Ending:
     return ending
 
 
-async def _work(root: Path, max_agents: int, stage: _Stage) -> Mapping[str, TaskDetail]:
+async def _work(
+    root: Path, settings: Mapping[str, object], stage: _Stage, cast: Cast
+) -> Mapping[str, TaskDetail]:
     """Queue the backlog and run the swarm; all about each task, by its name in the backlog."""
-    project = await _load(root, max_agents)
+    project = await _load(root, settings)
+    _check_agent(project)
     async with bootstrap.open_database(project) as db:
-        ids = await db.write(_queue, _backlog(root))
+        ids = await db.write(_queue, cast.backlog(_backlog(root)))
         names = {task_id: name for name, task_id in ids.items()}
         stage.tell(demo_story.backlog(await db.read(execution_plan), names))
-        stage.tell(demo_story.swarm(max_agents))
+        stage.tell(demo_story.swarm(project.settings.swarm.max_agents))
         with stage.view(names) as view:
             supervisor = await supervision.build_supervisor(project, db, view.sink, is_own=True)
-            await _run_swarm(supervisor, db, view)
+            await _run_swarm(supervisor, db, view, cast.longest_seconds)
         stage.tell(demo_story.worked(await db.read(swarm_status)))
         return await db.read(_details, ids)
 
 
-async def _load(root: Path, max_agents: int) -> Project:
+def _check_agent(project: Project) -> None:
+    """Raises `AgentUnavailableError`, before anything is shown that comes to nothing."""
+    from abathur.bootstrap.diagnosis import agent_problem
+
+    if problem := agent_problem(project, DEFAULT_AGENT_TYPE):
+        raise AgentUnavailableError(problem)
+
+
+async def _load(root: Path, settings: Mapping[str, object]) -> Project:
     """The project of this very folder, by its own configuration.
 
     With a database in it, no project above it is found instead. Without an environment, neither
@@ -153,7 +189,7 @@ async def _load(root: Path, max_agents: int) -> Project:
     fresh = Project(root, Settings(), root / bootstrap.FOLDER / "abathur.db")
     async with bootstrap.open_database(fresh):
         pass
-    return bootstrap.load_project(root, {"swarm.max_agents": max_agents}, env={})
+    return bootstrap.load_project(root, settings, env={})
 
 
 def _backlog(root: Path) -> Plan:
@@ -168,12 +204,14 @@ def _queue(stores: Stores, backlog: Plan) -> Mapping[str, str]:
     return {name: submitted.task.id for name, submitted in applied.submitted}
 
 
-async def _run_swarm(supervisor: Supervisor, db: UnitOfWork, view: View) -> None:
+async def _run_swarm(
+    supervisor: Supervisor, db: UnitOfWork, view: View, longest_seconds: int
+) -> None:
     watcher = asyncio.create_task(_keep_right(view, db))
     try:
         # Whatever is unfinished then is told as a problem at the end.
         with suppress(TimeoutError):
-            async with asyncio.timeout(LONGEST_SECONDS):
+            async with asyncio.timeout(longest_seconds):
                 await supervisor.run(until_idle=True)
     finally:
         watcher.cancel()

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
     root: Path
+    is_scripted: bool
+    """What the model says is known, and so are the conflict and the mistake."""
     details: Mapping[str, TaskDetail]
     """By the task's name in the backlog."""
     before: SuiteRun
@@ -55,9 +57,9 @@ def _problems(ending: Ending) -> Iterator[str]:
         yield "the tests passed before anything was done"
     if not ending.after.passed:
         yield f"the tests don't pass: {ending.after.verdict}"
-    if len(ending.refused(LandingState.CONFLICTED)) != 1:
+    if ending.is_scripted and len(ending.refused(LandingState.CONFLICTED)) != 1:
         yield "there wasn't exactly one conflict"
-    if len(ending.refused(LandingState.REJECTED)) != 1:
+    if ending.is_scripted and len(ending.refused(LandingState.REJECTED)) != 1:
         yield "the verification didn't fail exactly once"
     if ending.changes:
         yield f"the working tree has changes: {', '.join(ending.changes)}"

@@ -42,11 +42,11 @@ TOLD: Final = {
 # --- as it goes ---------------------------------------------------------------------------
 
 
-def opening(root: Path) -> list[str]:
+def opening(root: Path, who: str) -> list[str]:
     return [
         paint("Abathur demo", "bold"),
         "Agents build a small program, task by task, and land their work in git.",
-        "They follow scripts, so this needs no account and no network.",
+        who,
         f"All of it happens in {clean(str(root))}",
     ]
 

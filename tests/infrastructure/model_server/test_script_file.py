@@ -11,6 +11,7 @@ from abathur.infrastructure.model_server.script import (
     Break,
     Counts,
     Ending,
+    Meeting,
     ToolCall,
     Turn,
 )
@@ -30,7 +31,7 @@ conversations:
           - Bash: not json
         usage: {input: 7, output: 3}
       - {status: 429, retry_after: 30, times: 2}
-      - {text: slow, wait: forever, pace: 0.5, cut: 3}
+      - {text: slow, wait: forever, pace: 0.5, cut: 3, after: {conversation: "2", turn: 3}}
       - {text: [a, b], fail: {after: 4, error: api_error, message: stop}}
       - {raw: "<html>", content_type: text/html}
   - turns: [{text: other}]
@@ -53,6 +54,7 @@ def test_everything_that_a_script_may_say_is_read() -> None:
     assert (first.thinking, first.texts, first.tools) == ("Hm.", ("I'll write it.",), calls)
     assert first.usage == Counts(input=7, output=3)
     assert refused == [Turn(status=429, headers={"retry-after": "30"})] * 2
+    assert slow.after == Meeting("2", 3)
     assert (slow.wait, slow.pace, slow.cut) == (FOREVER, 0.5, 3)
     assert (broken.texts, broken.fail) == (("a", "b"), Break(4, "api_error", "stop"))
     assert (raw.raw, raw.content_type) == ("<html>", "text/html")
@@ -73,6 +75,7 @@ def test_one_conversation_needs_no_list_and_json_is_fine() -> None:
         ("turns:\n- txt: hi", "s.yaml:2: txt: there is no such field; did you mean `text`?"),
         ("turns:\n- {status: 429, text: no}", "s.yaml:2: text: only an answer has it"),
         ("turns:\n- {text: no, error: x}", "s.yaml:2: error: only a refusal has it"),
+        ("turns:\n- {text: a, after: {turn: 2}}", "s.yaml:2: after: `conversation` is missing"),
         ("turns:\n- {status: 1000}", "s.yaml:2: status: a status is at most 599"),
         ("turns:\n- tools:\n  - {A: {}, B: {}}", "s.yaml:3: tools: each call is one"),
         ("turns:\n- tools:\n  - A: 5", "s.yaml:3: A: arguments are a mapping"),

@@ -20,6 +20,7 @@ from abathur.infrastructure.model_server.script import (
     Counts,
     Ending,
     Match,
+    Meeting,
     Script,
     ToolCall,
     Turn,
@@ -171,6 +172,28 @@ def test_what_is_slow_ends_with_the_server() -> None:
         assert asked.wait(30)
     client.join(30)
     assert len(ended) == 1
+
+
+def test_a_turn_waits_until_another_conversation_has_come_so_far() -> None:
+    order: list[str] = []
+    both = (
+        Conversation(
+            name="first",
+            when=Match(prompt=("first",)),
+            turns=(Turn(texts=("1",), after=Meeting("second", 1)),),
+        ),
+        Conversation(name="second", when=Match(prompt=("second",)), turns=(Turn(texts=("2",)),)),
+    )
+    asked = threading.Event()
+    script = Script(name="s", conversations=both)
+    with ModelServer(script, told=lambda _request: asked.set()) as server:
+        client = threading.Thread(target=lambda: order.append(ask(server, "first")))
+        client.start()
+        assert asked.wait(30)
+        assert order == []
+        order.append(ask(server, "second"))
+        client.join(30)
+    assert sorted(order) == ["1", "2"]
 
 
 def test_raw_bytes_are_sent_as_they_are() -> None:

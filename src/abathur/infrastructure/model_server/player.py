@@ -9,7 +9,14 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from abathur.infrastructure.model_server.asked import Asked, fingerprint
-from abathur.infrastructure.model_server.script import Conversation, Ending, Match, Script, Turn
+from abathur.infrastructure.model_server.script import (
+    Conversation,
+    Ending,
+    Match,
+    Meeting,
+    Script,
+    Turn,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +41,8 @@ class Recorded:
 class Player:
     def __init__(self, script: Script) -> None:
         self._script = script
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
+        self._stopped = False
         self._played: dict[tuple[int, str], int] = {}
         self._recorded: list[Recorded] = []
 
@@ -48,7 +56,24 @@ class Player:
             name, number, turn = self._chosen(asked)
             told = Recorded(path, headers, asked, name, number, turn)
             self._recorded.append(told)
+            self._lock.notify_all()
             return told
+
+    def wait_for(self, meeting: Meeting) -> bool:
+        """False when it was stopped before the meeting came."""
+        with self._lock:
+            self._lock.wait_for(lambda: self._stopped or self._has_come(meeting))
+            return not self._stopped
+
+    def stop(self) -> None:
+        """Ends all waiting."""
+        with self._lock:
+            self._stopped = True
+            self._lock.notify_all()
+
+    def _has_come(self, meeting: Meeting) -> bool:
+        name, turn = meeting.conversation, meeting.turn
+        return any(one.conversation == name and one.turn >= turn for one in self._recorded)
 
     def _chosen(self, asked: Asked) -> tuple[str | None, int, Turn]:
         for place, conversation in enumerate(self._script.conversations):

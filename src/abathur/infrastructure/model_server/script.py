@@ -64,6 +64,15 @@ class Break:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """A moment in another conversation."""
+
+    conversation: str
+    turn: int
+    """It was asked for so many turns at least."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """One answer to one request."""
@@ -81,6 +90,8 @@ class Turn:
     headers: Mapping[str, str] = field(default_factory=dict)
     wait: float = 0
     """Seconds before the first byte; FOREVER never answers."""
+    after: Meeting | None = None
+    """Isn't answered before, so that two agents are brought into an order."""
     pace: float = 0
     """Seconds between the pieces of a stream."""
     cut: int | None = None

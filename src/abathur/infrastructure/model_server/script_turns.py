@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from yaml.nodes import MappingNode, Node
 
-from abathur.infrastructure.model_server.script import Break, Counts, ToolCall, Turn
+from abathur.infrastructure.model_server.script import Break, Counts, Meeting, ToolCall, Turn
 from abathur.infrastructure.model_server.script_fields import Fields
 from abathur.infrastructure.planfile_nodes import Entry, line
 
@@ -18,6 +18,7 @@ TURN_FIELDS: Final = (
     "status",
     *REFUSAL_FIELDS,
     "headers",
+    "after",
     "wait",
     "cut",
     "raw",
@@ -25,6 +26,7 @@ TURN_FIELDS: Final = (
     "times",
 )
 USAGE_FIELDS: Final = ("input", "output", "cache_read", "cache_write")
+MEETING_FIELDS: Final = ("conversation", "turn")
 FAIL_FIELDS: Final = ("after", "error", "message")
 
 
@@ -45,6 +47,7 @@ class Turns:
             "error": self._fields.text(given.get("error")),
             "message": self._fields.text(given.get("message")),
             "headers": self._headers(given),
+            "after": self._meeting(given.get("after")),
             "wait": self._fields.seconds(given.get("wait")),
             "pace": self._fields.seconds(given.get("pace")),
             "cut": self._fields.whole(given.get("cut")),
@@ -99,6 +102,15 @@ class Turns:
         found = {name: " ".join(self._fields.names(value)) for name, value in pairs.items()}
         wait = self._fields.seconds(given.get("retry_after"))
         return found if wait is None else {"retry-after": f"{wait:g}", **found}
+
+    def _meeting(self, entry: Entry | None) -> Meeting | None:
+        if entry is None:
+            return None
+        given = self._fields.mapping(entry.node, "after", MEETING_FIELDS)
+        name = self._fields.text(given.get("conversation"))
+        if not name:
+            self._fields.refuse(entry, "`conversation` is missing; say which one is waited for")
+        return Meeting(name or "", self._fields.whole(given.get("turn"), 1) or 1)
 
     def _break(self, entry: Entry | None) -> Break | None:
         if entry is None:

@@ -56,6 +56,7 @@ class ModelServer:
     def stop(self) -> None:
         """Ends also what waits. A second time is no error."""
         self._server.stopping.set()
+        self._player.stop()
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
@@ -132,7 +133,8 @@ class _Handler(BaseHTTPRequestHandler):
         request = self.server.player.play(asked, self.path, shown)
         self.server.told(request)
         turn, words = request.answer, dialect(api)
-        if not self._waited(turn.wait) or turn.cut == 0:
+        has_met = turn.after is None or self.server.player.wait_for(turn.after)
+        if not has_met or not self._waited(turn.wait) or turn.cut == 0:
             self._hang_up()
         elif turn.raw is not None:
             self._send(turn.status, turn.raw.encode(), turn.content_type, turn.headers)
