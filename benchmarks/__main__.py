@@ -28,6 +28,7 @@ MODULES: Final[Mapping[str, str]] = {
     "idle": "benchmarks.idle",
     "agents": "benchmarks.agents",
     "open": "benchmarks.opening",
+    "memory": "benchmarks.memory",
     "peers": "benchmarks.peers.compare",
 }
 APART: Final = ("peers",)

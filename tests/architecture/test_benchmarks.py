@@ -22,6 +22,7 @@ NAMES = (
         "idle",
         "agents",
         "open",
+        "memory",
     ),
     "peers",
 )

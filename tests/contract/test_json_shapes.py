@@ -1,12 +1,17 @@
 """What `--json` prints is what its documentation says, field by field, after a real run."""
 
+import asyncio
 import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -17,8 +22,12 @@ from abathur.cli.shape_fields import COMMAND_SHAPES, SHAPES
 from abathur.cli.shape_fields_agents import COMMAND_SHAPES as ABOUT_AGENT_TYPES
 from abathur.cli.shape_fields_loops import COMMAND_SHAPES as ABOUT_LOOPS
 from abathur.cli.shape_fields_mcp import COMMAND_SHAPES as ABOUT_SERVERS
+from abathur.cli.shape_fields_memory import COMMAND_SHAPES as ABOUT_MEMORIES
 from abathur.cli.shape_fields_person import COMMAND_SHAPES as FOR_A_PERSON
 from abathur.cli.shape_fields_swarm import COMMAND_SHAPES as ABOUT_THE_PROJECT_AND_PLANS
+from abathur.domain.sessions import NewSession
+from abathur.infrastructure.database import Database
+from abathur.services import sessions
 from tests.cli.commands import with_json
 
 CONFIG = {
@@ -64,6 +73,8 @@ def problems(value: Any, kind: str, where: str) -> Iterator[str]:
             return
         for place, item in enumerate(value):
             yield from problems(item, kind[:-2], f"{where}[{place}]")
+    elif kind == "any":
+        return
     elif kind == "time":
         if not (isinstance(value, str) and TIME.fullmatch(value)):
             yield f"{where}: {value!r} is no time"
@@ -131,7 +142,7 @@ def test_every_command_about_tasks_prints_its_documented_shape(cli: Cli) -> None
     }
     assert problems_of(printed) == []
     others = ABOUT_THE_PROJECT | set(FOR_A_PERSON) | ABOUT_AGENTS | set(ABOUT_LOOPS)
-    others |= set(ABOUT_SERVERS)
+    others |= set(ABOUT_SERVERS) | set(ABOUT_MEMORIES)
     assert set(printed) == set(COMMAND_SHAPES) - others
 
     # Not vacuous: what may be null or empty was there.
@@ -194,6 +205,104 @@ def test_every_command_about_loops_prints_its_documented_shape(cli: Cli) -> None
     assert [one["is_met"] for one in shown["iterations"]] == [False, True]
     assert shown["best"] == 2
     assert [one["is_winner"] for one in json.loads(printed["task candidates"])] == [False, True]
+
+
+def test_every_command_about_memories_prints_its_documented_shape(cli: Cli) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Ones)
+    with served(server):
+        url = f"http://127.0.0.1:{server.server_port}"
+        memory = {"embedder": "ollama", "model": "ones", "url": url}
+        (cli.root / ".abathur" / "config.yaml").write_text(json.dumps({**CONFIG, "memory": memory}))
+        (cli.root / "a.md").write_text("# A\n\nSome text.\n")
+        (cli.root / "b.bin").write_bytes(b"\xff\0")
+        task = cli("task", "submit", "For it", "--json")
+        task_id = json.loads(task)["task"]["id"]
+        added = cli(
+            "mem", "add", "n:a", "k", "some text", "--task", task_id, "--keep", "1d", "--json"
+        )
+        cli("mem", "add", "n:a", "twin", "some text")
+        cli("mem", "add", "n:a", "gone", "x")
+        lines = cli("mem", "export")
+        (cli.root.parent / "lines").write_text(lines)
+        printed = {
+            "mem add": added,
+            "mem embed": cli("mem", "embed", "--json"),
+            "mem get": cli("mem", "get", "n:a", "k", "--json"),
+            "mem search": cli("mem", "search", "texts", "--json"),
+            "mem list": cli("mem", "list", "--json"),
+            "mem history": cli("mem", "history", "n:a", "k", "--json"),
+            "mem forget": cli("mem", "forget", "n:a", "gone", "--json"),
+            "mem restore": cli("mem", "restore", "n:a", "gone", "--json"),
+            "mem duplicates": cli("mem", "duplicates", "--json"),
+            "mem stats": cli("mem", "stats", "--json"),
+            "mem import": cli("mem", "import", str(cli.root.parent / "lines"), "--json"),
+            "mem prune": cli("mem", "prune", "--faded", "1", "--yes", "--json"),
+            "docs index": cli("docs", "index", str(cli.root), "--json"),
+            "docs search": cli("docs", "search", "text", "--json"),
+            "docs list": cli("docs", "list", "--json"),
+            "docs remove": cli("docs", "remove", "a.md", "--json"),
+        }
+    asyncio.run(make_session(cli.root, task_id))
+    printed["session list"] = cli("session", "list", "--json")
+    printed["session show"] = cli("session", "show", "s1", "--json")
+    printed["session archive"] = cli("session", "archive", "s1", "--json")
+    version = cli("mem", "get", "n:a", "k", "--version", "1", "--json")
+    assert problems_of(printed) == []
+    assert list(problems(json.loads(version), "MemoryVersion", "mem get")) == []
+    assert set(printed) == set(ABOUT_MEMORIES)
+
+    # Not vacuous: what may be null or empty was there.
+    assert {json.loads(line)["key"] for line in lines.splitlines()} == {"k", "twin", "gone"}
+    (first, *_) = json.loads(printed["mem search"])
+    assert first["why"]["words"]
+    assert first["why"]["similarity"] == pytest.approx(1)
+    assert json.loads(printed["mem duplicates"])
+    assert json.loads(printed["mem prune"])["memories"]
+    assert json.loads(printed["mem stats"])["vectors"] == [
+        {"model": "ollama:ones", "vectors": 2, "dimension": 2}
+    ]
+    indexed = json.loads(printed["docs index"])
+    assert indexed["indexed"] == ["README.md", "a.md"]
+    assert indexed["skipped"] == [{"file_path": "b.bin", "reason": "no UTF-8 text"}]
+    shown = json.loads(printed["session show"])
+    assert [one["task_id"] for one in shown["tasks"]] == [task_id]
+    assert [one["sequence"] for one in shown["events"]] == [1]
+
+
+class Ones(BaseHTTPRequestHandler):
+    """Says of every text that it means the same."""
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = json.dumps({"embeddings": [[1.0, 1.0]] * len(asked["input"])}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: it would go to stderr."""
+
+
+@contextmanager
+def served(server: ThreadingHTTPServer) -> Iterator[None]:
+    with server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+async def make_session(root: Path, task_id: str) -> None:
+    now = datetime(2030, 1, 31, tzinfo=UTC)
+    async with Database(root / ".abathur" / "abathur.db") as db:
+        new = NewSession(id="s1", app_name="a", user_id="u", state={"k": 1}, metadata={})
+        await db.write(sessions.create, new, actor="cli:a", now=now)
+        await db.write(sessions.append_event, "s1", {"n": 1}, now=now)
+        await db.write(sessions.link_task, "s1", task_id)
 
 
 def test_every_command_for_a_person_prints_its_documented_shape(cli: Cli) -> None:
@@ -338,7 +447,7 @@ def test_errors_have_their_documented_shape(cli: Cli) -> None:
 
 
 def test_every_field_is_explained_or_plain() -> None:
-    known = {*PLAIN, "time", *SHAPES}
+    known = {*PLAIN, "any", "time", *SHAPES}
     for name, shape in SHAPES.items():
         for field, (kind, meaning) in shape.items():
             assert re.sub(r"[\[\]?]", "", kind) in known, f"{name}.{field}: {kind}"

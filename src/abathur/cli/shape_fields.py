@@ -13,6 +13,7 @@ from abathur.cli import (
     shape_fields_agents,
     shape_fields_loops,
     shape_fields_mcp,
+    shape_fields_memory,
     shape_fields_person,
     shape_fields_swarm,
 )
@@ -277,6 +278,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
     **shape_fields_agents.SHAPES,
     **shape_fields_mcp.SHAPES,
     **shape_fields_loops.SHAPES,
+    **shape_fields_memory.SHAPES,
     **shape_fields_person.SHAPES,
     **shape_fields_swarm.SHAPES,
     "Error": ERROR,
@@ -301,6 +303,7 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     **shape_fields_agents.COMMAND_SHAPES,
     **shape_fields_mcp.COMMAND_SHAPES,
     **shape_fields_loops.COMMAND_SHAPES,
+    **shape_fields_memory.COMMAND_SHAPES,
     **shape_fields_person.COMMAND_SHAPES,
     **shape_fields_swarm.COMMAND_SHAPES,
 }

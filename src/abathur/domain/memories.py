@@ -17,6 +17,8 @@ SEPARATOR: Final = ":"
 MAX_NAMESPACE: Final = 200
 MAX_LEVELS: Final = 8
 MAX_KEY: Final = 200
+PLAIN_NAMES: Final = frozenset({"", "text", "lesson"})
+"""Of values that need no name in front of them."""
 MAX_TEXT: Final = 32_768
 """Characters of a memory that are searched."""
 
@@ -193,4 +195,4 @@ def _lines(value: Any, name: str) -> Iterator[str]:
         for inner in value:
             yield from _lines(inner, name)
     elif value is not None:
-        yield f"{name}: {value}" if name else str(value)
+        yield f"{name}: {value}" if name not in PLAIN_NAMES else str(value)

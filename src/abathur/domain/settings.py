@@ -12,6 +12,7 @@ from abathur.domain.concurrency import Limits
 from abathur.domain.gates import VERIFY, Gate
 from abathur.domain.landing import Strategy
 from abathur.domain.leaks import Secrets
+from abathur.domain.memory_settings import MemorySettings
 from abathur.domain.money import Price, Pricing
 from abathur.domain.needs import Need
 from abathur.domain.sandbox import SandboxSetting
@@ -197,6 +198,7 @@ class Settings:
     budget: BudgetSettings = field(default_factory=BudgetSettings)
     limits: Limits = field(default_factory=Limits)
     silence: SilenceSettings = field(default_factory=SilenceSettings)
+    memory: MemorySettings = field(default_factory=MemorySettings)
     traces: TraceSettings = field(default_factory=TraceSettings)
     mcp: McpSettings = field(default_factory=McpSettings)
     runtimes: Mapping[str, JsonObject] = field(default_factory=dict)

@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar
 
 from abathur.domain.concurrency import Limits
 from abathur.domain.errors import ConfigError
+from abathur.domain.memory_settings import MemorySettings
 from abathur.domain.protection import allowing
 from abathur.domain.sandbox import sandbox_for
 from abathur.domain.settings import (
@@ -52,6 +53,7 @@ _SECTIONS: Final[Mapping[str, Callable[..., object]]] = {
     "limits": Limits,
     "budget": BudgetSettings,
     "silence": SilenceSettings,
+    "memory": MemorySettings,
     "traces": TraceSettings,
 }
 _VARIABLES: Final[Mapping[str, str]] = {

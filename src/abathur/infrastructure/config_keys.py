@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from abathur.domain.memory_settings import EMBEDDERS
 from abathur.infrastructure.config_loops import criteria, loops
 from abathur.infrastructure.config_values import (
+    choice,
     command,
     confinement,
     counts,
@@ -353,6 +355,37 @@ KEYS: Final = (
         "The collector's address, for OTLP over HTTP; without it, as the OTEL_* variables say.",
     ),
     Key("traces.service_name", text, "abathur", "What the swarm is called in traces."),
+    Key(
+        "memory.embedder",
+        choice(*EMBEDDERS),
+        "ollama",
+        "Who says what texts mean: model2vec, ollama or openai; without it, words are searched.",
+    ),
+    Key(
+        "memory.model",
+        text,
+        "nomic-embed-text",
+        "The name of the server's model, or the folder of a model of model2vec.",
+    ),
+    Key(
+        "memory.url",
+        text,
+        "http://127.0.0.1:11434",
+        "Where the server is, when it isn't where it is usually.",
+    ),
+    Key(
+        "memory.key_variable",
+        text,
+        "OPENAI_API_KEY",
+        "The environment variable that holds the server's key.",
+    ),
+    Key("memory.quota", whole(1, 10_000_000), "10000", "How many memories a namespace holds."),
+    Key(
+        "memory.recall_tokens",
+        whole(0, 100_000),
+        "1500",
+        "How much of memories a task is told without asking, in tokens; 0: nothing.",
+    ),
 )
 
 SECTIONS: Final = {
@@ -363,6 +396,7 @@ SECTIONS: Final = {
     "notices": "How a person is called who isn't looking.",
     "budget": "How much may be spent, in US dollars; without a limit there is none.",
     "limits": "How many agents may be at work at once, over all swarms that share the queue.",
+    "memory": "What is remembered from task to task, and how it is found.",
     "silence": "What happens to a run that says nothing; an agent type may have its own.",
     "mcp": "What agents may do through the servers of `abathur mcp`.",
     "traces": "What is sent to an OpenTelemetry collector (`pip install 'abathur[traces]'`).",

@@ -29,6 +29,15 @@ def text(value: object) -> str:
     return str(value).strip()
 
 
+def choice(*known: str) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if value not in known:
+            raise NotAccepted(f"one of {', '.join(known)} is expected")
+        return str(value)
+
+    return read
+
+
 def whole(low: int, high: int) -> Callable[[object], int]:
     def read(value: object) -> int:
         number = int(value) if isinstance(value, str) and value.strip().isdecimal() else value

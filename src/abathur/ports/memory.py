@@ -129,12 +129,14 @@ class PassageStore(Protocol):
         ...
 
     def memories_by_words(
-        self, words: str, where: MemoryFilter, now: datetime, limit: int
+        self, words: Sequence[str], where: MemoryFilter, now: datetime, limit: int
     ) -> Sequence[int]:
-        """Ids of passages with any of the words, the best first. `words` is of `search.any_of`."""
+        """Ids of passages with any of the words, of `search.words_of`, the best first."""
         ...
 
-    def documents_by_words(self, words: str, where: DocumentFilter, limit: int) -> Sequence[int]:
+    def documents_by_words(
+        self, words: Sequence[str], where: DocumentFilter, limit: int
+    ) -> Sequence[int]:
         """The same in documents."""
         ...
 

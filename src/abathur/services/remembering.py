@@ -88,7 +88,8 @@ def add(
 
 def _taken(namespace: str, key: str) -> ConflictError:
     return ConflictError(
-        f"memory {namespace} {key} is there already; update it, or use another key"
+        f"memory {namespace} {key} is there already; write a new version of it "
+        "(`abathur mem add --replace`), or use another key"
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from abathur.domain.memories import Memory
-from abathur.domain.search import CANDIDATES, any_of, excerpt, fused, matched, words_of
+from abathur.domain.search import CANDIDATES, excerpt, fused, matched, words_of
 from abathur.ports.memory import DocumentFilter, MemoryFilter, Passage
 from abathur.ports.stores import Stores
 from abathur.ports.vectors import Source
@@ -76,7 +76,7 @@ def search_memories(
     words = words_of(text)
     by_words: Sequence[int] = ()
     if words:
-        by_words = stores.passages.memories_by_words(any_of(words), where, now, CANDIDATES)
+        by_words = stores.passages.memories_by_words(words, where, now, CANDIDATES)
     by_meaning = _nearest(stores, "memory", meaning, where.limit, allowed)
     ranked = _ranked(by_words, by_meaning, where.limit)
     passages = stores.passages.get_many([one.id for one in ranked])
@@ -102,7 +102,7 @@ def search_documents(
     words = words_of(text)
     by_words: Sequence[int] = ()
     if words:
-        by_words = stores.passages.documents_by_words(any_of(words), where, CANDIDATES)
+        by_words = stores.passages.documents_by_words(words, where, CANDIDATES)
     by_meaning = _nearest(stores, "document", meaning, where.limit, allowed)
     ranked = _ranked(by_words, by_meaning, where.limit)
     passages = stores.passages.get_many([one.id for one in ranked])

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 from abathur.domain.documents import Chunk
+from abathur.domain.search import any_of
 from abathur.infrastructure.database.engines.base import Session
 from abathur.infrastructure.database.stores.memories import conditions
 from abathur.ports.memory import DocumentFilter, MemoryFilter, Passage
+
+AHEAD: Final = 2
+"""So many times as many as wanted are ranked before a filter is asked."""
+FREQUENT: Final = 10_000
+"""Passages that have a word, before it is called a frequent one."""
 
 
 class SqlPassages:
@@ -41,22 +48,51 @@ class SqlPassages:
         )
 
     def memories_by_words(
-        self, words: str, where: MemoryFilter, now: datetime, limit: int
+        self, words: Sequence[str], where: MemoryFilter, now: datetime, limit: int
     ) -> Sequence[int]:
+        wanted = any_of(self._telling(words))
+        found = self._ranked(wanted, limit)
+        allowed = self.allowed_memories(found, where, now)
+        kept = [one for one in found if one in allowed]
+        if len(kept) >= limit or len(found) < limit * AHEAD:
+            return kept[:limit]
         rows = self._session.fetch(
-            "passages_memory_words", **conditions(where, now), words=words, limit=limit
+            "passages_memory_words", **conditions(where, now), words=wanted, limit=limit
         )
         return [row["id"] for row in rows]
 
-    def documents_by_words(self, words: str, where: DocumentFilter, limit: int) -> Sequence[int]:
+    def documents_by_words(
+        self, words: Sequence[str], where: DocumentFilter, limit: int
+    ) -> Sequence[int]:
+        wanted = any_of(self._telling(words))
+        found = self._ranked(wanted, limit)
+        allowed = self.allowed_documents(found, where)
+        kept = [one for one in found if one in allowed]
+        if len(kept) >= limit or len(found) < limit * AHEAD:
+            return kept[:limit]
         rows = self._session.fetch(
             "passages_document_words",
-            words=words,
+            words=wanted,
             namespace=where.namespace,
             under=where.under,
             limit=limit,
         )
         return [row["id"] for row in rows]
+
+    def _ranked(self, wanted: str, limit: int) -> Sequence[int]:
+        rows = self._session.fetch("passages_by_words", words=wanted, limit=limit * AHEAD)
+        return [row["id"] for row in rows]
+
+    def _telling(self, words: Sequence[str]) -> Sequence[str]:
+        """Without words that very many passages have, unless all are such: they tell little."""
+        if len(words) < 2:
+            return words
+        counts = {
+            word: self._session.fetch("passages_with_word", word=any_of([word]), limit=FREQUENT)
+            for word in words
+        }
+        rare = [word for word, (row,) in counts.items() if 0 < row["n"] < FREQUENT]
+        return rare or words
 
     def allowed_memories(
         self, ids: Collection[int] | None, where: MemoryFilter, now: datetime

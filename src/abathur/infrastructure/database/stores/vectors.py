@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
@@ -15,7 +16,7 @@ from abathur.infrastructure.database.signs import (
     packed,
     signs_in,
     signs_of,
-    similarity,
+    similarities,
     unpacked,
 )
 from abathur.ports.vectors import Embedded, Source, Unembedded, VectorTotal
@@ -56,7 +57,7 @@ class SqlVectors:
         self,
         source: Source,
         model: str,
-        wanted: Sequence[float],
+        wanted: array[float],
         count: int,
         among: Collection[int] | None,
     ) -> Sequence[int]:
@@ -69,14 +70,12 @@ class SqlVectors:
         return index.nearest(signs_of(wanted), count, among)
 
     def _compared(
-        self, model: str, wanted: Sequence[float], ids: Collection[int]
+        self, model: str, wanted: array[float], ids: Collection[int]
     ) -> list[tuple[int, float]]:
         rows = self._session.fetch("vectors_get", ids=list(ids), model=model) if ids else []
-        found = [
-            (row["passage_id"], similarity(wanted, unpacked(row["vector"])))
-            for row in rows
-            if len(row["vector"]) == len(wanted) * FLOAT
-        ]
+        fitting = [row for row in rows if len(row["vector"]) == len(wanted) * FLOAT]
+        cosines = similarities(wanted, [row["vector"] for row in fitting])
+        found = [(row["passage_id"], cosine) for row, cosine in zip(fitting, cosines, strict=True)]
         return sorted(found, key=lambda one: (-one[1], one[0]))
 
     def missing(self, model: str, after: int, limit: int) -> Sequence[Unembedded]:

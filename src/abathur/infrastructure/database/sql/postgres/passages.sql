@@ -1,5 +1,22 @@
 -- `websearch_to_tsquery` takes any text and never fails; quotes and OR mean to it what they mean to
 -- FTS5.
+-- name: passages_with_word
+SELECT count(*) AS n FROM (
+  SELECT 1 FROM passages AS p
+  WHERE to_tsvector('english', translate(p.heading || ' ' || p.text, '/.-_:@\', '       '))
+    @@ websearch_to_tsquery('english', :word) LIMIT :limit
+) AS found;
+
+-- name: passages_by_words
+SELECT p.id FROM passages AS p
+CROSS JOIN (SELECT websearch_to_tsquery('english', :words) AS wanted) AS q
+WHERE to_tsvector('english', translate(p.heading || ' ' || p.text, '/.-_:@\', '       '))
+    @@ q.wanted
+ORDER BY ts_rank_cd(
+  setweight(to_tsvector('english', translate(p.heading, '/.-_:@\', '       ')), 'A')
+    || to_tsvector('english', translate(p.text, '/.-_:@\', '       ')), q.wanted, 1
+) DESC, p.id LIMIT :limit;
+
 -- name: passages_memory_words
 SELECT p.id
 FROM passages AS p

@@ -1,3 +1,14 @@
+-- name: passages_with_word
+SELECT count(*) AS n FROM (
+  SELECT 1 FROM passage_words WHERE passage_words MATCH :word LIMIT :limit
+) AS found;
+
+-- What a filter lets through is looked up afterwards: looking it up for all that have the words
+-- would take several times as long as ranking them does.
+-- name: passages_by_words
+SELECT rowid AS id FROM passage_words WHERE passage_words MATCH :words
+ORDER BY bm25(passage_words, 2.0, 1.0), rowid LIMIT :limit;
+
 -- Smaller is better: bm25() of FTS5 is negative. A word in the heading counts for two in the text.
 -- name: passages_memory_words
 SELECT p.id FROM passage_words

@@ -1,0 +1,111 @@
+"""What memories and documents need besides the database: an embedder, and the files."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from abathur import safeguards
+
+if TYPE_CHECKING:
+    from abathur.bootstrap import Project
+    from abathur.domain.documents import NewDocument
+    from abathur.ports.stores import UnitOfWork
+    from abathur.ports.vectors import Embedder
+    from abathur.services.searching import Meaning
+
+MOST_BYTES: Final = 4_000_000
+"""Of a file that is indexed."""
+
+
+def embedder(project: Project) -> Embedder | None:
+    """Who says what texts mean in this project; None when nobody is configured.
+
+    Raises `EmbeddingError`, and `UntrustedError` when nobody has agreed to what the repository's
+    files say: they may name a server, and a model is a file that is loaded.
+    """
+    from abathur.domain.errors import EmbeddingError
+
+    settings = project.settings.memory
+    if settings.embedder is None:
+        return None
+    safeguards.require_trust(project.root, os.environ)
+    if settings.model is None:
+        raise EmbeddingError(
+            f"`memory.embedder: {settings.embedder}` needs `memory.model`: a folder, or the name "
+            "of the server's model"
+        )
+    if settings.embedder == "model2vec":
+        from abathur.infrastructure.embedders.static_model import StaticModel
+
+        return StaticModel(project.root / Path(settings.model).expanduser())
+    from abathur.infrastructure.embedders.server import EmbeddingServer
+
+    return EmbeddingServer(settings.embedder, settings.model, settings.url, settings.key_variable)
+
+
+async def meaning_of(maker: Embedder | None, text: str) -> Meaning | None:
+    """Of a question. Raises `EmbeddingError`."""
+    from abathur.services.searching import Meaning
+
+    if maker is None or not text.strip():
+        return None
+    (vector,) = await asyncio.to_thread(maker.embed, [text])
+    return Meaning(maker.model, vector)
+
+
+async def embed_missing(
+    db: UnitOfWork, maker: Embedder, done: Callable[[int], None] = lambda _: None
+) -> int:
+    """Give all passages that lack one a vector; how many. May be ended at any time.
+
+    `done` is told how many there are after each step. Raises `EmbeddingError`.
+    """
+    from abathur.ports.vectors import Embedded
+    from abathur.services import embedding
+
+    made = after = 0
+    while waiting := await db.read(embedding.missing, maker.model, after):
+        texts = [one.text for one in waiting]
+        vectors = await asyncio.to_thread(maker.embed, texts)
+        embedded = [
+            Embedded(one.passage_id, one.source, vector)
+            for one, vector in zip(waiting, vectors, strict=True)
+            if any(vector)
+        ]
+        made += await db.write(embedding.save, maker.model, embedded)
+        after = waiting[-1].passage_id
+        done(made)
+    await db.write(embedding.finish, maker.model)
+    return made
+
+
+async def files_below(root: Path, places: Sequence[Path]) -> Sequence[str]:
+    """Paths of the files there, relative to the project, without what git ignores.
+
+    Raises `InvalidInputError` for a place outside of the project, `GitError`.
+    """
+    from abathur.infrastructure.document_files import listed
+
+    return await listed(root, places)
+
+
+def read_document(root: Path, path: str, namespace: str) -> NewDocument | str:
+    """The document, taken apart; or why the file can't be one."""
+    from abathur.infrastructure.document_files import read
+
+    return read(root, path, namespace, MOST_BYTES)
+
+
+async def changes(root: Path, places: Sequence[Path]) -> AsyncIterator[None]:
+    """Something below these places has changed, again and again.
+
+    Raises `InvalidInputError` when the program for that isn't installed.
+    """
+    from abathur.infrastructure.document_files import watched
+
+    async for _ in watched(root, places):
+        yield

@@ -1,0 +1,1 @@
+"""Who says what texts mean: a small model in a folder, or a server nearby."""
