@@ -43,6 +43,7 @@ def test_a_second_time_changes_nothing(abathur: "Abathur") -> None:
         "target": "main",
         "target_allowed": True,
         "unchanged": True,
+        "template": None,
     }
     assert config.read_text() == text
     assert len(abathur("task", "list", "--json").json) == 1

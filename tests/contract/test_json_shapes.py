@@ -156,6 +156,11 @@ def test_every_command_about_tasks_prints_its_documented_shape(cli: Cli) -> None
     assert json.loads(printed["logs"])
 
 
+def taken_over(cli: Cli) -> str:
+    cli("init", "--template", "software")
+    return cli("template", "status", "--json")
+
+
 def test_every_command_about_agent_types_prints_its_documented_shape(cli: Cli) -> None:
     made = cli("agent", "new", "smith", "--tools", "Read, Edit", "--json")
     file = cli.root / ".abathur" / "agents" / "smith.md"
@@ -169,6 +174,9 @@ def test_every_command_about_agent_types_prints_its_documented_shape(cli: Cli) -
         "agent check": cli("agent", "check", "--json"),
         "agent prompt": cli("agent", "prompt", cli("task", "submit", "Do it").strip(), "--json"),
         "agent templates": cli("agent", "templates", "--json"),
+        "template list": cli("template", "list", "--json"),
+        "template status": taken_over(cli),
+        "template update": cli("template", "update", "--dry-run", "--json"),
     }
     assert problems_of(printed) == []
     assert set(printed) == ABOUT_AGENTS

@@ -27,6 +27,7 @@ COMMANDS: Final[Commands] = {
     ),
     "agent": ("abathur.cli.agent.group:agent", "See and write definitions of agents."),
     "loop": ("abathur.cli.loop.group:loop", "Refine tasks until a measurement is good enough."),
+    "template": ("abathur.cli.template.group:template", "Take over and update sets of agents."),
     "plan": ("abathur.cli.plan:plan", "Queue a whole backlog from a file."),
     "swarm": ("abathur.cli.swarm:swarm", "Run agents until the tasks have landed."),
     "schedule": ("abathur.cli.schedule.group:schedule", "Submit tasks at times that come again."),

@@ -60,12 +60,40 @@ PROMPT_TEMPLATE: Final[Fields] = {
     "text": ("string", "the template"),
 }
 
+TEMPLATE: Final[Fields] = {
+    "name": ("string", "by which `init --template` knows it"),
+    "version": ("string", "its version"),
+    "description": ("string", "what it is for"),
+    "files": ("string[]", "what it brings, as paths in the project"),
+}
+
+TEMPLATE_STEP: Final[Fields] = {
+    "path": ("string", "the file, in the project"),
+    "change": (
+        "string",
+        "add, update, remove, same, keep (yours) or conflict (changed on both sides, yours kept)",
+    ),
+}
+
+TEMPLATE_STATUS: Final[Fields] = {
+    "name": ("string", "the template"),
+    "source": ("string", "where it comes from: a built-in name, a folder or a URL"),
+    "ref": ("string?", "the branch or tag of a URL"),
+    "installed_version": ("string?", "what the project has taken over"),
+    "version": ("string", "what the source has now"),
+    "steps": ("TemplateStep[]", "file by file"),
+    "left_out": ("string[]", "files of the template that no template may bring"),
+}
+
 SHAPES: Final[Mapping[str, Fields]] = {
     "AgentType": AGENT_TYPE,
     "AgentTypeDetail": AGENT_TYPE_DETAIL,
     "DefinitionCheck": DEFINITION_CHECK,
     "NewDefinition": NEW_DEFINITION,
     "Prompt": PROMPT,
+    "Template": TEMPLATE,
+    "TemplateStep": TEMPLATE_STEP,
+    "TemplateStatus": TEMPLATE_STATUS,
     "PromptTemplate": PROMPT_TEMPLATE,
 }
 
@@ -76,4 +104,7 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "agent new": "NewDefinition",
     "agent prompt": "Prompt",
     "agent templates": "PromptTemplate[]",
+    "template list": "Template[]",
+    "template status": "TemplateStatus",
+    "template update": "TemplateStatus",
 }

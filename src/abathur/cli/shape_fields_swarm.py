@@ -18,6 +18,7 @@ INITIALIZED: Final[Fields] = {
     "target": ("string?", "the branch that is checked out"),
     "target_allowed": ("boolean", "whether finished work may land there"),
     "unchanged": ("boolean", "true when all of it was there already"),
+    "template": ("string?", "the name of the template that was taken over"),
 }
 
 PLANNED: Final[Fields] = {

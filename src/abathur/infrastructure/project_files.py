@@ -16,6 +16,7 @@ IGNORED: Final = """\
 !/config.yaml
 !/agents/
 !/templates/
+!/template.json
 """
 
 

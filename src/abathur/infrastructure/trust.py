@@ -20,6 +20,7 @@ from abathur.domain.errors import ConfigError, RefusedError
 from abathur.domain.trust import Source
 from abathur.infrastructure import paths
 from abathur.infrastructure.definitions import definition_files, read_definition
+from abathur.infrastructure.project_templates.sources import is_built_in
 
 VARIABLE: Final = "ABATHUR_TRUST"
 """Folders whose repositories need no asking, as in `PATH`: for machines that build and test."""
@@ -64,7 +65,16 @@ def sources(root: Path, env: Mapping[str, str]) -> Sequence[Source]:
         *_agent_settings(root),
         *_templates(root),
         *_servers(root),
+        *_skills(root),
     ]
+
+
+def _skills(root: Path) -> Iterator[Source]:
+    """Instructions and scripts that Claude Code offers to its agents."""
+    folder = root / ".claude" / "skills"
+    for file in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        if file.is_file() and (data := _bytes(file)) is not None:
+            yield Source(_name(root, file), _digest(data), (f"a skill with {len(data)} bytes",))
 
 
 def _templates(root: Path) -> Iterator[Source]:
@@ -118,7 +128,7 @@ def _definitions(root: Path) -> Iterator[Source]:
         for file in definition_files(folder):
             with suppress(ConfigError):
                 made = read_definition(file, _name(root, file), folder)
-                if made is None:
+                if made is None or is_built_in(_name(root, file), _bytes(file) or b""):
                     continue
                 extras = {"runtime": made.runtime, "tools": list(made.tools), **made.extras}
                 told = {key: value for key, value in extras.items() if value}

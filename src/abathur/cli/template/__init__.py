@@ -1,0 +1,1 @@
+"""`abathur template`: sets of agents that a project takes over."""
