@@ -25,6 +25,7 @@ MODULES: Final[Mapping[str, str]] = {
     "processes": "benchmarks.processes",
     "fleet": "benchmarks.fleet",
     "swarm": "benchmarks.swarm",
+    "runs": "benchmarks.runs",
     "idle": "benchmarks.idle",
     "agents": "benchmarks.agents",
     "open": "benchmarks.opening",

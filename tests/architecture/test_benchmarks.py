@@ -19,6 +19,7 @@ NAMES = (
         "processes",
         "fleet",
         "swarm",
+        "runs",
         "idle",
         "agents",
         "open",
