@@ -140,3 +140,21 @@ def test_a_broken_criterion_of_the_configuration_is_told_with_its_line(abathur: 
     configure(abathur, criteria={"size": {"metric": {"command": "x", "threshold": 1}}})
     result = abathur("task", "submit", "Do")
     assert "config.yaml:1: criteria: size.metric: it needs either `json`" in result.line
+
+
+def test_what_a_loop_wants_to_land_is_what_is_shown(abathur: Abathur) -> None:
+    script = {
+        str(number): [{"write": {"path": "work.txt", "text": "line\n" * lines}}]
+        for number, lines in enumerate((1, 3, 2), 1)
+    }
+    loop = "{metric: {command: wc -l < work.txt, pattern: '(.+)', threshold: 9}, max_iterations: 3}"
+    task = abathur.submit("Do", "--loop", loop, "--input-data", json.dumps({"script": script}))
+    abathur.run_swarm()
+    assert abathur.ok("diff", task).count("\n+line") == 3
+    assert abathur.ok("diff", task, "--attempt", "3").count("\n+line") == 2
+    (review,) = abathur("review", "list", "--json").json
+    shown = abathur.ok("review", "show", review["id"])
+    assert "--attempt 2" in shown
+    assert "has moved" not in shown
+    files = [line.split()[4] for line in abathur.ok("salvage", "list", task).splitlines()[1:]]
+    assert files == ["1", "1", "1"]

@@ -1,6 +1,7 @@
 """How loops are written, and what is wrong with others."""
 
 import contextlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,11 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abathur.domain.errors import InvalidInputError
-from abathur.domain.loops.criteria import CriterionKind, criterion, json_value
+from abathur.domain.loops.criteria import CriterionKind, Goal, criterion, json_value
 from abathur.domain.loops.readings import judged, observed, reading
-from abathur.domain.loops.specs import expanded, loop_spec
+from abathur.domain.loops.specs import Otherwise, Strategy, expanded, loop_spec
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "loops.md"
 NAMED = {"tests": {"passes": "make test"}, "endless": {"use": "endless"}}
+
+
+def test_the_reference_names_every_word() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    words = [*CriterionKind, *Strategy, *Otherwise, *Goal]
+    assert [word for word in words if f"`{word}`" not in text] == []
 
 
 def test_a_single_criterion_may_stand_beside_the_limits() -> None:

@@ -110,7 +110,10 @@ async def test_a_person_is_asked_about_the_best_when_a_loop_does_not_converge(wo
     await world.run_until_idle()
     (review,) = await world.db.read(lambda stores: stores.reviews.of_task(task.id))
     assert review.state == "open"
-    assert review.question.startswith("The loop didn't converge (2 iterations didn't converge).")
+    assert review.question == (
+        "The loop ended without converging: 2 iterations of at most 2 are made. May its best "
+        "iteration, 2, land on main? (measured 2, wanted is at least 9)"
+    )
     assert world.landed() == []
     await world.db.write(
         reviewing.approve, review.id, comment=None, allow=(), now=datetime.now(UTC), actor="test"

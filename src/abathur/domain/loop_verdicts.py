@@ -83,7 +83,7 @@ def decide(now: Situation) -> Verdict:
 def over(spec: LoopSpec, spent: Spent, iterations: int) -> str | None:
     """Which limit leaves no room for another iteration."""
     if iterations >= spec.max_iterations:
-        return f"{count(iterations, 'iteration')} didn't converge"
+        return f"{count(iterations, 'iteration')} of at most {spec.max_iterations} are made"
     if spec.max_seconds is not None and spent.seconds >= spec.max_seconds:
         return f"{span_of(spent.seconds)} are spent of {span_of(spec.max_seconds)}"
     if spec.max_tokens is not None and spent.tokens >= spec.max_tokens:

@@ -51,7 +51,8 @@ class Review:
     """One line for a person."""
     data: JsonObject
     """For a landing: `landing_id`, `target`, `target_commit` (where the target was when it was
-    asked), `base_commit`, `work_commit`; `conflict` (`paths`, `message`, `onto`, `salvage_ref`)
+    asked), `base_commit`, `work_commit`; `made_by`, where an earlier attempt made the work;
+    `conflict` (`paths`, `message`, `onto`, `salvage_ref`)
     when it doesn't fit onto the target; `leaks`, a list of `path`, `line` and `text`, when it adds
     what looks like a secret. For a permission: `denied`, a list of `tool`, `input` and
     `rule`; and `allowed`, the rules that were approved."""

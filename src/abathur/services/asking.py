@@ -33,6 +33,8 @@ class Asking:
     """What speaks against landing: `conflict`, `leaks`; see `domain.reviews.Review.data`."""
     question: str = ""
     """What is asked about a landing, where it isn't just whether it may."""
+    made_by: int | None = None
+    """The attempt that made the work, where another one asks for its landing."""
 
 
 def approval(
@@ -49,6 +51,7 @@ def approval(
         "target_commit": asking.target_commit,
         "base_commit": landing.base_commit,
         "work_commit": landing.work_commit,
+        **({} if asking.made_by is None else {"made_by": asking.made_by}),
         **asking.evidence,
     }
     return _ask(

@@ -221,6 +221,7 @@ def _chosen(report: Report, named: Iteration, verdict: Verdict) -> Report:
             tree=named.tree,
             target_commit=asking.target_commit if asking else None,
             evidence=asking.evidence if asking and is_newest else {},
+            made_by=named.attempt,
             question=_question(named, verdict) if verdict.next is Next.ASK else "",
         )
     return replace(
@@ -233,11 +234,11 @@ def _chosen(report: Report, named: Iteration, verdict: Verdict) -> Report:
 
 
 def _question(named: Iteration, verdict: Verdict) -> str:
-    told = named.reading.text if named.reading else ""
+    told = f" ({named.reading.text})" if named.reading and named.reading.text else ""
     return (
-        f"The loop didn't converge ({verdict.why}). May its best iteration, {named.number}, land "
-        f"on {named.target}? {told}"
-    ).strip()
+        f"The loop ended without converging: {verdict.why}. May its best iteration, "
+        f"{named.number}, land on {named.target}?{told}"
+    )
 
 
 def _end_of(holder: Holder, outcome: Outcome) -> dict[str, Any]:

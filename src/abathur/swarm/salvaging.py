@@ -119,6 +119,8 @@ def _known(stores: Stores, task_ids: Collection[str]) -> Known:
         for attempt in stores.attempts.of_task(task_id):
             if attempt.head_commit and attempt.base_commit:
                 bases[attempt.head_commit] = attempt.base_commit
+        for one in stores.loops.iterations(task_id):
+            bases[one.work_commit] = one.base_commit
         for landing in stores.landings.of_task(task_id):
             facts = landing.facts or {}
             for merge in (facts.get("merge_commit"), landing.merge_commit):

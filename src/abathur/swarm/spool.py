@@ -239,7 +239,8 @@ async def finish_work(
         # The landing asks too, before anything moves.
         return report
     if asking is None and report.trial is not None:
-        asking = Asking(review_id=report.landing_id)
+        tip = await parts.repository.resolve(f"refs/heads/{report.trial.target}")
+        asking = Asking(review_id=report.landing_id, target_commit=tip)
     return replace(report, asking=asking)
 
 

@@ -89,7 +89,7 @@ def _facts(found: Shown) -> Iterator[tuple[str, str]]:
     yield "id", review.id
     yield "state", review.state.value
     yield "task", f"{short(task.id)}  {task.summary}"
-    yield "attempt", str(review.attempt)
+    yield "attempt", str(review.data.get("made_by", review.attempt))
     yield "asked", f"{local(review.asked_at)} ({age(review.asked_at, context.now())} ago)"
     if review.decided_at is not None:
         yield "decided", f"{local(review.decided_at)} by {review.decided_by}"
@@ -131,6 +131,7 @@ def _denied(review: Review) -> Iterator[str]:
 def _how(review: Review) -> Iterator[str]:
     name = short(review.id)
     if review.kind is ReviewKind.LANDING:
-        yield f"diff:     abathur diff {short(review.task_id)} --attempt {review.attempt}"
+        made_by = review.data.get("made_by", review.attempt)
+        yield f"diff:     abathur diff {short(review.task_id)} --attempt {made_by}"
     yield f"approve:  abathur review approve {name}"
     yield f"reject:   abathur review reject {name} --comment TEXT"

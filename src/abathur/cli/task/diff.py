@@ -17,8 +17,10 @@ from abathur.cli.text import clean_block
 from abathur.domain.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from abathur.domain.landing import Landing
     from abathur.domain.runs import Attempt
     from abathur.ports.repository import Repository
+    from abathur.ports.stores import Stores
 
 COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 HEADS = ("+++", "---", "diff ", "index ")
@@ -54,14 +56,25 @@ async def _work(text: str, number: int | None) -> Work:
     project = context.queue()
     async with context.opened(project) as db:
         attempt = await db.read(find_attempt, text, number)
+        wanted = None if number else await db.read(_landing, attempt)
     repository = await bootstrap.open_repository(project.root)
-    base, head = attempt.base_commit, await _head(repository, attempt)
+    if wanted is not None:
+        base: str | None = wanted.base_commit
+        head: str | None = wanted.work_commit
+    else:
+        base, head = attempt.base_commit, await _head(repository, attempt)
     if base is None or head is None:
         raise NotFoundError(
             f"attempt {attempt.number} of task {attempt.task_id} has left no work yet; "
             f"`abathur logs {attempt.task_id}` shows what it does"
         )
     return Work(attempt, base, head, await repository.diff(base, head))
+
+
+def _landing(stores: Stores, attempt: Attempt) -> Landing | None:
+    """What the attempt asks to land; of a loop that may be the work of an earlier one."""
+    found = stores.landings.of_task(attempt.task_id)
+    return next((one for one in found if one.attempt == attempt.number), None)
 
 
 async def _head(repository: Repository, attempt: Attempt) -> str | None:
