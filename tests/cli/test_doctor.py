@@ -7,6 +7,8 @@ import pytest
 
 from abathur.cli.main import call
 from abathur.domain.agents import Worker
+from abathur.domain.disk import Kept
+from abathur.domain.settings import DiskSettings
 from abathur.infrastructure.database.engines import sqlite
 from abathur.ports.diagnosis import Machine, Program, Target
 from abathur.services.doctor import Check, Facts, Orphan, Verdict, has_failed, judge
@@ -46,6 +48,14 @@ def verdict(name: str, **facts: Any) -> Verdict:
 )
 def test_the_machine(name: str, change: dict[str, Any], expected: Verdict) -> None:
     assert verdict(name, machine=replace(MACHINE, **change)) is expected
+
+
+def test_what_is_kept_is_told_and_too_little_room_is_to_look_at() -> None:
+    kept = Kept(worktrees=3_000_000, transcripts=2_000)
+    assert checks(kept=kept)["kept"].text == "3.0 MB: worktrees 3.0 MB, transcripts 2.0 kB"
+    assert verdict("kept", kept=kept) is Verdict.OK
+    assert verdict("kept", kept=kept, disk=DiskSettings(max_kept=1_000_000)) is Verdict.WARN
+    assert verdict("kept", kept=kept, disk=DiskSettings(min_free=10**15)) is Verdict.WARN
 
 
 @pytest.mark.parametrize(
@@ -113,7 +123,7 @@ def test_all_is_well(abathur: "Abathur") -> None:
     names = [check["name"] for check in found["checks"]]
     assert names == [
         "python", "sqlite", "git", "disk", "repository", "project", "configuration", "database",
-        "agent general", "target",
+        "agent general", "target", "kept",
     ]  # fmt: skip
 
 

@@ -310,3 +310,14 @@ async def test_what_the_rows_prove_is_repaired_and_told(queue: Queue) -> None:
     assert (await queue.task(claimed.task)).status is TaskStatus.READY
     assert (await queue.read(reconciling.facts, queue.now)).problems == []
     assert (await queue.read(verify)).breaks == []
+
+
+async def test_a_held_host_starts_nothing_and_others_go_on(queue: Queue) -> None:
+    task = await queue.submit()
+    await pause(queue, HoldScope.HOST, "here")
+    there, here = AdmissionRules(host="there"), AdmissionRules(host="here")
+    assert await queue.read(admitting.has_admitted, there, queue.now)
+    assert not await queue.read(admitting.has_admitted, here, queue.now)
+    assert await queue.read(admitting.is_held_up, here, queue.now)
+    assert not await queue.read(admitting.is_held_up, there, queue.now)
+    assert (await queue.task(task)).status is TaskStatus.READY

@@ -186,6 +186,7 @@ BY_OTHERS = {
     *(Action.HOLD_BEGUN, Action.HOLD_ENDED, Action.OVERLAP_FOUND),
     *(Action.BUDGET_SET, Action.LATE_REPORT_KEPT),
     *(action for action in Action if action.startswith("schedule_")),
+    Action.TRANSCRIPTS_REMOVED,
 }
 """Beside the way; see test_admission.py, test_money.py, test_reports.py and test_schedules.py."""
 

@@ -118,6 +118,22 @@ def test_overrides_may_be_dotted_or_nested_and_none_means_not_given(project: Pat
 
 
 @pytest.mark.parametrize(
+    ("text", "size"),
+    [("0", 0), ("500MB", 500_000_000), ("1.5 gb", 1_500_000_000), ("7B", 7), ("2KB", 2000)],
+)
+def test_sizes(project: Path, text: str, size: int) -> None:
+    ours(project, f"disk: {{min_free: {text}}}")
+    assert load(project).disk.min_free == size
+
+
+@pytest.mark.parametrize("text", ["many", "true", "-1", "5MBB", "1e9", "'1 000'", "[1]"])
+def test_what_is_no_size_is_refused(project: Path, text: str) -> None:
+    ours(project, f"disk: {{min_free: {text}}}")
+    with pytest.raises(ConfigError, match=r"disk\.min_free: a size like"):
+        load(project)
+
+
+@pytest.mark.parametrize(
     ("text", "seconds"),
     [
         ("30", 30),

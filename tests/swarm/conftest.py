@@ -195,9 +195,11 @@ async def postgres_world(
 
 
 @asynccontextmanager
-async def made_world(repo: Path, place: Path | str) -> AsyncIterator[World]:
+async def made_world(
+    repo: Path, place: Path | str, *, has_folder: bool = False
+) -> AsyncIterator[World]:
     folder = repo / ".abathur"
-    folder.mkdir()
+    folder.mkdir(exist_ok=has_folder)
     (folder / ".gitignore").write_text("*\n")
     async with Database(place) as db:
         made = World(repo, db)

@@ -10,6 +10,7 @@ from abathur import safeguards
 
 if TYPE_CHECKING:
     from abathur.bootstrap import Project
+    from abathur.domain.disk import Kept
     from abathur.ports.diagnosis import Machine, Program, Target
     from abathur.ports.repository import Repository
 
@@ -26,6 +27,17 @@ async def machine_facts(folder: Path) -> Machine:
     from abathur.infrastructure.diagnosis import machine
 
     return await machine(folder)
+
+
+async def kept_on_disk(project: Project) -> Kept | None:
+    """How much the project's own files take; None when git can't tell its part of it."""
+    from abathur.domain.errors import GitError
+    from abathur.infrastructure.disk import SystemDisk
+
+    try:
+        return await SystemDisk(project.root, project.folder).kept()
+    except GitError:
+        return None
 
 
 async def agent_programs(project: Project, wanted: Iterable[str]) -> Sequence[Program]:

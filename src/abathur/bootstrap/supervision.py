@@ -56,14 +56,12 @@ async def build_supervisor(
     when its files change. `into` may put something before the parts, to watch or to hinder
     them.
     """
-    if not is_own:
-        safeguards.require_trust(project.root)
-    if problem := await safeguards.sandbox_problem(project.settings):
-        raise AgentUnavailableError(problem)
+    await _require_safety(project, is_own=is_own)
     import random
 
     from abathur.bootstrap.reloading import ProjectConfiguration
     from abathur.infrastructure import agent_servers, functions, hosts
+    from abathur.infrastructure.disk import SystemDisk
     from abathur.infrastructure.evidence import SystemEvidence
     from abathur.infrastructure.git.head import checked_out
     from abathur.infrastructure.git.repository import open_repository as open_git
@@ -90,6 +88,7 @@ async def build_supervisor(
         open_wakeups=db.wakeups,
         clock=clock,
         evidence=SystemEvidence(),
+        disk=SystemDisk(project.root, project.folder),
         spool=FolderSpool(project.folder / "spool"),
         configuration=going_by,
         source=ProjectConfiguration(project, is_own),
@@ -107,6 +106,13 @@ async def build_supervisor(
         guard=_guarding(settings, clock, sink),
     )
     return Supervisor(into(parts) if into else parts, safeguards.redacting(sink, redactor))
+
+
+async def _require_safety(project: Project, *, is_own: bool) -> None:
+    if not is_own:
+        safeguards.require_trust(project.root)
+    if problem := await safeguards.sandbox_problem(project.settings):
+        raise AgentUnavailableError(problem)
 
 
 def _guarding(

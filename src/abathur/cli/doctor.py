@@ -77,6 +77,7 @@ async def find_facts(start: Path) -> Facts:
         untrusted=safeguards.trust_problem(project.root),
         sandbox_problem=await safeguards.sandbox_problem(project.settings),
     )
+    facts = replace(facts, disk=project.settings.disk, kept=await diagnosis.kept_on_disk(project))
     return await _with_agents(*await _with_database(facts, project), project)
 
 

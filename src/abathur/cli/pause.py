@@ -49,6 +49,7 @@ def scope_options(command: F) -> F:
         click.option("--target", metavar="BRANCH", help="Only what lands on this branch."),
         click.option("--task", "task_id", metavar="ID", shell_complete=complete, help="Only it."),
         click.option("--agent-type", metavar="NAME", help="Only tasks for this kind of agent."),
+        click.option("--host", metavar="NAME", help="Only what this machine would start."),
     )
     for option in reversed(options):
         command = option(command)
@@ -64,16 +65,17 @@ def pause(
     target: str | None,
     task_id: str | None,
     agent_type: str | None,
+    host: str | None,
     reason: str,
     until: str | None,
     as_json: bool,
 ) -> None:
-    """Start no further agents: for everything, or for a target, a task or an agent type.
+    """Start no further agents: for everything, or for a target, a task, an agent type or a host.
 
     Agents that are at work go on, and finished work lands. On a paused target nothing lands
     either. Paused tasks keep their place and spend nothing. `abathur resume` ends it.
     """
-    scope = _scope(target, task_id, agent_type)
+    scope = _scope(target, task_id, agent_type, host)
     done = context.run(_pause, scope, reason, _until(until))
     if as_json:
         output.write_json(shapes.hold(done.hold))
@@ -86,13 +88,18 @@ def pause(
 @click.option("--all", "everywhere", is_flag=True, help="End every hold that there is.")
 @json_option
 def resume(
-    target: str | None, task_id: str | None, agent_type: str | None, everywhere: bool, as_json: bool
+    target: str | None,
+    task_id: str | None,
+    agent_type: str | None,
+    host: str | None,
+    everywhere: bool,
+    as_json: bool,
 ) -> None:
-    """End a pause, or another hold: that of everything, or of a target, a task or an agent type.
+    """End a pause, or another hold: of everything, or of a target, a task, an agent type or a host.
 
     Prints what was ended. A hold whose cause is still there, like a full disk, comes back.
     """
-    scope = _scope(target, task_id, agent_type)
+    scope = _scope(target, task_id, agent_type, host)
     if everywhere and scope.name:
         raise click.UsageError("--all ends every hold, so nothing else can be named with it")
     done, left = context.write(
@@ -106,18 +113,23 @@ def resume(
         output.say(f"still held: {_told(hold)}")
 
 
-def _scope(target: str | None, task_id: str | None, agent_type: str | None) -> Scope:
+def _scope(
+    target: str | None, task_id: str | None, agent_type: str | None, host: str | None
+) -> Scope:
     named = [
         Scope(kind, name)
         for kind, name in (
             (HoldScope.TARGET, target),
             (HoldScope.TASK, task_id),
             (HoldScope.AGENT_TYPE, agent_type),
+            (HoldScope.HOST, host),
         )
         if name is not None
     ]
     if len(named) > 1 or any(not scope.name.strip() for scope in named):
-        raise click.UsageError("name one of --target, --task and --agent-type, or none of them")
+        raise click.UsageError(
+            "name one of --target, --task, --agent-type and --host, or none of them"
+        )
     return named[0] if named else Scope(HoldScope.EVERYTHING)
 
 

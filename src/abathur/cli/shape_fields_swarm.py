@@ -43,7 +43,7 @@ SWARM_EVENT: Final[Fields] = {
         "string",
         "swarm_started, swarm_stopping, swarm_stopped, task_claimed, agent_started, agent_event, "
         "agent_silent, attempt_ended, task_waits, task_taken_back, work_salvaged, limit_reached, "
-        "limit_over, landing_started, landing_refused, overlap_found, schedule_fired, "
+        "limit_over, landing_started, landing_refused, overlap_found, schedule_fired, room_again, "
         "settings_changed, task_completed, task_failed, task_cancelled, needs_person or warning",
     ),
     "at": ("time", "when it happened"),
@@ -105,7 +105,7 @@ COUNTS: Final[Fields] = {
 
 HOLD: Final[Fields] = {
     "id": ("string", "its id, a UUID"),
-    "scope": ("string", "everything, target, task or agent_type"),
+    "scope": ("string", "everything, target, task, agent_type or host"),
     "name": ("string", "of the target, task or agent type; empty for everything"),
     "cause": ("string", "person, budget, disk or authentication"),
     "reason": ("string", "what was told about it"),

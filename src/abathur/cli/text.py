@@ -121,14 +121,6 @@ def waiting_for_review(reviews: int) -> str:
     return "1 task waits for a review" if reviews == 1 else f"{reviews} tasks wait for a review"
 
 
-def size_text(count: int) -> str:
-    """Bytes as people say them."""
-    size, units = float(count), ["bytes", "kB", "MB", "GB"]
-    while size >= 1000 and len(units) > 1:
-        size, units = size / 1000, units[1:]
-    return f"{size:.0f} {units[0]}" if units[0] == "bytes" else f"{size:.1f} {units[0]}"
-
-
 def elapsed(since: datetime, now: datetime) -> str:
     """`MM:SS`, or `H:MM:SS` from an hour on."""
     seconds = max(0, int((now - since).total_seconds()))

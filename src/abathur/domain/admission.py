@@ -25,6 +25,8 @@ class HoldScope(StrEnum):
     TARGET = "target"
     TASK = "task"
     AGENT_TYPE = "agent_type"
+    HOST = "host"
+    """What would run there; others may run it."""
 
 
 class HoldCause(StrEnum):
@@ -41,7 +43,7 @@ class Hold:
     id: str
     scope: HoldScope
     name: str
-    """Of the target, task or agent type; empty for everything."""
+    """Of the target, task, agent type or host; empty for everything."""
     cause: HoldCause
     reason: str
     hold_until: datetime | None
@@ -53,11 +55,15 @@ class Hold:
         return self.hold_until is None or self.hold_until > now
 
     def covers(self, task: Candidate) -> bool:
-        """Whether the task is in its scope; one that names no target isn't in that of a target."""
+        """Whether the task is in its scope; one that names no target isn't in that of a target.
+
+        Nor is any in that of a host before it runs there.
+        """
         names = {
             HoldScope.TARGET: task.target,
             HoldScope.TASK: task.id,
             HoldScope.AGENT_TYPE: task.agent_type,
+            HoldScope.HOST: task.host,
         }
         return self.scope is HoldScope.EVERYTHING or names[self.scope] == self.name
 
@@ -258,7 +264,11 @@ class Admission:
 
     def refuses_all(self) -> Refusal | None:
         """What is against claiming anything."""
-        return self._held(HoldScope.EVERYTHING, "") or self._host_full()
+        return (
+            self._held(HoldScope.EVERYTHING, "")
+            or self._held(HoldScope.HOST, self.rules.host)
+            or self._host_full()
+        )
 
     def _held(self, scope: HoldScope, name: str) -> Refusal | None:
         hold = self._holds.get((scope, name))
@@ -329,6 +339,7 @@ def hold_text(hold: Hold) -> str:
         HoldScope.TARGET: f"target {name}",
         HoldScope.AGENT_TYPE: f"agent type {name}",
         HoldScope.TASK: "it",
+        HoldScope.HOST: f"host {name}",
     }[hold.scope]
     how = {
         HoldCause.PERSON: f"is paused by {hold.created_by}",

@@ -50,6 +50,8 @@ class Action(StrEnum):
     """Its work is done and kept, and not measured yet."""
     ITERATION_ENDED = "iteration_ended"
     OVERLAP_FOUND = "overlap_found"
+    TRANSCRIPTS_REMOVED = "transcripts_removed"
+    """To make room; `bytes` were taken. What agents said stays among the events of the run."""
     HOLD_BEGUN = "hold_begun"
     """Of a task, or with an empty task id of a target, an agent type or everything."""
     HOLD_ENDED = "hold_ended"

@@ -13,7 +13,6 @@ from abathur.domain.wording import quote, short, span
 BEFORE_RESUMING: Final = {
     HoldCause.PERSON: "Run",
     HoldCause.BUDGET: "Raise the budget, or run",
-    HoldCause.DISK: "Make room on the disk, then run",
     HoldCause.AUTHENTICATION: "Log in, then run",
 }
 
@@ -64,6 +63,7 @@ def resume_command(hold: Hold) -> str:
         HoldScope.TARGET: f" --target {hold.name}",
         HoldScope.TASK: f" --task {short(hold.name)}",
         HoldScope.AGENT_TYPE: f" --agent-type {hold.name}",
+        HoldScope.HOST: f" --host {hold.name}",
     }[hold.scope]
     return f"`abathur resume{option}`"
 
@@ -77,6 +77,8 @@ def _until(facts: Facts, refusal: Refusal) -> str:
 def _step(facts: Facts, refusal: Refusal) -> str:
     if refusal.hold is not None:
         hold = refusal.hold
+        if hold.cause is HoldCause.DISK:
+            return "Make room on the disk; it is let go by itself then."
         return f"{BEFORE_RESUMING[hold.cause]} {resume_command(hold)} to let it go."
     if refusal.kind is RefusalKind.RESERVATION and refusal.task_id:
         return f"Run `abathur why {short(refusal.task_id)}` to see how far that one is."

@@ -36,6 +36,7 @@ NOTES: Final = frozenset(
         Action.LOOP_STOPPED.value,
         Action.ITERATION_MADE.value,
         Action.ITERATION_ENDED.value,
+        Action.TRANSCRIPTS_REMOVED.value,
         Action.HOLD_BEGUN.value,
         Action.HOLD_ENDED.value,
         Action.MEMORY_ADDED.value,

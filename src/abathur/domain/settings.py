@@ -132,6 +132,18 @@ class TraceSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiskSettings:
+    """When there is too little room to start anything: see `domain.disk`."""
+
+    min_free: int = 500_000_000
+    """Bytes. 0: never."""
+    max_kept: int | None = None
+    """Bytes of worktrees, transcripts, logs, spool and salvaged work together; None: no limit."""
+    keep_transcripts: int = 100
+    """Completed tasks whose transcripts stay when room is made, the last completed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SilenceSettings:
     """What happens to a run without output: see `domain.silence`."""
 
@@ -199,6 +211,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     silence: SilenceSettings = field(default_factory=SilenceSettings)
     memory: MemorySettings = field(default_factory=MemorySettings)
+    disk: DiskSettings = field(default_factory=DiskSettings)
     traces: TraceSettings = field(default_factory=TraceSettings)
     mcp: McpSettings = field(default_factory=McpSettings)
     runtimes: Mapping[str, JsonObject] = field(default_factory=dict)

@@ -49,3 +49,11 @@ def quote(text: str | None) -> str:
 def count(number: int, noun: str, nouns: str = "") -> str:
     """`1 task`, `2 tasks`."""
     return f"{number} {noun}" if number == 1 else f"{number} {nouns or f'{noun}s'}"
+
+
+def size_text(count: int) -> str:
+    """Bytes as people say them."""
+    size, units = float(count), ["bytes", "kB", "MB", "GB"]
+    while size >= 1000 and len(units) > 1:
+        size, units = size / 1000, units[1:]
+    return f"{size:.0f} {units[0]}" if units[0] == "bytes" else f"{size:.1f} {units[0]}"

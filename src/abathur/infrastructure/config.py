@@ -24,6 +24,7 @@ from abathur.domain.protection import allowing
 from abathur.domain.sandbox import sandbox_for
 from abathur.domain.settings import (
     BudgetSettings,
+    DiskSettings,
     LandingSettings,
     NoticeSettings,
     RetrySettings,
@@ -54,6 +55,7 @@ _SECTIONS: Final[Mapping[str, Callable[..., object]]] = {
     "budget": BudgetSettings,
     "silence": SilenceSettings,
     "memory": MemorySettings,
+    "disk": DiskSettings,
     "traces": TraceSettings,
 }
 _VARIABLES: Final[Mapping[str, str]] = {

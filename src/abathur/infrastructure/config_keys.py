@@ -29,6 +29,7 @@ from abathur.infrastructure.config_values import (
     overlap,
     prices,
     secrets,
+    size,
     strategy,
     targets,
     text,
@@ -311,6 +312,24 @@ KEYS: Final = (
         "silence.longest_seconds",
     ),
     Key(
+        "disk.min_free",
+        size,
+        "500MB",
+        "Free on the disks of the repository and of `.abathur`; 0: don't look.",
+    ),
+    Key(
+        "disk.max_kept",
+        size,
+        "20GB",
+        "What worktrees, transcripts, logs, unsent reports and salvaged work may take together.",
+    ),
+    Key(
+        "disk.keep_transcripts",
+        whole(0, 1_000_000),
+        "100",
+        "Completed tasks whose transcripts stay when room has to be made; older ones go first.",
+    ),
+    Key(
         "mcp.max_depth",
         whole(0, 100),
         "8",
@@ -400,6 +419,7 @@ SECTIONS: Final = {
     "silence": "What happens to a run that says nothing; an agent type may have its own.",
     "mcp": "What agents may do through the servers of `abathur mcp`.",
     "traces": "What is sent to an OpenTelemetry collector (`pip install 'abathur[traces]'`).",
+    "disk": "How much room there has to be; with less nothing is started on this host.",
     "runtimes": "How agents are run: a section by runtime.",
     "agents": "What is special about one agent type: `runtime`, `model`, and its runtime's keys.",
 }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from abathur.domain import times
 from abathur.domain.gates import NAME, Gate
@@ -14,6 +15,9 @@ from abathur.domain.money import Price
 from abathur.domain.needs import Need
 from abathur.domain.sandbox import SandboxSetting, sandbox
 from abathur.domain.settings import CommandSetting, TargetSettings
+
+_UNITS: Final = ("", "KB", "MB", "GB", "TB")
+_SIZE: Final = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*(?:(KB|MB|GB|TB)|B)?", re.ASCII)
 
 
 class NotAccepted(Exception):
@@ -73,6 +77,15 @@ def duration(low: float = 0.0) -> Callable[[object], float]:
         return seconds
 
     return read
+
+
+def size(value: object) -> int:
+    """Bytes, as a number or with a unit of 1000s: `500MB`, `1.5 GB`."""
+    found = None if isinstance(value, bool) else _SIZE.fullmatch(str(value).strip().upper())
+    if found is None:
+        raise NotAccepted('a size like 2000000, "500MB" or "20GB" is expected')
+    factor: int = 1000 ** _UNITS.index(found[2] or "")
+    return round(float(found[1]) * factor)
 
 
 def dollars(value: object) -> float:

@@ -153,7 +153,7 @@ def is_held_up(stores: Stores, rules: AdmissionRules, now: datetime) -> bool:
     waiting = {one.task_id for one in stores.landings.open() if is_held_landing(one, holds)}
     if any(task.id not in waiting for task in stores.admission.running()):
         return False
-    only_holds = AdmissionRules(default_target=rules.default_target)
+    only_holds = AdmissionRules(default_target=rules.default_target, host=rules.host)
     decides = Admission(only_holds, Restrictions(holds=holds))
     return next(admitted(stores, decides), None) is None
 

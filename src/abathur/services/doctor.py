@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from abathur.domain.agents import Worker
+from abathur.domain.disk import Kept, shortage
+from abathur.domain.settings import DiskSettings
 from abathur.domain.tasks import TaskStatus
+from abathur.domain.wording import size_text
 from abathur.ports.diagnosis import Machine, Program, Target
 from abathur.ports.stores import Stores, TaskFilter
 
@@ -56,6 +59,10 @@ class Facts:
     definition_problems: Sequence[str] = ()
     database_problems: Sequence[str] | None = None
     """None when it wasn't opened."""
+    kept: Kept | None = None
+    """What the project keeps on the disk."""
+    disk: DiskSettings | None = None
+    """What the configuration says about room."""
     log_bytes: int = 0
     """Of the database's write-ahead log."""
     programs: Sequence[Program] = ()
@@ -109,6 +116,7 @@ def judge(facts: Facts) -> list[Check]:
         *_project(facts),
         *_programs(facts.programs),
         *_target(facts.target),
+        *_room(facts),
         *_leftovers(facts),
     ]
 
@@ -237,6 +245,20 @@ def _target(target: Target | None) -> Iterator[Check]:
         yield Check("target", Verdict.WARN, text, "commit or stash them before `swarm start`")
     else:
         yield Check("target", Verdict.OK, f"`{target.branch}`")
+
+
+def _room(facts: Facts) -> Iterator[Check]:
+    """What the project keeps, and whether a swarm would start anything here."""
+    if facts.kept is None:
+        return
+    limits = facts.disk or DiskSettings()
+    short = shortage(limits, facts.machine.free_bytes, facts.kept, is_held=False)
+    text = f"{size_text(facts.kept.total)}: {facts.kept.told()}"
+    if short:
+        remedy = "make room: a swarm starts nothing on this host until there is some"
+        yield Check("kept", Verdict.WARN, short, remedy)
+    else:
+        yield Check("kept", Verdict.OK, text if facts.kept.total else "nothing")
 
 
 def _leftovers(facts: Facts) -> Iterator[Check]:

@@ -44,6 +44,8 @@ class SwarmEventKind(StrEnum):
     """A due time of a schedule was dealt with; `data["tasks"]` are those submitted."""
     SETTINGS_CHANGED = "settings_changed"
     """The configuration was read again; `data["changed"]` names what is another now."""
+    ROOM_AGAIN = "room_again"
+    """The disk was too full to start anything."""
     OVERLAP_FOUND = "overlap_found"
     """Work that lands changes what another task, under way, declared or changed too."""
     TASK_COMPLETED = "task_completed"

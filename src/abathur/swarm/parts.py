@@ -16,6 +16,7 @@ from abathur.domain.settings import Settings
 from abathur.domain.tasks import JsonObject
 from abathur.ports.clock import Clock
 from abathur.ports.configured import Configuration, ConfigurationSource
+from abathur.ports.disk import Disk
 from abathur.ports.evidence import Evidence
 from abathur.ports.processes import ProcessRunner
 from abathur.ports.prompts import PromptWriter
@@ -46,6 +47,7 @@ class Parts:
     clock: Clock
     spool: Spool
     evidence: Evidence
+    disk: Disk
     configuration: Configuration
     source: ConfigurationSource
     host: str

@@ -14,6 +14,7 @@ from abathur.ports.stores import Stores
 from abathur.ports.wakeups import Wakeups
 from abathur.swarm import preflight
 from abathur.swarm.caretaker import Caretaker
+from abathur.swarm.disk_watch import DiskWatch
 from abathur.swarm.dispatcher import Dispatcher
 from abathur.swarm.events import Sink, SwarmEventKind
 from abathur.swarm.heartbeat import Heartbeat
@@ -55,6 +56,7 @@ class Supervisor:
             silence=Silence(parts.settings.swarm.lease_seconds),
         )
         self._reloader = Reloader(parts, self._state)
+        self._disk = DiskWatch(parts, self._state)
 
     async def preflight(self, *, allow_dirty: bool = False) -> None:
         """Look before starting whether tasks could run and land.
@@ -97,6 +99,7 @@ class Supervisor:
                 await Caretaker(parts, state).tidy()
                 scheduler = Scheduler(parts, state)
                 await scheduler.round()
+                await self._disk.round()
                 dispatcher = Dispatcher(parts, state, until_idle=until_idle, task_limit=task_limit)
                 try:
                     await self._loops(dispatcher, scheduler, wakeups)
@@ -172,6 +175,7 @@ class Supervisor:
             Reconciler(parts, state).loop(),
             scheduler.loop(),
             self._reloader.loop(),
+            self._disk.loop(),
             self._listen(wakeups),
         ]
         return [group.create_task(loop) for loop in loops]

@@ -11,8 +11,9 @@ from abathur import bootstrap
 from abathur.cli import output
 from abathur.cli.context import json_option, run
 from abathur.cli.db.existing import existing
-from abathur.cli.text import clean, size_text
+from abathur.cli.text import clean
 from abathur.domain.errors import SwarmError
+from abathur.domain.wording import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
