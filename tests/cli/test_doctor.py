@@ -149,8 +149,8 @@ def test_a_version_is_asked_for_with_a_time_out(
     }
     configure(abathur, agents=agents)
     out = abathur.ok("doctor")
-    assert f"claude: {tmp_path}/quick 2.3.4\n" in out
-    assert f"claude: {tmp_path}/slow\n" in out
+    assert f"claude: {tmp_path}/quick 2.3.4 (tested with 2.1.330)\n" in out
+    assert f"claude: {tmp_path}/slow (tested with 2.1.330)\n" in out
 
 
 def test_a_program_of_the_project_is_not_started(abathur: "Abathur", tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The real Codex in a real swarm, against a scripted model: from the task to what has landed."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,4 +39,10 @@ async def test_its_work_is_checked_and_lands(world: Any) -> None:
     assert (attempt.runtime, attempt.outcome) == ("codex", "succeeded")
     assert attempt.usage.input_tokens == 2000
     assert "# Task" in str(server.requests[0].body["input"])
+    # It chooses the session's name, and doesn't say which version it is.
+    transcript = Path(attempt.transcript_path).read_text()
+    assert f'"thread_id":"{attempt.session_id}"' in transcript
+    events = await world.db.read(lambda stores: stores.attempts.events(task.id, 1))
+    (version,) = [event.data["version"] for _, _, event in events if "version" in event.data]
+    assert version == "0.169.0"
     await world.assert_sound()

@@ -20,6 +20,7 @@ from abathur.domain.runs import Command
 from abathur.domain.settings import Settings
 from abathur.domain.specs import resolve_agent
 from abathur.domain.tasks import DEFAULT_AGENT_TYPE
+from abathur.infrastructure.runtimes import support
 from abathur.ports.diagnosis import Machine, Program, Target
 from abathur.ports.repository import Repository
 
@@ -132,7 +133,13 @@ async def _program(root: Path, spec: AgentSpec, versions: dict[str, str | None] 
         if name not in versions:
             versions[name] = await _version(command)
         version = versions[name]
-    return Program(agent_type=spec.agent_type, runtime=spec.runtime, program=name, version=version)
+    return Program(
+        agent_type=spec.agent_type,
+        runtime=spec.runtime,
+        program=name,
+        version=version,
+        support=support.told(spec.runtime, version),
+    )
 
 
 def _command(root: Path, spec: AgentSpec) -> Command:

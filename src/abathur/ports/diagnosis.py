@@ -26,6 +26,8 @@ class Program:
     runtime: str
     program: str | None = None
     version: str | None = None
+    support: str = ""
+    """What is known to work, in brackets."""
     problem: str | None = None
     """Why it can't run, with what to do."""
 

@@ -226,7 +226,8 @@ def _programs(programs: Sequence[Program]) -> Iterator[Check]:
             text, _, remedy = program.problem.partition("; ")
             yield Check(name, Verdict.FAIL, text, remedy or "set its runtime in the configuration")
         else:
-            known = f"{program.program} {program.version or ''}".rstrip()
+            told = (program.program, program.version, program.support)
+            known = " ".join(part for part in told if part)
             yield Check(name, Verdict.OK, f"{program.runtime}: {known}")
 
 

@@ -86,6 +86,14 @@ def add_process(stores: Stores, holder: Holder, pid: int, pid_started_at: float)
     stores.attempts.save(changed(attempt, pid=pid, pid_started_at=pid_started_at), attempt)
 
 
+@foreseen_by(_foresee)
+def add_session(stores: Stores, holder: Holder, session_id: str) -> None:
+    """Write down the program's own name of the session. Raises `StaleFenceError`."""
+    _, attempt = _held(stores, holder)
+    if attempt.session_id != session_id:
+        stores.attempts.save(changed(attempt, session_id=session_id), attempt)
+
+
 def add_events(
     stores: Stores, task_id: str, number: int, events: Iterable[tuple[int, datetime, RunEvent]]
 ) -> None:

@@ -7,7 +7,7 @@ from collections import deque
 from datetime import datetime
 from typing import Final
 
-from abathur.domain.errors import DatabaseError
+from abathur.domain.errors import DatabaseError, StaleFenceError
 from abathur.domain.runs import EventKind, RunEvent
 from abathur.ports.runtimes import AgentRuntime
 from abathur.services import running
@@ -22,6 +22,7 @@ MAX_STORED_EVENTS: Final = 20_000
 """Per attempt. A flood stays in the transcript file; the database isn't the place for it."""
 
 MAX_OPEN_CALLS: Final = 1000
+MAX_SESSION: Final = 200
 
 DECISIVE: Final = frozenset(
     {
@@ -44,6 +45,7 @@ class Recorder:
         self._sequence = 0
         self._buffer: list[tuple[int, datetime, RunEvent]] = []
         self._open_calls: set[str] = set()
+        self._session: str | None = None
         self.heard_at = parts.clock.monotonic()
         """When the last output came, by the steady clock."""
         self._decisive: deque[RunEvent] = deque(maxlen=1000)
@@ -63,6 +65,7 @@ class Recorder:
         event = self._parts.redactor.event(event)
         self._sequence += 1
         self._follow_calls(event)
+        self._follow_session(event)
         if event.kind in DECISIVE:
             self._decisive.append(event)
         elif event.kind is EventKind.TEXT:
@@ -71,6 +74,23 @@ class Recorder:
             self._buffer.append((self._sequence, self._parts.clock.now(), event))
         self._meter.take(event)
         self._tell(event)
+
+    def _follow_session(self, event: RunEvent) -> None:
+        named = event.data.get("session_id")
+        if event.kind is EventKind.STARTED and isinstance(named, str) and named:
+            self._session = named[:MAX_SESSION]
+
+    async def store_session(self) -> None:
+        """Write down by which name the program itself calls the session, if it told one."""
+        session, self._session = self._session, None
+        if session is None:
+            return
+        try:
+            await self._parts.db.write(running.add_session, self._run.holder, session)
+        except StaleFenceError:
+            pass  # the attempt is somebody else's now
+        except DatabaseError as error:
+            self._state.warn(f"the session {session} isn't written down: {error}", self._run.task)
 
     def _follow_calls(self, event: RunEvent) -> None:
         call = event.data.get("call")
@@ -104,6 +124,7 @@ class Recorder:
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
             await self.flush_if_possible()
+            await self.store_session()
 
     async def flush_if_possible(self) -> None:
         """A database that is away for a while is no reason to lose a run: the events wait."""

@@ -112,6 +112,8 @@ class State:
     stop_now: asyncio.Event = field(default_factory=asyncio.Event)
     stopped_by: str = ""
     bells: dict[str, Bell] = field(default_factory=dict)
+    versions: dict[str, asyncio.Task[str | None]] = field(default_factory=dict)
+    """Program -> its version, which is asked for once."""
 
     def runs_claim(self, task: Task) -> bool:
         """Whether this very claim of the task is being run, or wound up, here."""

@@ -46,6 +46,7 @@ from abathur.swarm.repairing import Repair
 from abathur.swarm.spool import Delivery, salvage
 from abathur.swarm.state import Run, State, StopReason
 from abathur.swarm.tool_server import ToolServer
+from abathur.swarm.versions import version_event
 from abathur.swarm.workspace import Workspace
 
 CUT_OFF: Final = frozenset({OutcomeKind.RELEASED, OutcomeKind.CANCELLED})
@@ -367,6 +368,7 @@ class Worker:
 
         def on_started(process: ProcessId) -> None:
             started.append(asyncio.create_task(self._record_process(process)))
+            started.append(asyncio.create_task(self._record_version(spec, command, recorder)))
             watch = Watch(self._parts, self._state, self._run, recorder, watched(process))
             beside.append(asyncio.create_task(watch.loop()))
 
@@ -389,10 +391,17 @@ class Worker:
                 task.cancel()
             await asyncio.gather(*beside, *started, return_exceptions=True)
         await self._meter.settle()
+        await recorder.store_session()
         self._unstored = recorder.unstored()
         assert self._run_spec is not None
         self._repair = Repair(self._parts, self._run, spec.runtime, self._run_spec, recorder)
         return self._verdict(runtime, recorder, end)
+
+    async def _record_version(self, spec: AgentSpec, command: Command, recorder: Recorder) -> None:
+        folder = self._parts.run_folder(self._run.task.id, self._run.attempt.number)
+        event = await version_event(self._parts, self._state, spec.runtime, command, folder)
+        if event is not None:
+            recorder.take(event)
 
     async def _record_process(self, process: ProcessId) -> None:
         with suppress(StaleFenceError):

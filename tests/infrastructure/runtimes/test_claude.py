@@ -398,3 +398,26 @@ def test_a_server_may_be_used_unless_only_some_of_its_tools_are_named(
 ) -> None:
     queue = McpServer(name="queue", command=("serve",))
     assert f"--allowedTools={rules}" in command(tools=tools, mcp_servers=(queue,)).argv
+
+
+def test_a_session_that_is_not_known_is_told_from_a_failure() -> None:
+    told = outcome(
+        result(
+            subtype="error_during_execution",
+            is_error=True,
+            num_turns=0,
+            total_cost_usd=0,
+            terminal_reason=None,
+            result="",
+            errors=["No conversation found with session ID: 22222222-2222-4222-8222-222222222222"],
+        ),
+        code=1,
+    )
+    assert told.is_not_resumed
+    assert told.kind is OutcomeKind.FAILED
+    assert not outcome(result()).is_not_resumed
+
+
+def test_what_it_used_is_that_of_the_whole_session() -> None:
+    assert outcome(result(total_cost_usd=0.5)).is_session_usage
+    assert not outcome(INIT, code=1).is_session_usage

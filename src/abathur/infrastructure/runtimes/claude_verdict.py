@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from abathur.domain.failure_texts import by_text
@@ -20,6 +21,7 @@ from abathur.infrastructure.runtimes.output import last_line, one_line, structur
 Word = Mapping[str, Any]
 """The data of a final event: the program's last word."""
 
+_NO_SESSION: Final = "No conversation found with session ID"
 _LOGIN: Final = "log in by starting `claude` once, or set ANTHROPIC_API_KEY"
 _FAILING_REASONS: Final = frozenset(
     {
@@ -53,6 +55,16 @@ _MAX_WAIT: Final = 8 * 86_400
 
 
 def outcome(end: Exit, events: Sequence[RunEvent], epoch: float) -> Outcome:
+    found = _judged(end, events, epoch)
+    # Of the whole session, with the runs before this one that it goes on with.
+    return replace(
+        found,
+        is_session_usage=found.usage is not None,
+        is_not_resumed=found.kind is OutcomeKind.FAILED and _NO_SESSION in found.message,
+    )
+
+
+def _judged(end: Exit, events: Sequence[RunEvent], epoch: float) -> Outcome:
     finals = _finals(events)
     usage = _usage(finals[-1]) if finals else None
     if finals and _is_ok(finals[-1]):
@@ -250,7 +262,7 @@ def _result_data(finals: Sequence[Word]) -> dict[str, Any]:
 
 
 def _usage(final: Word) -> Usage | None:
-    """The totals of the session, which are those of the run: sessions are never resumed."""
+    """The totals of the session."""
     models = final.get("modelUsage")
     by_model = models.values() if isinstance(models, Mapping) else ()
     parts = [part for part in by_model if isinstance(part, Mapping)]
