@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from abathur.chaos.blows import Blow
-from abathur.chaos.points import Point, known
+from abathur.chaos.points import OF_PERSONS, Point, known
 
 RANDOM_SHARE: Final = 0.25
 """Of the blows: at a random moment instead of at a point."""
@@ -28,6 +28,10 @@ class Choice:
     call: int = 1
     event: int = 0
     delay: float = 0.0
+
+    @property
+    def is_persons(self) -> bool:
+        return bool(self.point) and Point.parse(self.point).name in OF_PERSONS
 
     def told(self) -> dict[str, Any]:
         return {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import shlex
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from abathur import bootstrap
+from abathur.chaos import surroundings
 from abathur.chaos.programs import git
 from abathur.domain.tasks import NewTask, TaskStatus
 from abathur.ports.stores import Stores
@@ -20,27 +23,33 @@ from abathur.services.submitting import submit
 Script = Sequence[Mapping[str, Any]]
 ACTOR: Final = "chaos"
 TARGET: Final = "main"
+SIDE: Final = "side"
+"""Another target, on which work is squashed."""
 LEASE_SECONDS: Final = 2.5
 CONFIG: Final[Mapping[str, Any]] = {
     "default_runtime": "fake",
     "target_branch": TARGET,
-    "targets": {TARGET: {"allow": True}},
+    "targets": {TARGET: {"allow": True}, SIDE: {"strategy": "squash", "gates": []}},
     "verify": {"command": ["test", "!", "-e", "bad"], "timeout": 20},
     "swarm": {
-        "max_agents": 3,
+        "max_agents": 4,
         "grace_seconds": 0.5,
         "heartbeat_seconds": 0.4,
         "lease_seconds": LEASE_SECONDS,
         "poll_seconds": 1,
     },
     "retry": {"initial_seconds": 0.05, "max_seconds": 0.2},
+    "landing": {"secrets": "hold"},
     "agents": {
+        "briefed": {"runtime": "fake", "briefing": True},
+        # Hangs, and is found out by it.
+        "mute": {"runtime": "fake", "silence": {"after": 0.4, "extensions": 0, "longest": 0.1}},
         # Shuts its output while it goes on working.
         "silent": {
             "runtime": "command",
             "prompt": "none",
             "argv": ["sh", "-c", "exec >&- 2>&-; mkdir -p out; echo {input.key} > out/{input.key}"],
-        }
+        },
     },
 }
 
@@ -80,6 +89,7 @@ def make(root: Path, url: str | None = None) -> Ground:
         git(root, "config", name, value)
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "--message", "Start")
+    git(root, "branch", SIDE)
     return Ground(root, url)
 
 
@@ -140,6 +150,32 @@ def _nothing(_: str) -> Any:
     return [{"say": "there is nothing to do"}]
 
 
+def _shared(key: str) -> Any:
+    """Two of them at once touch the same folder, which is told and hinders nothing."""
+    return [{"write": {"path": f"common/{key}", "text": key}}, {"sleep": 0.4}, _write(key)]
+
+
+def _mute(key: str) -> Any:
+    return {"1": [_write(key), {"hang": True}], "*": _plain(key)}
+
+
+def _leaky(key: str) -> Any:
+    """A person says no to the first work, on top of which the second one begins."""
+    leak = {"write": {"path": f"token-{key}", "text": "ghp_" + "a1B2" * 9}}
+    return {"1": [_write(key), leak], "*": [{"run": f"rm -f token-{key}"}, _write(key)]}
+
+
+def _warned(key: str) -> Any:
+    return [{"warn_limit": {"utilization": 0.9}}, _write(key)]
+
+
+def _cancels_itself(key: str) -> Any:
+    """What it has used is told after its task is gone."""
+    abathur = f"{shlex.quote(sys.executable)} -P -m abathur"
+    cancel = f'{abathur} task cancel "$ABATHUR_TASK_ID" >/dev/null 2>&1'
+    return [{"usage": {"input_tokens": 5, "cost_usd": 0.1}}, {"run": cancel}, {"hang": True}]
+
+
 KINDS: Final[Mapping[str, Callable[[str], Any]]] = {
     "plain": _plain,
     "commits": _commits,
@@ -154,8 +190,20 @@ KINDS: Final[Mapping[str, Callable[[str], Any]]] = {
     "hopeless": _hopeless,
     "nothing": _nothing,
     "silent": _plain,
+    "shared": _shared,
+    "briefed": _plain,
+    "mute": _mute,
+    "leaky": _leaky,
+    "warned": _warned,
+    "cancels itself": _cancels_itself,
+    "measured": _plain,
+    "elsewhere": _plain,
 }
-NO_FILE: Final = frozenset({"nothing"})
+NO_FILE: Final = frozenset({"nothing", "elsewhere"})
+"""What they do isn't seen in the target."""
+PAIRS: Final = frozenset({"clash", "shared"})
+AGENTS: Final = frozenset({"silent", "briefed", "mute"})
+"""Kinds with an agent type of their own."""
 
 
 async def submit_some(
@@ -168,9 +216,13 @@ async def submit_some(
     Some wait for another one, some come in pairs that clash, and now and then one is cancelled.
     """
     kinds = [*first, *chance.choices(sorted(KINDS), k=count)]
-    if "clash" in kinds:
-        kinds.append("clash")
+    # First, so that both of a pair begin together.
+    kinds = [kind for kind in kinds for _ in range(2) if kind in PAIRS] + [
+        kind for kind in kinds if kind not in PAIRS
+    ]
+    surroundings.leave_unknown_report(ground.root)
     async with bootstrap.open_database(ground.project) as db:
+        await db.write(surroundings.surround, db.clock().now())
         for kind in kinds:
             known = _new(ground, kind)
             now = db.clock().now()
@@ -198,12 +250,20 @@ def _needs(ground: Ground, chance: random.Random) -> tuple[str, ...]:
 
 def _task(known: Known, needs: tuple[str, ...]) -> NewTask:
     return NewTask(
-        prompt=f"{known.kind} {known.key}",
-        agent_type="silent" if known.kind == "silent" else "general",
+        prompt=f"task {known.kind} {known.key}",
+        agent_type=known.kind if known.kind in AGENTS else "general",
+        feature_branch=SIDE if known.kind == "elsewhere" else None,
+        touches=("common/**",) if known.kind == "shared" else (),
+        may_overlap=known.kind == "shared",
+        loop=_loop(known.key) if known.kind == "measured" else None,
         input_data={"script": KINDS[known.kind](known.key), "key": known.key},
         prerequisites=needs,
         max_retries=3,
     )
+
+
+def _loop(key: str) -> Mapping[str, Any]:
+    return {"passes": ["test", "-e", f"out/{key}"], "max_iterations": 2}
 
 
 def _cancel_if_possible(stores: Stores, task_id: str, now: datetime) -> None:

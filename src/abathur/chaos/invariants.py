@@ -60,6 +60,12 @@ async def findings(ground: Ground, *, at_rest: bool) -> Sequence[str]:
     return found
 
 
+async def asks(ground: Ground) -> bool:
+    """Whether anything waits for a person's answer."""
+    async with bootstrap.open_database(ground.project) as db:
+        return bool(await db.read(lambda stores: stores.reviews.open()))
+
+
 async def statuses(ground: Ground) -> Sequence[str]:
     """Of the tasks of the ground."""
     async with bootstrap.open_database(ground.project) as db:

@@ -67,6 +67,7 @@ READS: Final[Mapping[str, frozenset[str]]] = {
             "kept_open",
             "changed_paths",
             "both_sides",
+            "added_text",
             "metadata",
             "unfinished",
         }
@@ -76,6 +77,11 @@ READS: Final[Mapping[str, frozenset[str]]] = {
     "spool": frozenset({"read"}),
 }
 """What only looks. All else that a port offers is taken for a write, so none is forgotten."""
+
+OF_PERSONS: Final = frozenset(
+    {"db.reject", "repository.restore_branch", "repository.restore_worktree"}
+)
+"""What no swarm does: commands of a person, which are struck in a process of their own."""
 
 GUARD: Final = ("guard.open", "guard.close")
 _TOLD_APART: Final = (UnitOfWork, Clock, Settings)

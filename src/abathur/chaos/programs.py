@@ -14,6 +14,7 @@ from typing import Final
 
 import psutil
 
+from abathur.chaos.person import PREFIX, place_of
 from abathur.domain.errors import GitError
 
 SECONDS_TO_ANSWER: Final = 60
@@ -43,6 +44,18 @@ def git(root: Path, *args: str) -> str:
     if done.returncode:
         raise GitError(f"`git {args[0]}` failed in {root}: {' '.join(done.stderr.split())}")
     return done.stdout.rstrip("\n")
+
+
+def forget_restored(root: Path) -> None:
+    """Take away what a person has restored, whole or half: it is theirs, not the swarm's."""
+    shutil.rmtree(place_of(root), ignore_errors=True)
+    for line in git(root, "worktree", "list", "--porcelain").splitlines():
+        path = Path(line.removeprefix("worktree "))
+        if line.startswith("worktree ") and path.is_relative_to(place_of(root)):
+            git(root, "worktree", "remove", "--force", "--force", str(path))
+    listed = git(root, "branch", "--list", f"{PREFIX}*", "--format=%(refname:short)")
+    for branch in listed.splitlines():
+        git(root, "branch", "--quiet", "-D", branch)
 
 
 class Swarm:

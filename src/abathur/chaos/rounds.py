@@ -8,21 +8,23 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from abathur.chaos import ground as grounds
 from abathur.chaos.blows import LOCKS, SIGNALS, Blow, bring_back
 from abathur.chaos.catalogue import Catalogue, Choice
-from abathur.chaos.invariants import findings, statuses
+from abathur.chaos.invariants import asks, findings, statuses
 from abathur.chaos.notes import Notes
 from abathur.chaos.orders import Orders
-from abathur.chaos.programs import Swarm, git
+from abathur.chaos.programs import Swarm, forget_restored, git
 
 WATCHDOG_SECONDS: Final = 90.0
 TASKS: Final = (2, 4)
 """How many are queued before a strike, at least and at most."""
+ANSWERS: Final = 5
+"""Rounds of answers after which no question is open any more."""
 TRIES: Final = 3
 """Swarms after each other that must bring a queue to rest; each may be ended by a fault."""
 
@@ -64,7 +66,7 @@ class Player:
         self._notes = Notes(folder, seed)
         self._number = 0
         self.round = Round(seed, folder)
-        self._ground = grounds.make(folder / "repository", url)
+        self.ground = grounds.make(folder / "repository", url)
 
     def play(self, kills: int, between_rests: int) -> Round:
         """Strike until `kills` have fallen, with rest and all checks after each `between_rests`."""
@@ -73,12 +75,12 @@ class Player:
             if since_rest >= between_rests:
                 self._fill()
                 since_rest = 0
-            fell = self._strike(self._catalogue.choose(self._chance))
+            fell = self.strike(self._catalogue.choose(self._chance))
             since_rest = since_rest + 1 if fell else between_rests
             if since_rest >= between_rests:
-                self._rest()
+                self.rest()
         if since_rest < between_rests and not self.round.findings:
-            self._rest()
+            self.rest()
         if kills > 1 and not self.round.findings and not self.round.statuses.get("completed"):
             self._found("no task was completed, so nothing was proven")
         return self.round
@@ -91,19 +93,21 @@ class Player:
             if note["step"] == "fill":
                 self._fill()
             elif note["step"] == "rest":
-                self._rest()
+                self.rest()
             else:
-                self._strike(Choice.from_told(note["choice"]))
+                self.strike(Choice.from_told(note["choice"]))
         return self.round
 
     def _fill(self) -> None:
         self._notes.write("fill")
-        asyncio.run(grounds.submit_some(self._ground, self._work.randint(*TASKS), self._work))
+        asyncio.run(grounds.submit_some(self.ground, self._work.randint(*TASKS), self._work))
 
-    def _strike(self, choice: Choice) -> bool:
+    def strike(self, choice: Choice) -> bool:
         """One swarm that is struck; whether the blow fell."""
         self._notes.write("strike", choice=choice.told())
         orders = self._orders(choice)
+        if orders.is_person:
+            self._run()  # or there is nothing to answer yet
         swarm = Swarm(orders.text(), self.round.folder / "swarm.log")
         try:
             code = swarm.wait()
@@ -134,19 +138,24 @@ class Player:
         if code != 0:
             self._found(f"a swarm that had been frozen ended with code {code}")
 
-    def _rest(self) -> None:
+    def rest(self) -> None:
         """Run to idle, check everything."""
         self._notes.write("rest")
-        codes: list[int | None] = []
-        while len(codes) < TRIES and 0 not in codes:
-            codes.append(self._run())
-        if 0 not in codes:
-            self._found(f"swarms in a row didn't come to rest, but ended with {codes}")
+        for _ in range(ANSWERS):
+            codes: list[int | None] = []
+            while len(codes) < TRIES and 0 not in codes:
+                codes.append(self._run())
+            if 0 not in codes:
+                self._found(f"swarms in a row didn't come to rest, but ended with {codes}")
+            if not asyncio.run(asks(self.ground)):
+                break
+            if self._run(is_person=True) != 0:
+                self._found("a person's answers weren't taken")
         self.round.rests += 1
         self._check(at_rest=True)
 
-    def _run(self) -> int | None:
-        orders = self._orders(None)
+    def _run(self, *, is_person: bool = False) -> int | None:
+        orders = replace(self._orders(None), is_person=is_person)
         swarm = Swarm(orders.text(), self.round.folder / "swarm.log")
         try:
             code = swarm.wait()
@@ -164,11 +173,12 @@ class Player:
         self._number += 1
         told: dict[str, Any] = {} if choice is None else choice.told()
         return Orders(
-            root=str(self._ground.root),
-            database=self._ground.url,
+            root=str(self.ground.root),
+            database=self.ground.url,
             note=str(self.round.folder / f"struck-{self._number}"),
             record=str(self.round.folder / f"reached-{self._number}"),
             watchdog_seconds=WATCHDOG_SECONDS,
+            is_person=choice is not None and choice.is_persons,
             **told,
         )
 
@@ -177,20 +187,21 @@ class Player:
 
         And what is a person's to put right: the lock of their own index.
         """
-        if not self._ground.url:
-            bring_back(self._ground.project.file)
-        (self._ground.root / ".git" / "index.lock").unlink(missing_ok=True)
+        if not self.ground.url:
+            bring_back(self.ground.project.file)
+        (self.ground.root / ".git" / "index.lock").unlink(missing_ok=True)
 
     def _check(self, *, at_rest: bool) -> None:
-        for text in asyncio.run(findings(self._ground, at_rest=at_rest)):
+        forget_restored(self.ground.root)
+        for text in asyncio.run(findings(self.ground, at_rest=at_rest)):
             self._found(text)
         if at_rest:
-            self.round.statuses = Counter(asyncio.run(statuses(self._ground)))
+            self.round.statuses = Counter(asyncio.run(statuses(self.ground)))
             # Trees that a landing couldn't bring along were told of; the person brings them. So do
             # they with a lock that no swarm has come across.
             for name in LOCKS:
-                (self._ground.root / ".git" / name).unlink(missing_ok=True)
-            git(self._ground.root, "reset", "--quiet", "--hard")
+                (self.ground.root / ".git" / name).unlink(missing_ok=True)
+            git(self.ground.root, "reset", "--quiet", "--hard")
 
     def _found(self, text: str) -> None:
         self.round.findings = [*self.round.findings, text]

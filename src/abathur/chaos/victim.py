@@ -23,14 +23,17 @@ from abathur.bootstrap import supervision
 from abathur.chaos.blows import MovableClock, Scene, strike
 from abathur.chaos.failpoints import Failpoints
 from abathur.chaos.orders import Orders
+from abathur.chaos.person import act
 from abathur.chaos.points import Point
 from abathur.domain.errors import AbathurError
+from abathur.swarm import reconciler
 
 if TYPE_CHECKING:
     from abathur.swarm.events import SwarmEvent
     from abathur.swarm.parts import Parts
 
 FAILED = 6
+RECONCILING_SECONDS = 0.4
 
 
 class _Victim:
@@ -39,6 +42,7 @@ class _Victim:
         file = project.database if isinstance(project.database, Path) else None
         self._scene = Scene(project.root, file)
         self._events = 0
+        self._parts: Parts | None = None
         target = Point.parse(orders.point) if orders.point else None
         self._failpoints = Failpoints(target, orders.call, self._strike)
 
@@ -51,13 +55,18 @@ class _Victim:
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGTERM, lambda: supervisor.stop(now=next(presses)))
             self._failpoints.watch_files(self._project.root)
-            await supervisor.run(until_idle=True)
+            if self._orders.is_person:
+                assert self._parts is not None
+                await act(self._parts)
+            else:
+                await supervisor.run(until_idle=True)
         reached = {str(point): count for point, count in self._failpoints.reached.items()}
         Path(self._orders.record).write_text(json.dumps(reached))
 
     def _arm(self, parts: Parts) -> Parts:
         self._scene.clock = MovableClock(parts.clock)
-        return self._failpoints.into(replace(parts, clock=self._scene.clock))
+        self._parts = self._failpoints.into(replace(parts, clock=self._scene.clock))
+        return self._parts
 
     def _hear(self, event: SwarmEvent) -> None:
         # A full disk is to hit the swarm, not the one who listens to it.
@@ -80,6 +89,8 @@ def main(text: str) -> int:
     faulthandler.dump_traceback_later(orders.watchdog_seconds, exit=True)
     # Nothing of the person's environment or settings gets in the place of what the test set up.
     project = bootstrap.load_project(Path(orders.root), env={}, database=orders.database)
+    # Nobody waits for a minute here, and what the rounds of it repair has to be repaired.
+    vars(reconciler)["INTERVAL_SECONDS"] = RECONCILING_SECONDS
     code = 0
     try:
         asyncio.run(_Victim(orders, project).run())

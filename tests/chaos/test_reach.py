@@ -1,0 +1,49 @@
+"""The grounds of chaos are complete: what has a name is reached on one of them."""
+
+import asyncio
+import random
+from pathlib import Path
+
+import pytest
+
+from abathur.chaos import ground
+from abathur.chaos.blows import Blow
+from abathur.chaos.campaign import WEIGHTS
+from abathur.chaos.catalogue import Catalogue, Choice
+from abathur.chaos.points import Point, known
+from abathur.chaos.rounds import Player
+
+RESCUES = ("repository.move_branch before", "db.conclude before", "db.report before")
+"""Where a kill leaves something half done, each in another way."""
+PERSONS = ("db.reject within", "repository.restore_worktree before")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.timeout(300)
+def test_every_point_that_has_a_name_is_reached(tmp_path: Path) -> None:
+    catalogue = Catalogue(WEIGHTS)
+    player = Player(tmp_path, 3, catalogue, None)
+    work = random.Random(1)
+    asyncio.run(ground.submit_some(player.ground, 0, work, sorted(ground.KINDS)))
+    player.rest()
+    for point in RESCUES:
+        asyncio.run(ground.submit_some(player.ground, 0, work, ["commits", "plain"]))
+        assert player.strike(Choice(Blow.KILL, point=point))
+        player.rest()
+    for point in PERSONS:
+        asyncio.run(ground.submit_some(player.ground, 0, work, ["leaky"]))
+        assert player.strike(Choice(Blow.KILL, point=point))
+        player.rest()
+    assert list(player.round.findings) == []
+    assert [str(point) for point in catalogue.never_reached()] == []
+
+
+def test_a_point_that_nothing_reaches_is_told() -> None:
+    catalogue = Catalogue(WEIGHTS)
+    catalogue.learn({str(point): 1 for point in known()})
+    assert catalogue.never_reached() == []
+    fresh = Catalogue(WEIGHTS)
+    fresh.learn({str(point): 1 for point in known() if point.name != "db.reject"})
+    assert {point.name for point in fresh.never_reached()} == {"db.reject"}
+    assert Point.parse("db.reject within") in fresh.never_reached()
