@@ -42,12 +42,17 @@ ALLOWED = {
         "cli/demo_project/__init__.py:tidy",
         "cli/chaos.py:chaos",
         "chaos/campaign.py:_play",
+        "chaos/programs.py:forget_restored",
         "swarm/worker.py:_execute",
         # Transcripts of completed tasks.
         "infrastructure/disk.py:drop",
     },
 }
 """Who may name what takes something away."""
+
+
+HARNESS = SOURCE / "chaos" / "programs.py"
+"""Git in the throw-away repositories of the chaos harness."""
 
 
 def test_nothing_is_removed_but_where_it_is_proven_to_be_kept() -> None:
@@ -64,6 +69,8 @@ def test_the_list_has_nobody_who_is_gone() -> None:
 def test_git_is_asked_to_delete_refs_in_one_place_only() -> None:
     words = {"update-ref": "-d", "branch": "-D", "worktree": "remove"}
     for path in SOURCE.rglob("*.py"):
+        if path == HARNESS:
+            continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
                 given = [one.value for one in node.args if isinstance(one, ast.Constant)]

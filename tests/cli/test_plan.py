@@ -56,6 +56,20 @@ def test_a_task_added_later_joins_those_that_are_there(abathur: "Abathur") -> No
     assert (added["name"], added["task"]["prerequisites"]) == ("tests", [ids["parser"]])
 
 
+def test_what_a_plan_says_otherwise_by_now_is_told_and_not_done(abathur: "Abathur") -> None:
+    text = "plan: p\ntasks: {a: {prompt: x}, b: {prompt: y, needs: [a], priority: 3}}\n"
+    abathur.ok("plan", "apply", write(abathur, text))
+    other = "plan: p\ntasks: {a: {prompt: x}, b: {prompt: y, priority: 9, max_retries: 1}}\n"
+    again = abathur("plan", "apply", write(abathur, other))
+    texts = ["needs: a, not none", "priority: 3, not 9", "max_retries: 3, not 1"]
+    assert again.err.splitlines() == [f"task b stays as it was queued: {'; '.join(texts)}"]
+    found = abathur("plan", "apply", write(abathur, other), "--json").json
+    kept = {one["name"]: one["kept"] for one in found["tasks"]}
+    assert kept == {"a": [], "b": texts}
+    b = next(task for task in abathur("task", "list", "--json").json if task["priority"] == 3)
+    assert len(b["prerequisites"]) == 1
+
+
 def test_a_changed_prompt_is_refused_and_nothing_is_queued(abathur: "Abathur") -> None:
     abathur.ok("plan", "apply", write(abathur))
     changed = BACKLOG.replace("the docs", "no docs") + "  new: {prompt: New}\n"

@@ -45,7 +45,7 @@ def apply(file: str, target: str | None, dry_run: bool, as_json: bool) -> None:
     """Queue the tasks of FILE (YAML or JSON, `-` for standard input).
 
     All of them or none: every problem is told with its line. Applied again, it queues only what
-    isn't there yet.
+    isn't there yet, and tells what FILE says otherwise by now of what is.
 
     \b
     plan: parser               # default: the file's name
@@ -63,6 +63,8 @@ def apply(file: str, target: str | None, dry_run: bool, as_json: bool) -> None:
     found = project()
     backlog = bootstrap.read_plan(file, content, now())
     applied = run(_apply, found, backlog, target, dry_run)
+    for name, texts in applied.differing.items():
+        output.say(f"task {clean(name)} stays as it was queued: {clean('; '.join(texts))}")
     if as_json:
         output.write_json(_plain(backlog, applied, dry_run))
     elif dry_run:
@@ -186,7 +188,10 @@ def _plain(backlog: Plan, applied: Applied, dry_run: bool) -> dict[str, Any]:
         "dry_run": dry_run,
         "created": applied.created,
         "unchanged": len(applied.submitted) - applied.created,
-        "tasks": [{"name": name} | shapes.submitted(one) for name, one in applied.submitted],
+        "tasks": [
+            {"name": name} | shapes.submitted(one) | {"kept": list(applied.differing.get(name, ()))}
+            for name, one in applied.submitted
+        ],
         "batches": batches,
         "critical_path": path,
         "critical_seconds": seconds,

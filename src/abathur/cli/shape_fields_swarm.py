@@ -25,6 +25,7 @@ PLANNED: Final[Fields] = {
     "name": ("string", "its name in the plan"),
     "created": ("boolean", "false when it was queued before"),
     "task": ("Task", "the task, new or known"),
+    "kept": ("string[]", "what the plan says otherwise by now of one that was queued before"),
 }
 
 APPLIED: Final[Fields] = {

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from abathur.domain.errors import IdempotencyConflictError, InvalidInputError, PlanError
 from abathur.domain.plans import Plan, PlannedTask, in_order
 from abathur.domain.tasks import Task
+from abathur.domain.wording import short
 from abathur.ports.stores import Stores
 from abathur.services.submitting import Submitted, check_same, create, rerank
 
@@ -20,6 +21,8 @@ class Applied:
     """What became of a plan, task by task, in an order in which they can run."""
 
     submitted: Sequence[tuple[str, Submitted]]
+    differing: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Name of a task that was there already -> what the plan says of it by now and isn't done."""
 
     @property
     def created(self) -> int:
@@ -31,8 +34,8 @@ def apply_plan(
 ) -> Applied:
     """Queue every task of the plan that isn't there yet.
 
-    A task that was queued from this plan before is left as it is. Raises `PlanError`, and then
-    nothing of the plan was queued.
+    A task that was queued from this plan before is left as it is, and what the plan says otherwise
+    by now is told. Raises `PlanError`, and then nothing of the plan was queued.
     """
     order = in_order(plan)
     known = stores.tasks.by_keys([plan.key(planned.name) for planned in order])
@@ -59,7 +62,30 @@ def apply_plan(
     names = {planned.name for planned in added}
     for name in blocking.keys() - names:
         rerank(stores, tasks[name], actor, now)
-    return Applied([(name, Submitted(task, name in names)) for name, task in tasks.items()])
+    told = {one.name: _differences(one, tasks) for one in order if one.name not in names}
+    return Applied(
+        [(name, Submitted(task, name in names)) for name, task in tasks.items()],
+        {name: texts for name, texts in told.items() if texts},
+    )
+
+
+def _differences(planned: PlannedTask, tasks: Mapping[str, Task]) -> Sequence[str]:
+    """What may differ from what was queued without being another task."""
+    new, known = planned.new, tasks[planned.name]
+    names = {task.id: name for name, task in tasks.items()}
+    needs = [names.get(task_id, short(task_id)) for task_id in known.prerequisites]
+    pairs: Sequence[tuple[str, object, object]] = (
+        ("needs", _listed(planned.needs), _listed(needs)),
+        ("priority", new.priority, known.priority),
+        ("target", new.feature_branch, known.feature_branch),
+        ("max_retries", new.max_retries, known.max_retries),
+        ("timeout", new.max_execution_timeout_seconds, known.max_execution_timeout_seconds),
+    )
+    return [f"{name}: {then}, not {now}" for name, now, then in pairs if now != then]
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
 
 
 def _check_known(plan: Plan, planned: PlannedTask, known: Task) -> None:
