@@ -19,9 +19,10 @@ import click
 from abathur.cli.exit_codes import EXIT_CODES, exit_code
 from abathur.cli.main import cli
 from abathur.cli.shape_fields import COMMAND_SHAPES, SHAPES
-from abathur.domain import errors
+from abathur.domain import definition_keys, errors
 from abathur.domain.audit import Action
 from abathur.domain.landing import LandingState
+from abathur.domain.model_names import ALIASES, OTHERWISE
 from abathur.domain.runs import EventKind, OutcomeKind
 from abathur.domain.settings import CommandSetting, Settings
 from abathur.domain.tasks import TRANSITIONS, TaskStatus
@@ -42,6 +43,7 @@ SHAPE_NAMES: Final = re.compile(rf"\b(?:{'|'.join(SHAPES)})\b")
 def pages() -> dict[str, str]:
     """The text of every generated page by its file name."""
     made = {
+        "agent-definitions.md": _agent_definitions(),
         "cli.md": _cli(),
         "configuration.md": _configuration(),
         "database.md": _database(),
@@ -373,6 +375,39 @@ def _kind(schema: Mapping[str, Any]) -> str:
         kind = str(schema.get("type", "anything"))
     default = schema.get("default")
     return kind if default is None else f"{kind}; default {code(str(default))}"
+
+
+def _agent_definitions() -> str:
+    keys = [
+        [code(key.name), ", ".join(map(code, key.aliases)), code(key.sample), key.help]
+        for key in definition_keys.KEYS
+    ]
+    runtimes = sorted({name for row in ALIASES.values() for name in row} - {OTHERWISE})
+    models = [
+        [code(alias), *(code(row[name]) if row.get(name) else "" for name in runtimes)]
+        for alias, row in ALIASES.items()
+    ]
+    return "\n\n".join(
+        [
+            "# Agent definitions",
+            "Files below `.claude/agents` and `.abathur/agents`, the latter winning: Markdown with"
+            " YAML between two lines `---`, whose text is the system prompt, or YAML with the key"
+            " `system_prompt`. See [define agents](../how-to/define-agents.md).",
+            "## Keys",
+            "`name` (else the file's name), `description`, `runtime`, `model`, `tools` (a list, or"
+            " one text with commas; empty leaves it to the runtime), and:",
+            table(["Key", "Also", "For example", "What it does"], keys),
+            "`timeout`, `max_turns` and `budget` may also stand in a section `limits`. Every other"
+            " key, and what stands under `settings`, goes to the runtime as it is; `color` and the"
+            " older version's `resource_limits` are read over. The same keys under `agents.TYPE` in"
+            " the [configuration](configuration.md) win over the file.",
+            "## Names of models",
+            "A model that isn't in this table is handed on as it stands. An empty cell leaves the"
+            " choice to the runtime's program; runtimes that aren't named get `haiku`, `sonnet` and"
+            " `opus` as they are. `models:` in the configuration adds to it and wins.",
+            table(["Model", *runtimes], models),
+        ]
+    )
 
 
 def _fake_agent() -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from abathur.bootstrap import unknown_agents
+from abathur.bootstrap.definitions import as_defined
 from abathur.bootstrap.targets import resolve_target
 from abathur.domain.delegation import Caller
 from abathur.domain.errors import InvalidInputError
@@ -127,7 +129,7 @@ QUEUED: Final = {
 async def enqueue(call: Call) -> Answer:
     warnings = _warnings(call.args)
     order = await _order(call, call.args, call.get("idempotency_key"), call.get("source"))
-    (one,) = await call.write(_enqueue, [order], call)
+    (one,) = await call.write(_enqueue, _as_defined(call, [order]), call)
     return told(one, warnings + _strangers(call, [order]))
 
 
@@ -138,9 +140,15 @@ async def enqueue_many(call: Call) -> Answer:
         own_key = None if key is None else f"{key}:{name}"
         warnings += [f"{name}: {one}" for one in _warnings(given)]
         orders.append(await _order(call, given, own_key, call.get("source"), name))
-    queued = await call.write(_enqueue, orders, call)
+    queued = await call.write(_enqueue, _as_defined(call, orders), call)
     found = {"tasks": queued, "created": sum(one["created"] for one in queued)}
     return told(found, warnings + _strangers(call, orders))
+
+
+def _as_defined(call: Call, orders: Sequence[Order]) -> Sequence[Order]:
+    """With what the definitions of their agents say of tasks that don't say it themselves."""
+    tasks = as_defined(call.host.project, [order.new for order in orders])
+    return [replace(order, new=new) for order, new in zip(orders, tasks, strict=True)]
 
 
 def _enqueue(stores: Stores, orders: Sequence[Order], call: Call) -> list[Json]:
