@@ -75,6 +75,8 @@ READS: Final[Mapping[str, frozenset[str]]] = {
     "processes": frozenset({"is_alive", "me"}),
     "evidence": frozenset({"busy_until", "newest_change", "processes"}),
     "spool": frozenset({"read"}),
+    "source": frozenset({"stamp", "read"}),
+    "disk": frozenset({"free", "kept", "transcripts"}),
 }
 """What only looks. All else that a port offers is taken for a write, so none is forgotten."""
 

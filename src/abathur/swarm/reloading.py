@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from abathur.domain.configuration import Change, change
 from abathur.domain.errors import AbathurError, DatabaseError, UntrustedError
 from abathur.domain.needs import Need
+from abathur.ports.stores import Stores
 from abathur.swarm.events import SwarmEventKind
 from abathur.swarm.parts import Parts
 from abathur.swarm.state import Bell, State
@@ -64,9 +65,7 @@ class Reloader:
     async def _resize(self) -> None:
         most = self._parts.settings.swarm.max_agents
         try:
-            await self._parts.db.write(
-                lambda stores: stores.workers.resize(self._state.worker_id, most)
-            )
+            await self._parts.db.write(_resize, self._state.worker_id, most)
         except DatabaseError as error:
             # It is for views alone.
             self._state.warn(f"the number of agents isn't shown as it is: {error}")
@@ -94,3 +93,7 @@ class Reloader:
         if made.kept:
             names = ", ".join(made.kept)
             self._state.warn(f"{names}: stays as it was until the swarm is started anew")
+
+
+def _resize(stores: Stores, worker_id: str, max_agents: int) -> None:
+    stores.workers.resize(worker_id, max_agents)
