@@ -7,11 +7,8 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -29,6 +26,7 @@ from abathur.domain.sessions import NewSession
 from abathur.infrastructure.database import Database
 from abathur.services import sessions
 from tests.cli.commands import with_json
+from tests.embeddings import served
 
 CONFIG = {
     "targets": {"main": {"allow": True}},
@@ -216,9 +214,7 @@ def test_every_command_about_loops_prints_its_documented_shape(cli: Cli) -> None
 
 
 def test_every_command_about_memories_prints_its_documented_shape(cli: Cli) -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Ones)
-    with served(server):
-        url = f"http://127.0.0.1:{server.server_port}"
+    with served() as (url, _):
         memory = {"embedder": "ollama", "model": "ones", "url": url}
         (cli.root / ".abathur" / "config.yaml").write_text(json.dumps({**CONFIG, "memory": memory}))
         (cli.root / "a.md").write_text("# A\n\nSome text.\n")
@@ -275,33 +271,6 @@ def test_every_command_about_memories_prints_its_documented_shape(cli: Cli) -> N
     shown = json.loads(printed["session show"])
     assert [one["task_id"] for one in shown["tasks"]] == [task_id]
     assert [one["sequence"] for one in shown["events"]] == [1]
-
-
-class Ones(BaseHTTPRequestHandler):
-    """Says of every text that it means the same."""
-
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        body = json.dumps({"embeddings": [[1.0, 1.0]] * len(asked["input"])}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Nothing: it would go to stderr."""
-
-
-@contextmanager
-def served(server: ThreadingHTTPServer) -> Iterator[None]:
-    with server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 async def make_session(root: Path, task_id: str) -> None:

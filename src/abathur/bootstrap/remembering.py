@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -49,38 +48,16 @@ def embedder(project: Project) -> Embedder | None:
 
 async def meaning_of(maker: Embedder | None, text: str) -> Meaning | None:
     """Of a question. Raises `EmbeddingError`."""
-    from abathur.services.searching import Meaning
+    from abathur.swarm.embedding import meaning_of as ask
 
-    if maker is None or not text.strip():
-        return None
-    (vector,) = await asyncio.to_thread(maker.embed, [text])
-    return Meaning(maker.model, vector)
+    return await ask(maker, text)
 
 
-async def embed_missing(
-    db: UnitOfWork, maker: Embedder, done: Callable[[int], None] = lambda _: None
-) -> int:
-    """Give all passages that lack one a vector; how many. May be ended at any time.
+async def embed_missing(db: UnitOfWork, maker: Embedder) -> int:
+    """Give all passages that lack one a vector; how many. Raises `EmbeddingError`."""
+    from abathur.swarm.embedding import embed_missing as embed
 
-    `done` is told how many there are after each step. Raises `EmbeddingError`.
-    """
-    from abathur.ports.vectors import Embedded
-    from abathur.services import embedding
-
-    made = after = 0
-    while waiting := await db.read(embedding.missing, maker.model, after):
-        texts = [one.text for one in waiting]
-        vectors = await asyncio.to_thread(maker.embed, texts)
-        embedded = [
-            Embedded(one.passage_id, one.source, vector)
-            for one, vector in zip(waiting, vectors, strict=True)
-            if any(vector)
-        ]
-        made += await db.write(embedding.save, maker.model, embedded)
-        after = waiting[-1].passage_id
-        done(made)
-    await db.write(embedding.finish, maker.model)
-    return made
+    return await embed(db, maker)
 
 
 async def files_below(root: Path, places: Sequence[Path]) -> Sequence[str]:

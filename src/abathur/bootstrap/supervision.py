@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from abathur.infrastructure.database import Database
     from abathur.ports.clock import Clock
     from abathur.ports.configured import Configuration
+    from abathur.ports.vectors import Embedder
     from abathur.swarm.events import Sink, SwarmEvent
     from abathur.swarm.parts import Parts
     from abathur.swarm.supervisor import Supervisor
@@ -104,6 +105,7 @@ async def build_supervisor(
         redactor=redactor,
         chance=random.random,
         guard=_guarding(settings, clock, sink),
+        embedder=_embedder(project, clock, sink),
     )
     return Supervisor(into(parts) if into else parts, safeguards.redacting(sink, redactor))
 
@@ -113,6 +115,20 @@ async def _require_safety(project: Project, *, is_own: bool) -> None:
         safeguards.require_trust(project.root)
     if problem := await safeguards.sandbox_problem(project.settings):
         raise AgentUnavailableError(problem)
+
+
+def _embedder(project: Project, clock: Clock, sink: Sink) -> Embedder | None:
+    """One that can't be had is told, and done without."""
+    from abathur.bootstrap import remembering
+    from abathur.domain.errors import EmbeddingError, UntrustedError
+    from abathur.swarm.events import SwarmEvent, SwarmEventKind
+
+    try:
+        return remembering.embedder(project)
+    except (EmbeddingError, UntrustedError) as error:
+        text = f"memories are found by their words alone: {error}"
+        sink(SwarmEvent(kind=SwarmEventKind.WARNING, at=clock.now(), text=text))
+        return None
 
 
 def _guarding(

@@ -39,6 +39,11 @@ class Recalled:
     text: str
 
 
+def question(task: Task) -> str:
+    """What memories are asked for."""
+    return f"{task.summary}\n{task.prompt}"
+
+
 def recall(
     stores: Stores,
     task: Task,
@@ -53,9 +58,7 @@ def recall(
     tasks keep for themselves is left out.
     """
     where = MemoryFilter(limit=LOOKED_AT)
-    hits = search_memories(
-        stores, f"{task.summary}\n{task.prompt}", where, now=now, meaning=meaning
-    )
+    hits = search_memories(stores, question(task), where, now=now, meaning=meaning)
     own = {task.id, task.parent_task_id, *task.prerequisites}
     fitting = [hit for hit in hits if _fits(hit) and _is_for(hit.memory, own)]
     fitting.sort(key=lambda hit: -_weight(hit, now))

@@ -25,6 +25,7 @@ from abathur.ports.runtimes import AgentRuntime
 from abathur.ports.spool import Spool
 from abathur.ports.stores import UnitOfWork
 from abathur.ports.tool_servers import ToolServers
+from abathur.ports.vectors import Embedder
 from abathur.ports.wakeups import Wakeups
 
 WORKER_TAG = "ABATHUR_WORKER"
@@ -69,6 +70,8 @@ class Parts:
     """Uniform in [0, 1)."""
     guard: Callable[[Mapping[str, str]], AbstractAsyncContextManager[object]]
     """While it is open, processes with the tags don't outlive us, whatever kills us."""
+    embedder: Embedder | None = None
+    """Says what texts mean; without one, memories are found by their words."""
     traceparent: Callable[[str, int], str] | None = None
     """Of a task's attempt: what a program is given whose own traces belong to it."""
 

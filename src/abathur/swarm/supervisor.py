@@ -16,6 +16,7 @@ from abathur.swarm import preflight
 from abathur.swarm.caretaker import Caretaker
 from abathur.swarm.disk_watch import DiskWatch
 from abathur.swarm.dispatcher import Dispatcher
+from abathur.swarm.embedding import Embedding
 from abathur.swarm.events import Sink, SwarmEventKind
 from abathur.swarm.heartbeat import Heartbeat
 from abathur.swarm.lander import Lander
@@ -174,6 +175,7 @@ class Supervisor:
             Caretaker(parts, state).loop(),
             Reconciler(parts, state).loop(),
             scheduler.loop(),
+            Embedding(parts, state).loop(),
             self._reloader.loop(),
             self._disk.loop(),
             self._listen(wakeups),

@@ -1,0 +1,71 @@
+"""Vectors for what has none, and for questions; made on a thread, as embedders block."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from abathur.domain.errors import AbathurError, EmbeddingError
+from abathur.ports.stores import UnitOfWork
+from abathur.ports.vectors import Embedded, Embedder
+from abathur.services import embedding
+from abathur.services.searching import Meaning
+from abathur.swarm.parts import Parts
+from abathur.swarm.state import State
+
+INTERVAL_SECONDS: Final = 30.0
+
+
+async def meaning_of(maker: Embedder | None, text: str) -> Meaning | None:
+    """Of a question; None without an embedder or a text. Raises `EmbeddingError`."""
+    if maker is None or not text.strip():
+        return None
+    (vector,) = await asyncio.to_thread(maker.embed, [text])
+    return Meaning(maker.model, vector)
+
+
+async def embed_missing(db: UnitOfWork, maker: Embedder) -> int:
+    """Give all passages that lack one a vector; how many. May be ended at any time.
+
+    Raises `EmbeddingError`, `InvalidInputError` when vectors don't fit, `DatabaseError`.
+    """
+    made = after = 0
+    while waiting := await db.read(embedding.missing, maker.model, after):
+        vectors = await asyncio.to_thread(maker.embed, [one.text for one in waiting])
+        embedded = [
+            Embedded(one.passage_id, one.source, vector)
+            for one, vector in zip(waiting, vectors, strict=True)
+            # A text of which the model knows no word has no direction.
+            if any(vector)
+        ]
+        made += await db.write(embedding.save, maker.model, embedded)
+        after = waiting[-1].passage_id
+    if made:
+        await db.write(embedding.finish, maker.model)
+    return made
+
+
+class Embedding:
+    """Keeps vectors up to date while a swarm runs, also after a change of the model."""
+
+    def __init__(self, parts: Parts, state: State) -> None:
+        self._parts, self._state = parts, state
+        self._said = ""
+
+    async def loop(self) -> None:
+        """Runs until cancelled; ends at once when there is no embedder."""
+        maker = self._parts.embedder
+        while maker is not None:
+            await self.round(maker)
+            await self._parts.clock.sleep(INTERVAL_SECONDS)
+
+    async def round(self, maker: Embedder) -> None:
+        """What can't be done waits, and is told once: words are searched all the same."""
+        try:
+            await embed_missing(self._parts.db, maker)
+            self._said = ""
+        except AbathurError as error:
+            kind = "meanings wait" if isinstance(error, EmbeddingError) else "vectors wait"
+            if (text := f"{kind}: {error}") != self._said:
+                self._state.warn(text)
+                self._said = text
