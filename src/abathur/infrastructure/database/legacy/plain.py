@@ -133,7 +133,8 @@ def _metric(taking: Taking, params: Params, present: Present) -> None:
 
 
 MEMORY_TYPES: Final = frozenset({"semantic", "episodic", "procedural"})
-SYNC: Final = frozenset({"pending", "synced", "failed", "stale"})
+SYNC: Final = frozenset({"pending", "failed", "stale"})
+"""Not `synced`: the parts of a document aren't in an older file."""
 SESSION: Final = frozenset({"created", "active", "paused", "terminated", "archived"})
 
 SESSIONS: Final = Plain(
