@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 from abathur import bootstrap, safeguards
 from abathur.domain.delegation import Caller
-from abathur.domain.errors import RefusedError
+from abathur.domain.errors import NotFoundError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from abathur.bootstrap import Project
+    from abathur.domain.delegation import RunKey
+    from abathur.domain.results import SchemaCheck
     from abathur.infrastructure.database import Database
 
 TOKEN: Final = "ABATHUR_MCP_TOKEN"
@@ -68,6 +70,30 @@ def refuse_agents(env: Mapping[str, str] | None = None) -> None:
             "an agent can't start a server of its own, nor have a token but that of its run: the"
             " server that the swarm gives it is `abathur` in its list of servers"
         )
+
+
+def result_schema(project: Project, agent_type: str) -> SchemaCheck | None:
+    """What is wrong with a result of that agent type; None when it may hand over anything.
+
+    Raises `ConfigError`.
+    """
+    from abathur.domain.specs import resolve_agent
+    from abathur.infrastructure.definitions import read_definitions
+    from abathur.infrastructure.schemas import compiled
+
+    definitions = read_definitions(project.root).by_name
+    schema = resolve_agent(project.settings, definitions, agent_type).settings.get("result_schema")
+    return compiled(schema) if isinstance(schema, Mapping) else None
+
+
+def declare_busy(project: Project, run: RunKey, seconds: int) -> None:
+    """Say for a run of this host that it will be silent. Raises `NotFoundError`, `OSError`."""
+    scratch = project.folder / "runs" / run.task_id / str(run.attempt) / "scratch"
+    if not scratch.is_dir():
+        raise NotFoundError("this run is on another host, which can't be told from here")
+    draft = scratch / ".busy"
+    draft.write_text(f"{seconds}s", encoding="utf-8")
+    draft.replace(scratch / "busy")
 
 
 @asynccontextmanager

@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from abathur.domain.delegation import Caller
-from abathur.mcp import branch_tools, enqueueing, queue_tools
+from abathur.mcp import (
+    branch_tools,
+    document_tools,
+    enqueueing,
+    memory_tools,
+    queue_tools,
+    run_tools,
+    session_tools,
+)
 from abathur.mcp.tool import Tool
 
 TASKS: Final = "tasks"
@@ -19,7 +27,8 @@ NAMES: Final[Mapping[str | None, str]] = {
 """What a server is called that offers a part, or everything."""
 
 PARTS: Final[Mapping[str, Sequence[Tool]]] = {
-    TASKS: (*enqueueing.TOOLS, *queue_tools.TOOLS, *branch_tools.TOOLS),
+    TASKS: (*enqueueing.TOOLS, *queue_tools.TOOLS, *branch_tools.TOOLS, *run_tools.TOOLS),
+    MEMORY: (*memory_tools.TOOLS, *session_tools.TOOLS, *document_tools.TOOLS),
 }
 
 

@@ -223,13 +223,13 @@ def cancel(
     if own is not None and (task.id == own.id or not descends(stores, task, own.id)):
         raise RefusedError(
             f"an agent may cancel the tasks that it has added itself, and {task.id} is none of"
-            " them; ask a person with `task_ask`"
+            " them; say so in your report"
         )
     gone = cancelling.cancel(stores, task.id, now=now, actor=caller.actor, reason=reason)
     foreign = [one for one in gone if own is not None and not descends(stores, one, own.id)]
     if foreign:
         raise RefusedError(
             f"task {foreign[0].id}, which isn't yours, waits for {task.id} and would be cancelled"
-            " too; ask a person with `task_ask`"
+            " too; say so in your report"
         )
     return task, gone

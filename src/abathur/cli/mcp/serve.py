@@ -11,7 +11,7 @@ from abathur.domain.errors import InvalidInputError
 @click.command()
 @click.option(
     "--only",
-    type=click.Choice(["tasks"]),
+    type=click.Choice(["tasks", "memory"]),
     help="Serve only these tools.  [default: all]",
 )
 @click.option(

@@ -1,0 +1,149 @@
+"""The tools about memories, sessions and documents, and who may reach what with them."""
+
+from typing import Any
+
+import pytest
+
+from tests.mcp.conftest import Refused, Site
+
+OLDER = {
+    "memory_add",
+    "memory_get",
+    "memory_search",
+    "memory_update",
+    "memory_delete",
+    "session_create",
+    "session_get",
+    "session_append_event",
+    "session_get_state",
+    "session_set_state",
+    "document_index",
+    "document_semantic_search",
+}
+OLDER_MEMORY = [
+    "id",
+    "namespace",
+    "key",
+    "value",
+    "memory_type",
+    "version",
+    "is_deleted",
+    "metadata",
+    "created_by",
+    "updated_by",
+    "created_at",
+    "updated_at",
+]
+NOTE: dict[str, Any] = {
+    "namespace": "project:build",
+    "key": "compiler",
+    "value": {"name": "gcc", "why": "the linker script"},
+    "memory_type": "semantic",
+    "created_by": "ada",
+}
+
+
+async def test_every_older_tool_is_offered(site: Site) -> None:
+    async with site.client(only="memory") as client:
+        assert client.server_info is not None
+        assert client.server_info.name == "abathur-memory"
+        assert {tool.name for tool in (await client.list_tools()).tools} == OLDER
+
+
+async def test_a_memory_lives_through_all_its_versions(site: Site) -> None:
+    added = await site.call("memory_add", **NOTE, metadata={"from": "a log"})
+    assert added["status"] == "created"
+    with pytest.raises(Refused, match="is there already"):
+        await site.call("memory_add", **NOTE)
+    place: dict[str, Any] = {"namespace": NOTE["namespace"], "key": NOTE["key"]}
+    changed = await site.call("memory_update", **place, value={"name": "clang"}, updated_by="bea")
+    assert (changed["status"], changed["version"]) == ("updated", 2)
+    now = await site.call("memory_get", **place)
+    assert list(now) == OLDER_MEMORY
+    assert (now["value"], now["created_by"]) == ({"name": "clang"}, "ada")
+    assert now["metadata"] == {"from": "a log"}
+    assert (await site.call("memory_get", **place, version=1))["value"] == NOTE["value"]
+    with pytest.raises(Refused, match="somebody changed it meanwhile"):
+        await site.call("memory_update", **place, value={}, updated_by="cy", expected_version=1)
+    assert await site.call("memory_delete", **place) == {"deleted": True}
+    assert await site.call("memory_delete", **place) == {"deleted": False}
+    with pytest.raises(Refused, match="NotFoundError"):
+        await site.call("memory_get", **place)
+    assert (await site.call("memory_add", **NOTE))["status"] == "created"
+
+
+async def test_memories_are_found_by_namespace_and_by_words_whatever_they_hold(
+    site: Site,
+) -> None:
+    await site.call("memory_add", **NOTE)
+    await site.call("memory_add", **{**NOTE, "namespace": "project:builder", "key": "other"})
+    found = await site.call("memory_search", namespace_prefix="project:build:")
+    assert [one["key"] for one in found] == ["compiler"]
+    (hit,) = await site.call(
+        "memory_search", namespace_prefix="project:build", query='the "linker AND ( script* NEAR'
+    )
+    assert "linker" in hit["excerpt"]
+    assert await site.call("memory_search", namespace_prefix="%") == []
+
+
+async def test_an_agent_writes_where_its_work_is_and_reads_what_it_needs(site: Site) -> None:
+    run, own = await site.run()
+    part = (await site.call("task_enqueue", run, description="Part"))["task_id"]
+    for namespace in (f"task:{own.id}:notes", f"task:{part}:plan", "agents:registry"):
+        await site.call("memory_add", run, **{**NOTE, "namespace": namespace})
+    await site.call("memory_add", **{**NOTE, "namespace": "user:ada"})
+    await site.call("memory_add", **NOTE)
+    for namespace in ("project:build", "user:ada", "task:1", f"task:{own.id[:8]}:x", "agents"):
+        with pytest.raises(Refused, match="PermissionError: namespace"):
+            await site.call("memory_add", run, **{**NOTE, "namespace": namespace, "key": "new"})
+        with pytest.raises(Refused, match="PermissionError"):
+            await site.call("memory_delete", run, namespace=namespace, key="compiler")
+    assert await site.call("memory_get", run, namespace="project:build", key="compiler")
+    with pytest.raises(Refused, match="NotFoundError"):
+        await site.call("memory_get", run, namespace="user:ada", key="compiler")
+    everything = await site.call("memory_search", run, namespace_prefix="")
+    assert {one["namespace"] for one in everything} == {
+        f"task:{own.id}:notes",
+        f"task:{part}:plan",
+        "agents:registry",
+        "project:build",
+    }
+
+
+async def test_a_session_keeps_events_and_state(site: Site) -> None:
+    made: dict[str, Any] = {"session_id": "s1", "app_name": "app", "user_id": "ada"}
+    await site.call("session_create", **made, initial_state={"user:name": "Ada"})
+    with pytest.raises(Refused, match="is there already"):
+        await site.call("session_create", **made)
+    event = {"event_type": "message", "content": {"text": "hello"}}
+    await site.call("session_append_event", session_id="s1", event=event, state_delta={"n": 1})
+    await site.call("session_set_state", session_id="s1", key="temp:x", value=[1, None])
+    assert await site.call("session_get_state", session_id="s1", key="temp:x") == {
+        "value": [1, None]
+    }
+    found = await site.call("session_get", session_id="s1")
+    assert found["events"] == [event]
+    assert found["state"]["user:name"] == "Ada"
+    assert await site.call("session_get_state", session_id="s1", key="never") == {"value": None}
+
+
+async def test_an_agent_reaches_the_sessions_of_its_work_alone(site: Site) -> None:
+    await site.call("session_create", session_id="hers", app_name="app", user_id="ada")
+    run, _ = await site.run()
+    with pytest.raises(Refused, match="NotFoundError: no session hers"):
+        await site.call("session_get", run, session_id="hers")
+    await site.call("session_create", run, session_id="own", app_name="app", user_id="agent")
+    assert (await site.call("session_get", run, session_id="own"))["status"] == "created"
+
+
+async def test_documents_are_indexed_once_and_found_by_their_places(site: Site) -> None:
+    text = "# Guide\n\nIntro.\n\n## Deploying\n\nRun the flux capacitor.\n"
+    document: dict[str, Any] = {"namespace": "docs", "file_path": "docs/guide.md", "content": text}
+    first = await site.call("document_index", **document)
+    again = await site.call("document_index", **document)
+    assert (again["document_id"], again["indexed"]) == (first["document_id"], False)
+    (hit,) = await site.call("document_semantic_search", query_text="flux capacitor")
+    assert (hit["file_path"], hit["heading"]) == ("docs/guide.md", "Guide > Deploying")
+    for path in ("/etc/passwd", "../x", "a/../../x", "C:/x", "..\\x"):
+        with pytest.raises(Refused, match="isn't a path within the project"):
+            await site.call("document_index", **{**document, "file_path": path})
