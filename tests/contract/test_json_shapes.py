@@ -185,7 +185,18 @@ def test_every_command_about_agent_types_prints_its_documented_shape(cli: Cli) -
 
 
 def test_every_command_about_servers_prints_its_documented_shape(cli: Cli) -> None:
-    printed = {"mcp token": cli("mcp", "token", "--json")}
+    servers = {"here": {"command": "sh"}, "gone": {"command": "no-such-program-at-all"}}
+    (cli.root / ".mcp.json").write_text(json.dumps({"mcpServers": servers}))
+    log = cli.root / ".abathur" / "logs" / "mcp.log"
+    log.parent.mkdir(exist_ok=True)
+    log.write_text("2030-01-31T18:00:00Z INFO task_list mcp:ada ok 3.1 ms\n")
+    printed = {
+        "mcp token": cli("mcp", "token", "--json"),
+        "mcp install": cli("mcp", "install", "--json"),
+        "mcp list": cli("mcp", "list", "--json"),
+        "mcp status": cli("mcp", "status", "--json", code=1),
+        "mcp logs": cli("mcp", "logs", "--json"),
+    }
     assert problems_of(printed) == []
     assert set(printed) == set(ABOUT_SERVERS)
 

@@ -1,0 +1,94 @@
+"""`abathur mcp install`, `list`, `status` and `logs`, as a person uses them."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from abathur.bootstrap import Project
+from abathur.cli.main import call
+
+
+@pytest.fixture(autouse=True)
+def codex_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CODEX_HOME", str(tmp_path / "codex"))
+    return tmp_path / "codex"
+
+
+def run(project: Project, *args: str) -> int:
+    return call(["--project", str(project.root), "mcp", *args])
+
+
+@pytest.mark.parametrize(
+    ("client", "file", "section"),
+    [
+        ("claude", ".mcp.json", "mcpServers"),
+        ("gemini", ".gemini/settings.json", "mcpServers"),
+        ("vscode", ".vscode/mcp.json", "servers"),
+        ("cursor", ".cursor/mcp.json", "mcpServers"),
+    ],
+)
+def test_the_entry_is_put_beside_what_is_there(
+    project: Project, capsys: pytest.CaptureFixture[str], client: str, file: str, section: str
+) -> None:
+    path = project.root / file
+    path.parent.mkdir(exist_ok=True)
+    there = {"theme": "dark", section: {"other": {"command": "x"}}}
+    path.write_text(json.dumps(there))
+    assert run(project, "install", "--client", client, "--dry-run") == 0
+    assert json.loads(path.read_text()) == there
+    assert '+    "abathur": {' in capsys.readouterr().out
+    assert run(project, "install", "--client", client) == 0
+    now = json.loads(path.read_text())
+    assert now[section]["abathur"]["args"][-2:] == ["mcp", "serve"]
+    del now[section]["abathur"]
+    assert now == there
+    capsys.readouterr()
+    assert run(project, "install", "--client", client) == 0
+    assert "names the server already" in capsys.readouterr().err
+
+
+def test_codex_keeps_its_comments_and_tables(project: Project, codex_home: Path) -> None:
+    codex_home.mkdir()
+    file = codex_home / "config.toml"
+    file.write_text(
+        '# mine\nmodel = "x"\n\n[mcp_servers.abathur]\ncommand = "old"\n\n[tools]\na = 1\n'
+    )
+    assert run(project, "install", "--client", "codex") == 0
+    text = file.read_text()
+    assert text.startswith('# mine\nmodel = "x"\n')
+    found = tomllib.loads(text)
+    assert found["tools"] == {"a": 1}
+    assert str(project.root) in found["mcp_servers"]["abathur"]["args"]
+    file.unlink()
+    assert run(project, "install", "--client", "codex", "--only", "tasks") == 0
+    assert tomllib.loads(file.read_text())["mcp_servers"]["abathur"]["args"][-1] == "tasks"
+
+
+def test_a_file_that_is_no_plain_json_is_left_alone(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = project.root / ".mcp.json"
+    file.write_text("{ // mine\n}")
+    assert run(project, "install") == 2
+    assert "put this in by hand, under `mcpServers`" in capsys.readouterr().err
+    assert file.read_text() == "{ // mine\n}"
+
+
+def test_an_agent_installs_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ABATHUR_TASK_ID", "1")
+    assert run(project, "install") == 4
+    assert run(project, "token") == 4
+
+
+def test_status_tells_which_server_is_missing(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(project, "list") == 0
+    assert "no server runs here" in capsys.readouterr().err
+    named = {"here": {"command": "sh"}, "gone": {"command": "no-such-program-at-all"}}
+    (project.root / ".mcp.json").write_text(json.dumps({"mcpServers": named}))
+    assert run(project, "status") == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[3] for line in lines] == ["STATE", "found", "missing"]
