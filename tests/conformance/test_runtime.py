@@ -36,6 +36,8 @@ STAND_IN = str(FIXTURES / "stand_in.py")
 FOREIGN = ("acp", "aider", "claude", "codex", "gemini", "opencode")
 """Programs of others, which the stand-in plays."""
 NAMES = (*FOREIGN, "command", "fake")
+ALL = (*NAMES, "anthropic", "openai")
+"""With those whose program is our own: tests/infrastructure/runtimes/test_own_loop.py runs it."""
 WITH_FINAL_EVENT = (*FOREIGN, "fake")
 TELLING_EVENTS = ("claude", "codex", "fake", "gemini", "opencode")
 """What others print is either read as text, or told by a program of ours."""
@@ -277,7 +279,7 @@ async def test_a_structured_result_is_handed_back(name: str, tmp_path: Path) -> 
     assert outcome.result_data == {"execution_status": {"status": "SUCCESS"}}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize(
     ("end", "kind"),
     [
@@ -292,7 +294,7 @@ def test_an_end_that_was_ours_is_named_as_such(name: str, end: Exit, kind: Outco
     assert outcome.message
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 def test_runtimes_know_their_names(name: str) -> None:
     assert name in runtime_names()
     assert load_runtime(name).name == name
@@ -333,6 +335,7 @@ KEYS = st.sampled_from(
         *("is_error", "result", "errors", "error", "permission_denials", "rate_limit_info"),
         *("status", "resetsAt", "terminal_reason", "api_error_status", "total_cost_usd"),
         *("mcp_servers", "event", "ok", "retry_after_seconds", "limited", "origin"),
+        *("class", "denied", "whole", "cost_usd", "input_tokens"),
     )
 )
 FLAT = WORDS | SCALARS | st.lists(WORDS | SCALARS, max_size=3)
@@ -350,7 +353,7 @@ ENDS = st.builds(
 )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 @settings(max_examples=150)
 @given(lines=st.lists(LINES | GLUED, max_size=6), end=ENDS)
 def test_no_output_makes_a_runtime_raise(name: str, lines: list[str], end: Exit) -> None:
@@ -361,7 +364,7 @@ def test_no_output_makes_a_runtime_raise(name: str, lines: list[str], end: Exit)
     assert all(event.text.isprintable() for event in events)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("opening", ["[", '{"a":', '{"type":'])
 def test_endless_nesting_makes_no_runtime_raise(name: str, opening: str) -> None:
     runtime = load_runtime(name)
@@ -369,7 +372,7 @@ def test_endless_nesting_makes_no_runtime_raise(name: str, opening: str) -> None
     assert runtime.outcome(Exit(code=1), events).kind is OutcomeKind.FAILED
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 def test_half_a_character_never_reaches_a_database(name: str) -> None:
     runtime = load_runtime(name)
     line = (

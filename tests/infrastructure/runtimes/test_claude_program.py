@@ -1,13 +1,15 @@
 """The real Claude Code, against a model on this machine: no network, no account, no cost."""
 
 import asyncio
+import sys
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from abathur.domain.runs import EventKind, Outcome, OutcomeKind, RunEvent, RunSpec
+from abathur.domain.runs import EventKind, McpServer, Outcome, OutcomeKind, RunEvent, RunSpec
 from abathur.infrastructure.model_server.script import Ending, ToolCall, Turn, script_of
 from abathur.infrastructure.model_server.server import ModelServer
 from abathur.infrastructure.processes import SystemProcesses
@@ -17,6 +19,7 @@ from tests.programs import needs, program
 
 pytestmark = [pytest.mark.slow, needs("claude")]
 
+MCP_SERVER = Path(__file__).resolve().parents[2] / "fixtures" / "mcp_server.py"
 SAID = 'Done.\n```json\n{"execution_status": {"status": "SUCCESS"}}\n```'
 APPEND = {"command": "echo more >> hello.txt", "description": "add"}
 EDIT = (
@@ -168,3 +171,36 @@ async def test_a_huge_prompt_and_system_prompt_arrive(tmp_path: Path) -> None:
     body = str(server.requests[0].body)
     assert "p" * 300_000 in body
     assert system in body
+
+
+async def test_servers_are_used_and_their_tokens_are_no_arguments(tmp_path: Path) -> None:
+    call = ToolCall("mcp__queue__add", {})
+    queue = McpServer(
+        name="queue", command=(sys.executable, str(MCP_SERVER)), env={"QUEUE_TOKEN": "t-123456"}
+    )
+    with model(Turn(tools=(call,)), Turn(texts=("fine",))) as server:
+        spec = spec_in(tmp_path, server.url, mcp_servers=(queue,))
+        assert "t-123456" not in str(ClaudeRuntime().command(spec).argv)
+        outcome, events, _ = await run(spec)
+    assert outcome.kind is OutcomeKind.SUCCEEDED, outcome
+    assert "the token is t-123456" in server.requests[1].asked.last
+    assert EventKind.TOOL_RESULT in {event.kind for event in events}
+
+
+async def test_a_session_is_gone_on_with_and_one_that_isnt_there_is_told(tmp_path: Path) -> None:
+    with model(Turn(texts=("first",)), Turn(texts=("second",))) as server:
+        spec = spec_in(tmp_path, server.url, prompt="Remember 42")
+        await run(spec)
+        again = replace(spec, resume=spec.session_id, prompt="What was it?")
+        outcome, events, _ = await run(again)
+        assert "Remember 42" in "".join(server.requests[1].asked.prompts)
+        count = len(server.requests)
+        unknown, _, _ = await run(replace(spec, resume=str(uuid.uuid4())))
+        assert len(server.requests) == count
+    assert outcome.kind is OutcomeKind.SUCCEEDED, outcome
+    assert events[0].data["session_id"] == spec.session_id
+    assert outcome.is_session_usage
+    assert outcome.usage is not None
+    assert outcome.usage.input_tokens == 2000
+    assert unknown.kind is OutcomeKind.FAILED
+    assert unknown.is_not_resumed
