@@ -167,3 +167,25 @@ async def gone(pids: set[int]) -> None:
                 await wait_readable(handle)
             finally:
                 os.close(handle)
+
+
+async def test_a_result_that_breaks_its_schema_is_asked_for_in_the_same_session(
+    world: Any,
+) -> None:
+    good = REPORT.replace('"deliverables": {}', '"deliverables": {"plan": ["one"]}')
+    bad = Turn(texts=(REPORT,))  # twice: the program itself asks once for what the schema wants
+    work = talk("Plan it", write("plan.txt"), bad, bad, Turn(texts=(good,)))
+    schema = {"properties": {"deliverables": {"required": ["plan"]}}}
+    with serve(work) as server:
+        configure(world, server, agents={"planner": {"result_schema": schema}})
+        task = await world.submit("Plan it", agent_type="planner", max_retries=0)
+        result = await world.run_until_idle()
+    assert result.completed == 1, world.events
+    (attempt,) = await world.attempts(task)
+    assert (attempt.result.origin, attempt.result.check) == ("repair", "valid")
+    assert (await world.task(task)).result_data["deliverables"] == {"plan": ["one"]}
+    last = str(server.requests[-1].body["messages"])
+    assert "be used as it is" in last
+    assert "plan.txt" in last, "the question came in a session of its own"
+    assert attempt.usage.output_tokens == 50 * len(server.requests)
+    await world.assert_sound()

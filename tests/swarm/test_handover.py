@@ -1,11 +1,18 @@
 """Results of agents: what they say about themselves counts, and what can't be read is asked for."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from abathur import bootstrap
+from abathur.bootstrap import supervision
 from abathur.domain.results import ResultCheck, ResultOrigin
+from abathur.domain.runs import Command, Exit, Outcome, RunEvent, RunSpec
+from abathur.infrastructure.runtimes import load_runtime
 from abathur.swarm.handover import read
+from abathur.swarm.parts import Parts
 
 SCHEMA = {
     "required": ["execution_status", "deliverables"],
@@ -74,6 +81,49 @@ async def test_what_stays_unreadable_is_kept_as_it_was_given_and_marked(world: A
     assert attempt.result.content == odd
     assert (await world.task(task)).result_data == odd
     assert len(asked(world, task)) == 2
+
+
+class Forgetful:
+    """A runtime whose program goes on with no session."""
+
+    name = "forgetful"
+
+    def __init__(self) -> None:
+        self.real = load_runtime("command")
+        self.is_resumed = False
+        self.resumed: list[str | None] = []
+
+    def command(self, spec: RunSpec) -> Command:
+        self.is_resumed = spec.resume is not None
+        self.resumed.append(spec.resume)
+        if self.is_resumed:
+            return Command(argv=("sh", "-c", "echo no such session >&2; exit 1"))
+        return self.real.command(spec)
+
+    def parse(self, line: str) -> tuple[RunEvent, ...]:
+        return self.real.parse(line)
+
+    def outcome(self, end: Exit, events: Sequence[RunEvent]) -> Outcome:
+        found = self.real.outcome(end, events)
+        return replace(found, is_not_resumed=self.is_resumed)
+
+
+async def test_where_no_session_is_gone_on_with_a_fresh_run_is_asked_once(world: Any) -> None:
+    odd = {"execution_status": {"status": "MAYBE"}}
+    world.configure(agents={"planner": {**says(json.dumps(odd), json.dumps(GOOD))}})
+    task = await world.submit("Plan it", agent_type="planner", max_retries=0)
+    runtime = Forgetful()
+
+    def into(parts: Parts) -> Parts:
+        return replace(parts, load_runtime=lambda _: runtime)
+
+    project = bootstrap.load_project(world.root)
+    swarm = await supervision.build_supervisor(project, world.db, world.events.append, into=into)
+    await swarm.run(until_idle=True)
+    (attempt,) = await world.attempts(task)
+    assert attempt.result.origin is ResultOrigin.REPAIR
+    assert [one is not None for one in runtime.resumed] == [False, True, False]
+    assert runtime.resumed[1] == attempt.session_id
 
 
 async def test_words_alone_do_not_meet_a_schema(world: Any) -> None:

@@ -67,7 +67,8 @@ class Repair:
         # A runtime of its own, for one may count over a run.
         runtime = self._parts.load_runtime(self._runtime)
         turns = min(spec.max_turns or MAX_TURNS, MAX_TURNS)
-        command = runtime.command(replace(spec, max_turns=turns))
+        # The schema is in the question: a program that is held to one asks once more by itself.
+        command = runtime.command(replace(spec, max_turns=turns, output_schema=None))
         events: list[RunEvent] = []
 
         def take(line: str) -> None:
