@@ -352,6 +352,7 @@ def test_the_written_file_loads_with_all_keys_uncommented(project: Path) -> None
 def test_the_written_file_names_every_setting(project: Path) -> None:
     ours(project, re.sub(r"(?m)^# ", "", default_config_text()))
     sections = {"swarm", "landing", "retry", "limits", "budget", "review", "notices", "silence"}
+    sections |= {"memory", "disk", "mcp", "traces"}
     known = set(Settings.__dataclass_fields__) - sections - {"runtimes", "agents", "sources"}
     for section in sections:
         fields = type(getattr(Settings(), section)).__dataclass_fields__

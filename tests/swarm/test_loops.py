@@ -1,5 +1,6 @@
 """Loops in a real swarm: what is made is measured, and goes on until it is good enough."""
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import watchfiles
 
 from abathur.domain.iterations import Iteration
 from abathur.services import looping, reviewing
@@ -255,3 +257,40 @@ async def test_a_model_is_chosen_by_how_the_models_have_done(world: Any) -> None
     runs = [attempt for task in await world.tasks() for attempt in await world.attempts(task)]
     assert [run.model for run in runs] == ["small", "large", "large"]
     assert runs[2].model_choice == "the best of 2: 100 % of 1 runs succeeded"
+
+
+SPENT = {"usage": {"input_tokens": 60, "output_tokens": 40, "cost_usd": 1.0}}
+
+
+@pytest.mark.parametrize("limit", [{"max_tokens": 150}, {"max_usd": 1.5}, {"max_time": 2}])
+async def test_a_limit_ends_a_run_that_is_under_way(world: Any, limit: dict[str, Any]) -> None:
+    """The second run would hang for ever; the first one's work is what lands."""
+    script = {"1": [*GROW, SPENT], "*": [*GROW, SPENT, {"hang": True}]}
+    task = await world.submit("Grow", script, loop=lines(9, **limit, otherwise="land"))
+    await world.run_until_idle()
+    assert (await world.task(task)).status == "completed"
+    assert world.file("work.txt") == "line"
+    assert len(await iterations(world, task)) == 1
+    await world.assert_sound()
+
+
+async def test_a_swarm_that_stops_while_it_measures_goes_on_with_measuring(world: Any) -> None:
+    mark = world.root / ".abathur" / "measuring"
+    command = f"if test -f {mark}; then echo 'lines: 1'; else touch {mark}; sleep 600; fi"
+    metric = {"metric": {"command": command, "pattern": r"lines: (\d+)", "threshold": 1}}
+    script = {"1": GROW, "*": [{"fail": "the agent must not run"}]}
+    task = await world.submit("Grow", script, loop=metric, max_retries=0)
+    supervisor = await world.supervisor()
+    running = asyncio.create_task(supervisor.run())
+    async with asyncio.timeout(20):
+        async for _ in watchfiles.awatch(mark.parent, recursive=False, rust_timeout=500):
+            if mark.exists():
+                break
+    supervisor.stop()
+    supervisor.stop()
+    await running
+    assert (await world.task(task)).status == "ready"
+    await world.run_until_idle()
+    assert (await world.task(task)).status == "completed"
+    assert [one.attempt for one in await iterations(world, task)] == [1]
+    await world.assert_sound()

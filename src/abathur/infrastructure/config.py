@@ -26,6 +26,7 @@ from abathur.domain.settings import (
     BudgetSettings,
     DiskSettings,
     LandingSettings,
+    McpSettings,
     NoticeSettings,
     RetrySettings,
     ReviewSettings,
@@ -57,6 +58,7 @@ _SECTIONS: Final[Mapping[str, Callable[..., object]]] = {
     "memory": MemorySettings,
     "disk": DiskSettings,
     "traces": TraceSettings,
+    "mcp": McpSettings,
 }
 _VARIABLES: Final[Mapping[str, str]] = {
     **config_older.VARIABLES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from abathur.domain.agents import AgentSpec
 from abathur.domain.budgets import EPSILON
@@ -39,6 +39,9 @@ class Meter:
         self._writes: set[asyncio.Task[None]] = set()
         self.budget_usd: float | None = None
         """What is left for the task, or what its agent type may spend in a run; None: no end."""
+        self.tokens_left: int | None = None
+        """What is left of its loop's tokens; None: no end."""
+        self._tokens = 0
 
     async def begin(self, spec: AgentSpec) -> None:
         """Look up what the run may spend, and whether it tries a pool. Raises `DatabaseError`."""
@@ -62,17 +65,21 @@ class Meter:
             self._write(self._open_pools(self._draws))
 
     def _count(self, event: RunEvent) -> None:
-        cost = event.data.get("cost_usd")
-        if not isinstance(cost, int | float) or isinstance(cost, bool) or not 0 <= cost < 1e9:
-            return
         is_total = event.data.get("is_total") is True
-        self._spent = max(self._spent, cost) if is_total else self._spent + cost
-        if self.is_over_budget and not self._run.stop.is_set():
+        cost, tokens = event.data.get("cost_usd"), _tokens(event)
+        if _is_figure(cost, 1e9):
+            self._spent = max(self._spent, cost) if is_total else self._spent + cost
+        self._tokens = max(self._tokens, tokens) if is_total else self._tokens + tokens
+        if (self.is_over_budget or self.is_out_of_tokens) and not self._run.stop.is_set():
             self._run.end(StopReason.OVER_BUDGET)
 
     @property
     def is_over_budget(self) -> bool:
         return self.budget_usd is not None and self._spent > self.budget_usd + EPSILON
+
+    @property
+    def is_out_of_tokens(self) -> bool:
+        return self.tokens_left is not None and self._tokens > self.tokens_left
 
     def _observe(self, event: RunEvent) -> None:
         seen = observation(event, self._parts.clock.now())
@@ -125,9 +132,12 @@ class Meter:
         if self._run.reason is not StopReason.OVER_BUDGET:
             return Outcome(kind=OutcomeKind.RELEASED, message="the swarm was stopped", usage=usage)
         left = self.budget_usd or 0.0
+        message = f"stopped at ${self._spent:.2f}, as ${left:.2f} of its budget were left"
+        if self.is_out_of_tokens:
+            message = f"stopped at {self._tokens} tokens, as its loop had {self.tokens_left} left"
         return Outcome(
             kind=OutcomeKind.FAILED,
-            message=f"stopped at ${self._spent:.2f}, as ${left:.2f} of its budget were left",
+            message=message,
             usage=usage,
             failure=FailureClass.BUDGET,
         )
@@ -145,3 +155,12 @@ class Meter:
             await self._parts.db.write(accounting.correct, task_id, number, outcome.usage)
         except AbathurError as error:
             self._state.warn(f"a late cost isn't written down: {error}", self._run.task)
+
+
+def _is_figure(value: object, below: float) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < below
+
+
+def _tokens(event: RunEvent) -> int:
+    values = [event.data.get(name) for name in ("input_tokens", "output_tokens")]
+    return sum(int(value) for value in values if _is_figure(value, 1e12))

@@ -64,6 +64,7 @@ class Refining:
         if plan.usd_left is not None:
             known = meter.budget_usd
             meter.budget_usd = plan.usd_left if known is None else min(known, plan.usd_left)
+        meter.tokens_left = plan.tokens_left
         self._spec = self._chosen(spec, plan.choice)
         return self._spec
 
