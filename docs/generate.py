@@ -204,11 +204,9 @@ def _configuration() -> str:
             " for `sh -c`, a list of arguments, or `{command: ..., timeout: 30m}`; without a"
             f" timeout it may take {CommandSetting(argv=()).timeout_seconds // 60} minutes.",
             table(["Key", "Default", "Example", "Variable", "What it does"], rows),
-            "`runtimes.NAME` and `agents.TYPE` are sections for the runtimes; their keys are told"
-            " in the guides for [Claude Code](../how-to/run-claude-code.md) and for"
-            " [any program](../how-to/use-any-program.md). What an agent type says for itself wins"
-            " over its definition in `.abathur/agents/` or `.claude/agents/`, and that over"
-            " `runtimes.NAME`.",
+            "`runtimes.NAME` and `agents.TYPE` are sections for the [runtimes](runtimes.md). What"
+            " an agent type says for itself wins over its definition in `.abathur/agents/` or"
+            " `.claude/agents/`, and that over `runtimes.NAME`.",
             "## The file that `abathur init` writes",
             f"```yaml\n{default_config_text().strip()}\n```",
             "## Names of older versions",

@@ -51,7 +51,7 @@ _TOKENS: Final = re.compile(
     r"(?: Cost: \$([\d.]+) message)?"
 )
 _ERROR: Final = re.compile(
-    r"litellm\.\w+(?:Error|Exception)|Only \d+ reflections allowed|has hit a token limit"
+    r"litellm\.\w+(?:Error|Exception)|Only \d+ reflections allowed|Model \S+ has hit a token limit"
 )
 _RETRY: Final = re.compile(r"Retrying in [\d.]+ seconds")
 _EDIT: Final = re.compile(r"Applied edit to (.+)")
