@@ -109,7 +109,10 @@ class Loop:
         if answer.counts:
             cost = self.spent.add(answer.counts)
             counts: dict[str, Any] = {**answer.counts}
-            tell("usage", **(counts if cost is None else {**counts, "cost_usd": cost}))
+            if cost is None:
+                tell("usage", f"{sum(answer.counts.values()):,} tokens", **counts)
+            else:
+                tell("usage", f"${cost:.4f}", **counts, cost_usd=cost)
 
     def _ended(self, answer: Answer) -> End | None:
         """None when the model is to go on."""
