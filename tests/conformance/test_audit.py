@@ -185,10 +185,15 @@ BY_UPKEEP = {Action.TASK_FIXED, Action.ROW_FIXED, Action.TASK_PRUNED}
 BY_OTHERS = {
     *(Action.HOLD_BEGUN, Action.HOLD_ENDED, Action.OVERLAP_FOUND),
     *(Action.BUDGET_SET, Action.LATE_REPORT_KEPT),
-    *(action for action in Action if action.startswith("schedule_")),
+    *(
+        action
+        for action in Action
+        if action.startswith(("schedule_", "memory_", "document_", "session_"))
+    ),
     Action.TRANSCRIPTS_REMOVED,
 }
-"""Beside the way; see test_admission.py, test_money.py, test_reports.py and test_schedules.py."""
+"""Beside the way; see test_admission.py, test_money.py, test_reports.py, test_schedules.py and
+test_remembering.py."""
 
 
 async def test_every_way_through_the_queue_is_in_the_trail(queue: Queue) -> None:

@@ -237,10 +237,11 @@ def test_every_command_about_memories_prints_its_documented_shape(cli: Cli) -> N
         )
         cli("mem", "add", "n:a", "twin", "some text")
         cli("mem", "add", "n:a", "gone", "x")
-        lines = cli("mem", "export")
+        lines = cli("mem", "export", "--json")
         (cli.root.parent / "lines").write_text(lines)
         printed = {
             "mem add": added,
+            "mem export": listed(lines),
             "mem embed": cli("mem", "embed", "--json"),
             "mem get": cli("mem", "get", "n:a", "k", "--json"),
             "mem search": cli("mem", "search", "texts", "--json"),

@@ -211,6 +211,7 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "mem forget": "Forgotten",
     "mem prune": "MemoryPrune",
     "mem duplicates": "Proposal[]",
+    "mem export": "Memory, one on each line",
     "mem import": "MemoryImport",
     "mem stats": "MemoryStats",
     "mem embed": "Embedded",

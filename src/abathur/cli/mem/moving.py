@@ -27,8 +27,12 @@ KEPT = ("namespace", "key", "value", "metadata", "importance", "created_by", "ta
 
 @click.command()
 @filters
-def export(**typed: Any) -> None:
-    """Write memories to standard output, a JSON object on each line, the newest first."""
+@json_option
+def export(as_json: bool, **typed: Any) -> None:
+    """Write memories to standard output, a JSON object on each line, the newest first.
+
+    They are JSON with and without --json.
+    """
     before_id: int | None = None
     while True:
         where = wanted(context.now(), **typed, before_id=before_id, limit=PAGE)

@@ -1,0 +1,144 @@
+"""`abathur mem`, `docs` and `session`, as a person has them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Abathur, configure
+
+
+def indexed(abathur: Abathur) -> list[str]:
+    return [one["file_path"] for one in abathur("docs", "list", "--json").json]
+
+
+def test_a_memory_is_written_changed_found_and_brought_back(abathur: Abathur) -> None:
+    abathur.ok("mem", "add", "project:build", "flags", "use gcc")
+    abathur.ok(
+        "mem", "add", "project:build", "flags", "use clang", "--replace", "--if-version", "1"
+    )
+    assert abathur.ok("mem", "get", "project:build", "flags") == "use clang"
+    found = abathur.ok("mem", "search", "clang")
+    assert "project:build flags" in found
+    assert "words clang" in found
+    abathur.ok("mem", "forget", "project:build", "flags")
+    gone = abathur("mem", "get", "project:build", "flags")
+    assert gone.code == 3
+    assert "abathur mem history" in gone.line
+    abathur.ok("mem", "restore", "project:build", "flags", "--version", "1")
+    assert abathur.ok("mem", "get", "project:build", "flags") == "use gcc"
+
+
+def test_a_value_is_taken_from_standard_input_or_from_json(abathur: Abathur) -> None:
+    abathur.ok("mem", "add", "n", "text", "-", stdin=b"two\nlines")
+    abathur.ok("mem", "add", "n", "json", "--value", '{"a": [1, 2]}')
+    assert abathur.ok("mem", "get", "n", "text") == "two\nlines"
+    assert abathur("mem", "get", "n", "json", "--json").json["value"] == {"a": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "part"),
+    [
+        (("add", "n", "k"), 2, "either a TEXT or --value"),
+        (("add", "n", "k", "--value", "{"), 2, "isn't JSON"),
+        (("add", "n::m", "k", "x"), 2, "isn't a namespace"),
+        (("add", "n", "there", "x"), 4, "--replace"),
+        (("add", "n", "there", "x", "--replace", "--if-version", "7"), 4, "version 1, not 7"),
+        (("restore", "n", "there"), 4, "neither deleted nor expired"),
+        (("forget", "n", "nothing"), 3, "no memory"),
+        (("embed",), 2, "memory.embedder"),
+    ],
+)
+def test_what_cannot_be_is_told_in_one_line(
+    abathur: Abathur, args: tuple[str, ...], code: int, part: str
+) -> None:
+    abathur.ok("mem", "add", "n", "there", "x")
+    refused = abathur("mem", *args)
+    assert refused.code == code
+    assert part in refused.line
+
+
+def test_what_a_memory_holds_steers_no_terminal(abathur: Abathur) -> None:
+    abathur.ok("mem", "add", "n", "k", "red \x1b[31m alert")
+    for shown in (("get", "n", "k"), ("list",), ("search", "alert"), ("history", "n", "k")):
+        assert "\x1b" not in abathur.ok("mem", *shown)
+
+
+def test_an_export_is_read_again_and_a_broken_line_adds_nothing(
+    abathur: Abathur, tmp_path: Path
+) -> None:
+    abathur.ok("mem", "add", "n", "a", "one")
+    abathur.ok("mem", "add", "n", "b", "two")
+    lines = abathur.ok("mem", "export")
+    abathur.ok("mem", "add", "n", "a", "other", "--replace")
+    abathur.ok("mem", "forget", "n", "b")
+    done = abathur("mem", "import", "--json", stdin=lines.encode())
+    assert done.json == {"added": 1, "updated": 0, "unchanged": 0, "skipped": 1}
+    done = abathur("mem", "import", "--replace", "--json", stdin=lines.encode())
+    assert done.json == {"added": 0, "updated": 1, "unchanged": 1, "skipped": 0}
+    broken = f'{json.dumps({"namespace": "n", "key": "c", "value": 1})}\n{{"namespace": 1}}\n'
+    refused = abathur("mem", "import", stdin=broken.encode())
+    assert refused.code == 2
+    assert "line 2" in refused.line
+    assert abathur("mem", "get", "n", "c").code == 3
+
+
+def test_pruning_asks_before_anything_goes(abathur: Abathur) -> None:
+    abathur.ok("mem", "add", "n", "k", "x")
+    assert "n" in abathur.ok("mem", "prune", "--faded", "1", "--dry-run")
+    refused = abathur("mem", "prune", "--faded", "1")
+    assert refused.code == 4
+    assert abathur.ok("mem", "get", "n", "k") == "x"
+    abathur.ok("mem", "prune", "--faded", "1", "--yes")
+    assert abathur("mem", "get", "n", "k").code == 3
+
+
+def test_a_server_in_a_cloned_configuration_needs_a_word(
+    abathur: Abathur, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ABATHUR_TRUST", raising=False)
+    configure(abathur, memory={"embedder": "ollama", "model": "m", "url": "http://127.0.0.1:9"})
+    refused = abathur("mem", "search", "anything")
+    assert refused.code == 4
+    assert "abathur trust" in refused.line
+
+
+def test_only_what_changed_is_indexed_and_what_is_gone_leaves(abathur: Abathur) -> None:
+    docs = abathur.root / "docs"
+    docs.mkdir()
+    (docs / "guide.md").write_text("# Guide\n\n## Install\n\nUse sudo.\n")
+    (docs / "old.txt").write_text("ancient\n")
+    first = abathur("docs", "index", str(docs), "--json").json
+    assert first["indexed"] == ["docs/guide.md", "docs/old.txt"]
+    (docs / "old.txt").unlink()
+    (docs / "guide.md").write_text("# Guide\n\n## Install\n\nUse doas.\n")
+    second = abathur("docs", "index", str(docs), "--json").json
+    assert (second["indexed"], second["removed"]) == (["docs/guide.md"], ["docs/old.txt"])
+    third = abathur("docs", "index", str(docs), "--json").json
+    assert (third["indexed"], third["unchanged"]) == ([], 1)
+    assert abathur("docs", "search", "sudo", "--json").json == []
+    (hit,) = abathur("docs", "search", "doas", "--json").json
+    assert (hit["file_path"], hit["heading"]) == ("docs/guide.md", "Guide > Install")
+    assert (hit["first_line"], hit["last_line"]) == (3, 5)
+    abathur.ok("docs", "remove", "docs")
+    assert indexed(abathur) == []
+
+
+def test_what_git_ignores_and_what_leads_elsewhere_is_left_out(
+    abathur: Abathur, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret.md"
+    secret.write_text("sesame\n")
+    (abathur.root / ".gitignore").write_text("hidden/\n")
+    (abathur.root / "hidden").mkdir()
+    (abathur.root / "hidden" / "a.md").write_text("sesame\n")
+    (abathur.root / "link.md").symlink_to(secret)
+    (abathur.root / "-n.md").write_text("plain\n")
+    (abathur.root / "data.bin").write_bytes(b"\xff\0\1")
+    abathur.ok("docs", "index", str(abathur.root))
+    assert "-n.md" in indexed(abathur)
+    assert {"link.md", "hidden/a.md", "data.bin"} & {*indexed(abathur)} == set()
+    assert abathur("docs", "search", "sesame", "--json").json == []
+    refused = abathur("docs", "index", str(tmp_path))
+    assert refused.code == 2
+    assert "isn't inside the project" in refused.line
