@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -144,3 +145,19 @@ async def test_a_lesson_that_was_let_go_does_not_come_back(queue: Queue) -> None
     await queue.write(remembering.delete, *where, actor=ANN, now=queue.now)
     await report(queue, "run make first")
     assert await lessons(queue) == []
+
+
+async def test_the_same_lesson_of_many_at_once_is_kept_once(queue: Queue) -> None:
+    for n in range(4):
+        await queue.submit(prompt=f"{PROMPT} {n}", max_retries=0)
+    claims = await queue.claim(4)
+    result = TaskResult(
+        content={"deliverables": {"lessons": ["run make first"]}},
+        origin=ResultOrigin.TOOL,
+        check=ResultCheck.UNCHECKED,
+    )
+    await asyncio.gather(
+        *(queue.end(claimed, OutcomeKind.FAILED, result=result) for claimed in claims)
+    )
+    assert len(await lessons(queue)) == 1
+    assert await queue.db.check(full=True) == []

@@ -81,9 +81,11 @@ def read(root: Path, path: str, namespace: str, most: int) -> NewDocument | str:
 
 async def watched(root: Path, places: Sequence[Path]) -> AsyncIterator[None]:
     try:
-        from watchfiles import awatch
+        from watchfiles import DefaultFilter, awatch
     except ImportError as error:
         raise InvalidInputError("--watch needs `pip install 'abathur[watch]'`") from error
     folders = [root / inside(root, place) for place in places]
-    async for _ in awatch(*folders):
+    # Our own writes aren't news.
+    others = DefaultFilter(ignore_dirs=(*DefaultFilter.ignore_dirs, OURS))
+    async for _ in awatch(*folders, watch_filter=others):
         yield

@@ -83,7 +83,7 @@ class MemoryStore(Protocol):
     def insert(self, memory: Memory) -> Memory:
         """Write it and its first version, and return it with its ids.
 
-        Raises `IntegrityViolation` when its key is used.
+        Raises `ConflictError` when its key is used.
         """
         ...
 

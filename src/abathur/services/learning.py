@@ -7,7 +7,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
-from abathur.domain.errors import InvalidInputError
+from abathur.domain.errors import ConflictError, InvalidInputError
 from abathur.domain.masking import masked
 from abathur.domain.memories import MemoryType, NewMemory
 from abathur.domain.retention import UNTRUSTED
@@ -53,9 +53,10 @@ def keep_lessons(
         try:
             remembering.add(stores, new, actor=actor, now=now)
             kept += 1
-        except InvalidInputError:
-            # The namespace is full; the result is worth more than the lesson.
-            break
+        except (ConflictError, InvalidInputError):
+            # Somebody is offering the very same, or the namespace is full: the result is worth
+            # more than the lesson.
+            continue
     return kept
 
 

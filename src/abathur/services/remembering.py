@@ -10,7 +10,6 @@ from typing import Any, Final
 from abathur.domain.audit import Action
 from abathur.domain.errors import (
     ConflictError,
-    IntegrityViolation,
     InvalidInputError,
     NotFoundError,
 )
@@ -68,10 +67,7 @@ def add(
         )
     memory = _first(new, actor, now)
     if old is None:
-        try:
-            kept = stores.memories.insert(memory)
-        except IntegrityViolation as error:
-            raise _taken(new.namespace, new.key) from error
+        kept = stores.memories.insert(memory)
     else:
         again = changed(
             memory,

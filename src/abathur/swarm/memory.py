@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from abathur.domain.errors import DatabaseError, EmbeddingError
+from abathur.domain.errors import AbathurError, EmbeddingError
 from abathur.domain.tasks import Task
 from abathur.services import recalling
 from abathur.services.claiming import actor_of
@@ -24,7 +24,7 @@ async def recalled(parts: Parts, task: Task) -> Sequence[tuple[str, str]]:
         if found:
             actor = actor_of(parts.worker_id)
             await parts.db.write(recalling.note, found, task.id, actor=actor, now=now)
-    except DatabaseError:
+    except AbathurError:
         return ()
     return [(one.source, one.text) for one in found]
 

@@ -64,9 +64,14 @@ class SqlMemories:
         return [_memory_of(row) for row in rows]
 
     def insert(self, memory: Memory) -> Memory:
-        entry_id = self._insert_version(memory)
-        (row,) = self._session.fetch("memories_insert", **vars(memory))
-        return changed(memory, id=row["id"], entry_id=entry_id)
+        # Not by a constraint that refuses: that would spoil the whole transaction on a server.
+        made = self._session.fetch("memories_insert", **vars(memory))
+        if not made:
+            raise ConflictError(
+                f"memory {memory.namespace} {memory.key} was added by somebody else meanwhile; "
+                "read it"
+            )
+        return changed(memory, id=made[0]["id"], entry_id=self._insert_version(memory))
 
     def save(self, memory: Memory, expected_version: int, *, is_version: bool) -> Memory:
         values = vars(memory)

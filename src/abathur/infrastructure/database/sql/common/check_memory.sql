@@ -39,3 +39,8 @@ WHERE d.sync_status = 'synced' AND coalesce(p.n, 0) <> d.chunk_count LIMIT :limi
 SELECT 'passages' AS tbl, CAST(p.id AS TEXT) AS row_key, NULL AS task_id,
   'passage ' || p.id || ' belongs to nothing, or to two things' AS what
 FROM passages AS p WHERE (p.memory_id IS NULL) = (p.document_id IS NULL) LIMIT :limit;
+
+-- name: check_vector_length
+SELECT 'vectors' AS tbl, CAST(v.passage_id AS TEXT) AS row_key, NULL AS task_id,
+  'the vector of passage ' || v.passage_id || ' has not ' || v.dimension || ' numbers' AS what
+FROM vectors AS v WHERE length(v.vector) <> 4 * v.dimension LIMIT :limit;

@@ -48,6 +48,7 @@ INSERT INTO memories (
   :namespace, :key, :memory_type, :version, :importance, :task_id, :created_by, :created_at,
   :updated_by, :updated_at, :expires_at
 )
+ON CONFLICT (namespace, key) DO NOTHING
 RETURNING id;
 
 -- name: memories_save

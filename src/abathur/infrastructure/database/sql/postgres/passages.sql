@@ -51,10 +51,3 @@ ORDER BY ts_rank_cd(
   setweight(to_tsvector('english', translate(p.heading, '/.-_:@\', '       ')), 'A')
     || to_tsvector('english', translate(p.text, '/.-_:@\', '       ')), q.wanted, 1
 ) DESC, p.id LIMIT :limit;
-
--- name: memories_get:locked
-SELECT m.*, e.id AS entry_id, e.value, e.metadata
-FROM memories AS m JOIN memory_entries AS e
-  ON e.namespace = m.namespace AND e.key = m.key AND e.version = m.version
-WHERE m.namespace = :namespace AND m.key = :key
-FOR UPDATE OF m;
