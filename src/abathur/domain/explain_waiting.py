@@ -78,7 +78,8 @@ def _step(facts: Facts, refusal: Refusal) -> str:
     if refusal.hold is not None:
         hold = refusal.hold
         if hold.cause is HoldCause.DISK:
-            return "Make room on the disk; it is let go by itself then."
+            after = "run `abathur swarm start`" if facts.is_alone else "it is let go by itself"
+            return f"Make room on the disk, then {after}."
         return f"{BEFORE_RESUMING[hold.cause]} {resume_command(hold)} to let it go."
     if refusal.kind is RefusalKind.RESERVATION and refusal.task_id:
         return f"Run `abathur why {short(refusal.task_id)}` to see how far that one is."
