@@ -37,6 +37,8 @@ class Project:
     """The file, or the URL of a database on a server."""
     overrides: Mapping[str, object] = field(default_factory=dict)
     """Settings that were given besides the files, as by flags."""
+    env: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    """The variables that settings come from."""
 
     @property
     def file(self) -> Path:
@@ -91,7 +93,7 @@ def load_project(
     if database is None:
         safeguards.check_place(root, settings, environment)
     place = database or _place(root, settings.database)
-    return Project(root, settings, place, overrides or {})
+    return Project(root, settings, place, overrides or {}, environment)
 
 
 def find_database(root: Path) -> Path | str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,7 +25,7 @@ class ProjectConfiguration:
     def stamp(self) -> object:
         from abathur.infrastructure.watched_files import stamp
 
-        return stamp(self.project.root, os.environ)
+        return stamp(self.project.root, self.project.env)
 
     async def read(self) -> Configuration:
         from abathur.infrastructure.config import load_settings
@@ -35,10 +34,10 @@ class ProjectConfiguration:
         from abathur.ports.configured import Configuration
 
         root, before = self.project.root, self.stamp()
-        settings = load_settings(root, os.environ, self.project.overrides)
+        settings = load_settings(root, self.project.env, self.project.overrides)
         definitions, prompts = read_definitions(root).by_name, prompt_writer(root)
         if not self.is_own:
-            safeguards.require_trust(root)
+            safeguards.require_trust(root, self.project.env)
         if problem := await safeguards.sandbox_problem(settings):
             raise AgentUnavailableError(problem)
         if self.stamp() != before:

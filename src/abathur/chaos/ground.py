@@ -40,6 +40,7 @@ CONFIG: Final[Mapping[str, Any]] = {
     },
     "retry": {"initial_seconds": 0.05, "max_seconds": 0.2},
     "landing": {"secrets": "hold"},
+    "disk": {"min_free": 1, "keep_transcripts": 0},
     "agents": {
         "briefed": {"runtime": "fake", "briefing": True},
         # Hangs, and is found out by it.

@@ -25,8 +25,9 @@ from abathur.chaos.failpoints import Failpoints
 from abathur.chaos.orders import Orders
 from abathur.chaos.person import act
 from abathur.chaos.points import Point
-from abathur.domain.errors import AbathurError
-from abathur.swarm import reconciler
+from abathur.chaos.tight_disk import TightDisk
+from abathur.domain.errors import AbathurError, SwarmError
+from abathur.swarm import disk_watch, reconciler
 
 if TYPE_CHECKING:
     from abathur.swarm.events import SwarmEvent
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 FAILED = 6
 RECONCILING_SECONDS = 0.4
+LOOKING_SECONDS = 0.2
 
 
 class _Victim:
@@ -55,17 +57,22 @@ class _Victim:
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGTERM, lambda: supervisor.stop(now=next(presses)))
             self._failpoints.watch_files(self._project.root)
+            is_held = False
             if self._orders.is_person:
                 assert self._parts is not None
                 await act(self._parts)
             else:
-                await supervisor.run(until_idle=True)
+                supervisor.reload()
+                is_held = (await supervisor.run(until_idle=True)).stopped_by == "held"
         reached = {str(point): count for point, count in self._failpoints.reached.items()}
         Path(self._orders.record).write_text(json.dumps(reached))
+        if is_held:
+            raise SwarmError("there was no room for what is left; another swarm has to do it")
 
     def _arm(self, parts: Parts) -> Parts:
         self._scene.clock = MovableClock(parts.clock)
-        self._parts = self._failpoints.into(replace(parts, clock=self._scene.clock))
+        parts = replace(parts, clock=self._scene.clock, disk=TightDisk(parts.disk))
+        self._parts = self._failpoints.into(parts)
         return self._parts
 
     def _hear(self, event: SwarmEvent) -> None:
@@ -91,6 +98,7 @@ def main(text: str) -> int:
     project = bootstrap.load_project(Path(orders.root), env={}, database=orders.database)
     # Nobody waits for a minute here, and what the rounds of it repair has to be repaired.
     vars(reconciler)["INTERVAL_SECONDS"] = RECONCILING_SECONDS
+    vars(disk_watch)["QUIET_SECONDS"] = LOOKING_SECONDS
     code = 0
     try:
         asyncio.run(_Victim(orders, project).run())
