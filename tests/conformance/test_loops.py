@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from abathur.domain.admission import Hold, HoldCause, HoldScope
 from abathur.domain.errors import IllegalTransitionError, NotFoundError, StaleFenceError
 from abathur.domain.iterations import Iteration, Trial
 from abathur.domain.loops.specs import Otherwise
 from abathur.domain.runs import Outcome, OutcomeKind, Usage
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.ports.upkeep import PruneFilter
-from abathur.services import looping, pruning, running, verifying
+from abathur.services import looping, pausing, pruning, running, verifying
 from abathur.services.claiming import Claim
 from abathur.services.running import Report
 
@@ -113,6 +114,25 @@ async def test_a_loop_goes_back_to_the_queue_until_it_has_converged(queue: Queue
     assert [one.reading.value for one in found.iterations if one.reading] == [3, 12]
     assert (found.spent.tokens, found.spent.usd) == (20, 1.0)
     await assert_sound(queue)
+
+
+async def test_a_pause_holds_the_next_iteration(queue: Queue) -> None:
+    task = await queue.submit(loop=LOOP)
+    await iterate(queue, 1, value(3))
+    hold = Hold(
+        id="h",
+        scope=HoldScope.TASK,
+        name=task.id,
+        cause=HoldCause.PERSON,
+        reason="",
+        hold_until=None,
+        created_by="cli:eve",
+        created_at=queue.now,
+    )
+    await queue.write(pausing.pause, hold)
+    assert await queue.claim() == []
+    told = await queue.read(looping.sentences, await queue.task(task))
+    assert told[0] == "its loop has made 1 of at most 4 iterations"
 
 
 async def test_the_best_lands_when_the_limit_is_reached(queue: Queue) -> None:

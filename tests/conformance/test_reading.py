@@ -162,11 +162,11 @@ async def test_a_task_is_explained_by_what_holds_it(queue: Queue) -> None:
     task = await queue.submit(first)
     found, told = await queue.read(reading.explain_task, task.id, queue.now, alive)
     assert found == task
-    assert first.id in told.summary
+    assert first.id[:13] in told.summary
     await queue.cancel(first)
     found, told = await queue.read(reading.explain_task, task.id, queue.now, alive)
     assert found.status is S.CANCELLED
-    assert first.id in told.summary
+    assert first.id[:13] in told.summary
 
 
 @pytest.mark.parametrize("status", list(S))
