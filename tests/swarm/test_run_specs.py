@@ -43,3 +43,18 @@ async def test_a_wrong_section_asks_a_person_and_spends_no_retry(world: Any) -> 
     assert "agent type `general`: max_turns: a whole number" in attempt.error_message
     assert attempt.failure_class is FailureClass.CONFIGURATION
     assert (await world.task(task)).retry_count == 0
+
+
+async def test_a_program_that_does_not_count_turns_is_ended_after_so_many_uses_of_tools(
+    world: Any,
+) -> None:
+    world.configure(agents={"general": {"max_turns": 2}})
+    edits = [{"write": {"path": f"{n}.txt", "text": "x\n"}} for n in range(3)]
+    within = await world.submit("Within", edits[:2])
+    beyond = await world.submit("Beyond", [*edits, {"hang": True}], max_retries=0)
+    await world.run_until_idle()
+    assert (await world.attempts(within))[0].outcome == "succeeded"
+    (attempt,) = await world.attempts(beyond)
+    assert attempt.outcome == "failed"
+    assert attempt.error_message == "stopped after 2 uses of tools; raise max_turns"
+    assert attempt.failure_class is FailureClass.AGENT

@@ -26,6 +26,10 @@ ANSWERS: Final = frozenset({EventKind.TEXT, EventKind.TOOL_USE, EventKind.USAGE}
 """Events that a program can't tell unless its provider answered."""
 
 
+COUNTING_TURNS: Final = frozenset({"anthropic", "claude", "gemini", "openai"})
+"""Runtimes whose programs keep to `max_turns` themselves. Of others the uses of tools count."""
+
+
 class Meter:
     """Of one run. `take` is called on the swarm's loop with each event, and returns at once."""
 
@@ -42,6 +46,8 @@ class Meter:
         self.tokens_left: int | None = None
         """What is left of its loop's tokens; None: no end."""
         self._tokens = 0
+        self._uses = 0
+        self._most_uses: int | None = None
 
     async def begin(self, spec: AgentSpec) -> None:
         """Look up what the run may spend, and whether it tries a pool. Raises `DatabaseError`."""
@@ -50,6 +56,9 @@ class Meter:
         left, self._is_probe = await self._parts.db.read(self._facts, self._draws)
         limits = [one for one in (left, spec.settings.get("budget")) if one is not None]
         self.budget_usd = min(limits) if limits else None
+        turns = spec.settings.get("max_turns")
+        if isinstance(turns, int) and spec.runtime not in COUNTING_TURNS:
+            self._most_uses = turns
 
     def _facts(self, stores: Stores, draws: Draws) -> tuple[float | None, bool]:
         left = budgeting.left_for_task(stores, self._spending, self._run.task.id)
@@ -58,11 +67,19 @@ class Meter:
     def take(self, event: RunEvent) -> None:
         if event.kind is EventKind.USAGE:
             self._count(event)
+        elif event.kind is EventKind.TOOL_USE:
+            self._count_use()
         elif event.kind is EventKind.LIMIT:
             self._observe(event)
         if self._is_probe and event.kind in ANSWERS and self._draws is not None:
             self._is_probe = False
             self._write(self._open_pools(self._draws))
+
+    def _count_use(self) -> None:
+        self._uses += 1
+        is_over = self._most_uses is not None and self._uses > self._most_uses
+        if is_over and not self._run.stop.is_set():
+            self._run.end(StopReason.OVER_TURNS)
 
     def _count(self, event: RunEvent) -> None:
         is_total = event.data.get("is_total") is True
@@ -128,7 +145,14 @@ class Meter:
         await asyncio.gather(*self._writes, return_exceptions=True)
 
     def stopped(self, usage: Usage | None) -> Outcome:
-        """The outcome of a run that was stopped: for its budget, or with the swarm."""
+        """The outcome of a run that was stopped: for its budget, its turns, or with the swarm."""
+        if self._run.reason is StopReason.OVER_TURNS:
+            return Outcome(
+                kind=OutcomeKind.FAILED,
+                message=f"stopped after {self._most_uses} uses of tools; raise max_turns",
+                usage=usage,
+                failure=FailureClass.AGENT,
+            )
         if self._run.reason is not StopReason.OVER_BUDGET:
             return Outcome(kind=OutcomeKind.RELEASED, message="the swarm was stopped", usage=usage)
         left = self.budget_usd or 0.0

@@ -23,6 +23,8 @@ class StopReason(StrEnum):
     """The swarm stops; the task goes back to the queue."""
     OVER_BUDGET = "over_budget"
     """It has spent what it may; the task is held."""
+    OVER_TURNS = "over_turns"
+    """It has gone on for longer than its agent type may."""
     TIMED_OUT = "timed_out"
     SILENT = "silent"
     """It says nothing, and nothing of it moves."""

@@ -23,11 +23,11 @@ class Support:
 
 
 SUPPORT: Final[Mapping[str, Support]] = {
-    "aider": Support("0.86.2", False, False, "sessions, MCP servers, tools, max_turns, add_dirs"),
+    "aider": Support("0.86.2", False, False, "sessions, MCP servers, tools, add_dirs"),
     "claude": Support("2.1.330", True, True),
-    "codex": Support("0.169.0", True, True, "max_turns; of tools only shell, edits and search"),
+    "codex": Support("0.169.0", True, True, "of tools all but shell, edits and search"),
     "gemini": Support("0.61.0", False, True, "effort"),
-    "opencode": Support("1.18.33", False, True, "max_turns"),
+    "opencode": Support("1.18.33", False, True),
 }
 
 
