@@ -56,6 +56,15 @@ def test_mistakes_are_told_by_file_line_and_key(abathur: Abathur) -> None:
     assert abathur("agent", "check", "c").out.splitlines() == lines[3:]
 
 
+def test_a_template_that_is_none_is_a_mistake_too(abathur: Abathur) -> None:
+    folder = abathur.root / ".abathur" / "templates"
+    folder.mkdir()
+    (folder / "rules.md.j2").write_text("fine\n{% if %}\n")
+    found = abathur("agent", "check")
+    assert found.code == 1
+    assert found.out.startswith(".abathur/templates/rules.md.j2:2: ")
+
+
 def test_an_agent_type_that_is_not_there_is_told_with_those_that_are(abathur: Abathur) -> None:
     put(abathur, "a.md", "---\nname: a\n---\nYou work.\n")
     missing = abathur("agent", "show", "b")

@@ -95,7 +95,17 @@ def check_definitions(project: Project, names: Sequence[str] = ()) -> Sequence[s
         chosen = list(read.by_name.values())
     for made in chosen:
         problems += _problems_of(project, made)
-    return problems
+    return problems if names else [*problems, *_problems_of_templates(project.root)]
+
+
+def _problems_of_templates(root: Path) -> Sequence[str]:
+    from abathur.bootstrap.prompting import prompt_writer
+
+    try:
+        prompt_writer(root)
+    except ConfigError as error:
+        return [str(error)]
+    return []
 
 
 def _problems_of(project: Project, made: AgentDefinition) -> Sequence[str]:

@@ -14,7 +14,7 @@ from abathur.cli.text import clean
 @click.argument("names", metavar="[TYPE]...", nargs=-1)
 @json_option
 def check(names: tuple[str, ...], as_json: bool) -> int:
-    """Look for mistakes in the definitions of these agent types, or of all.
+    """Look for mistakes in the definitions of these agent types, or of all and in templates.
 
     Each is told with its file and line. The exit code is 1 when there are any. Whether the
     programs are installed is a question for `abathur doctor`.
