@@ -6,10 +6,11 @@ from abathur.infrastructure.model_agent.permissions import Permissions
 
 
 def test_without_rules_all_tools_are_there() -> None:
-    permissions = Permissions((), ())
-    assert permissions.has("Bash")
-    assert permissions.has("mcp__queue__claim")
-    assert permissions.refusal("Bash", {"command": "rm -rf x; ls"}) is None
+    for tools in ((), ("Read", "*")):
+        permissions = Permissions(tools, ())
+        assert permissions.has("Bash")
+        assert permissions.has("mcp__queue__claim")
+        assert permissions.refusal("Bash", {"command": "rm -rf x; ls"}) is None
 
 
 def test_named_tools_are_all_there_are() -> None:

@@ -20,7 +20,7 @@ class Permissions:
     def __init__(
         self, tools: Sequence[str], denied: Sequence[str], allowed: Sequence[str] = ()
     ) -> None:
-        named = [rule for rule in tools if rule != "*"]
+        named = [] if "*" in tools else list(tools)
         self._tools = _parted([*(named or OWN_NAMES), *allowed])
         self._takes_all_servers = not named
         self._denied = _parted(denied)
