@@ -182,18 +182,16 @@ def test_every_task_is_what_its_trail_tells(
 BY_CONVERSION = {Action.TASK_IMPORTED, Action.LEGACY_RECORDED}
 BY_UPKEEP = {Action.TASK_FIXED, Action.ROW_FIXED, Action.TASK_PRUNED}
 """Not a way through the queue; see test_fixing.py and test_pruning.py."""
+OF_OTHERS = ("schedule_", "memory_", "document_", "session_", "loop_", "iteration_")
 BY_OTHERS = {
     *(Action.HOLD_BEGUN, Action.HOLD_ENDED, Action.OVERLAP_FOUND),
     *(Action.BUDGET_SET, Action.LATE_REPORT_KEPT),
-    *(
-        action
-        for action in Action
-        if action.startswith(("schedule_", "memory_", "document_", "session_"))
-    ),
+    *(action for action in Action if action.startswith(OF_OTHERS)),
     Action.TRANSCRIPTS_REMOVED,
+    Action.RESULT_REPORTED,
 }
-"""Beside the way; see test_admission.py, test_money.py, test_reports.py, test_schedules.py and
-test_remembering.py."""
+"""Beside the way; see test_admission.py, test_money.py, test_reports.py, test_schedules.py,
+test_remembering.py, and those of loops and servers."""
 
 
 async def test_every_way_through_the_queue_is_in_the_trail(queue: Queue) -> None:
