@@ -132,3 +132,15 @@ def test_criteria_are_combined(kind: str, is_met: bool) -> None:
     found = reading(spec, [{"tree": "t", "observations": seen}])
     assert found.is_met is is_met
     assert found.merit == (1.0, 1.0, 0.0)
+
+
+@pytest.mark.parametrize(("similarity", "is_met"), [(0.7, True), (0.9, False)])
+def test_outputs_may_differ_by_some_words(similarity: float, is_met: bool) -> None:
+    section = {"of": "output", "command": "x", "similarity": similarity}
+    spec = loop_spec({"stable": section})
+    assert spec.until is not None
+    history = [
+        {"tree": "t", "observations": {"until": observed(spec.until, 0, text, "")}}
+        for text in ("one two three four", "one two three five")
+    ]
+    assert reading(spec, history).is_met is is_met

@@ -20,6 +20,7 @@ MAX_OUTPUT: Final = 200_000
 MAX_KEPT: Final = 4000
 """Characters of it that are kept."""
 MAX_REASONS: Final = 2000
+MAX_WORDS: Final = 300
 GATE: Final = "gate:"
 JUDGE: Final = "judge"
 DIFF_LINES: Final = "diff_lines"
@@ -217,9 +218,16 @@ def _stable(one: Criterion, path: str, history: Sequence[Json]) -> Reading:
 
 
 def _alike(a: str, b: str, is_text: bool) -> float:
+    """The share of words that two outputs have in common and in order.
+
+    Of the last ones only: it is asked inside a transaction, and takes time by their square.
+    """
     if a == b:
         return 1.0
-    return SequenceMatcher(None, a, b, autojunk=False).ratio() if is_text else 0.0
+    if not is_text:
+        return 0.0
+    words = (a.split()[-MAX_WORDS:], b.split()[-MAX_WORDS:])
+    return SequenceMatcher(None, *words, autojunk=False).ratio()
 
 
 def _metric(one: Criterion, seen: Json) -> Reading:
