@@ -17,6 +17,14 @@ RESCUES = ("repository.move_branch before", "db.conclude before", "db.report bef
 """Where a kill leaves something half done, each in another way."""
 PERSONS = ("db.reject within", "repository.restore_worktree before")
 
+NEEDS_MORE = {
+    "db.add_session": "an agent program that names its session itself",
+    "db.save": "a model that makes vectors",
+    "db.finish": "a model that makes vectors",
+    "tool_servers.token": "agents that are handed tools",
+}
+"""What no ground reaches, and what it would take."""
+
 pytestmark = pytest.mark.slow
 
 
@@ -36,7 +44,9 @@ def test_every_point_that_has_a_name_is_reached(tmp_path: Path) -> None:
         assert player.strike(Choice(Blow.KILL, point=point))
         player.rest()
     assert list(player.round.findings) == []
-    assert [str(point) for point in catalogue.never_reached()] == []
+    left = {point.name for point in catalogue.never_reached()}
+    assert left - NEEDS_MORE.keys() == set()
+    assert NEEDS_MORE.keys() - left == set()  # reached by now: take it out of the list
 
 
 def test_a_point_that_nothing_reaches_is_told() -> None:

@@ -153,7 +153,7 @@ def _nothing(_: str) -> Any:
 
 def _shared(key: str) -> Any:
     """Two of them at once touch the same folder, which is told and hinders nothing."""
-    return [{"write": {"path": f"common/{key}", "text": key}}, {"sleep": 0.4}, _write(key)]
+    return [{"write": {"path": f"common/{key}", "text": key}}, {"sleep": 0.6}, _write(key)]
 
 
 def _mute(key: str) -> Any:
@@ -227,7 +227,8 @@ async def submit_some(
         for kind in kinds:
             known = _new(ground, kind)
             now = db.clock().now()
-            await db.write(_submit, known, _needs(ground, chance), now)
+            needs = _needs(ground, chance)
+            await db.write(_submit, known, () if kind in PAIRS else needs, now)
             ground.tasks.append(known)
         if count and chance.random() < 0.15:
             await db.write(_cancel_if_possible, known.id, db.clock().now())

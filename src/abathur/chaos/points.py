@@ -77,6 +77,7 @@ READS: Final[Mapping[str, frozenset[str]]] = {
     "spool": frozenset({"read"}),
     "source": frozenset({"stamp", "read"}),
     "disk": frozenset({"free", "kept", "transcripts"}),
+    "tool_servers": frozenset({"command", "own", "foreign", "described", "answers"}),
 }
 """What only looks. All else that a port offers is taken for a write, so none is forgotten."""
 
