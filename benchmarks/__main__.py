@@ -30,6 +30,7 @@ MODULES: Final[Mapping[str, str]] = {
     "agents": "benchmarks.agents",
     "open": "benchmarks.opening",
     "memory": "benchmarks.memory",
+    "mcp": "benchmarks.mcp_clients",
     "peers": "benchmarks.peers.compare",
 }
 APART: Final = ("peers",)

@@ -24,6 +24,7 @@ NAMES = (
         "agents",
         "open",
         "memory",
+        "mcp",
     ),
     "peers",
 )

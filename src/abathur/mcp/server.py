@@ -18,7 +18,8 @@ from abathur import __version__
 from abathur.domain.delegation import Caller
 from abathur.mcp.calling import Log, call
 from abathur.mcp.catalogue import NAMES, is_for, tools_of
-from abathur.mcp.tool import Host, Progress, Tool
+from abathur.mcp.offering import Offer
+from abathur.mcp.tool import Call, Host, Progress, Tool
 
 Context = ServerRequestContext[Any, Any]
 
@@ -67,6 +68,11 @@ def make_server(desk: Desk, only: str | None = None) -> Server[Any]:
             is_error=reply.is_error,
         )
 
+    def call_of(ctx: Context) -> Call:
+        caller = desk.caller_of(ctx)
+        return Call(host=desk.host, caller=caller, args={}, progress=_progress(ctx))
+
+    offer = Offer(call_of)
     return Server(
         NAMES[only],
         version=__version__,
@@ -74,6 +80,12 @@ def make_server(desk: Desk, only: str | None = None) -> Server[Any]:
         instructions=INSTRUCTIONS,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
+        on_list_resources=offer.resources,
+        on_list_resource_templates=offer.templates,
+        on_read_resource=offer.read,
+        on_subscriptions_listen=offer.listen,
+        on_list_prompts=offer.prompts,
+        on_get_prompt=offer.prompt,
     )
 
 
