@@ -130,6 +130,24 @@ async def test_a_deleted_memory_is_not_found_by_its_meaning(queue: Queue) -> Non
     assert await keys(queue, "cat") == ["other"]
 
 
+async def test_what_is_gone_hides_nothing_that_is_there(queue: Queue) -> None:
+    def fill(stores: Stores) -> None:
+        for n in range(400):
+            new = NewMemory(namespace="crowd", key=str(n), value="cat" if n % 40 else "dog")
+            remembering.add(stores, new, actor=ANN, now=queue.now)
+
+    def thin_out(stores: Stores) -> None:
+        for n in range(400):
+            if n % 40:
+                remembering.delete(stores, "crowd", str(n), actor=ANN, now=queue.now)
+
+    await queue.write(fill)
+    await embed(queue)
+    await queue.write(thin_out)
+    for _ in range(2):
+        assert len(await find(queue, "cat", limit=20)) == 10
+
+
 async def test_another_model_makes_all_vectors_again(queue: Queue) -> None:
     await add(queue, "pet", "dogs")
     await embed(queue)

@@ -25,6 +25,8 @@ EXACTLY: Final = 1000
 """Passages whose vectors are compared one by one, without their signs."""
 RESCORED: Final = 200
 PAGE: Final = 1000
+SPARE: Final = 500
+"""Signs of what is gone that are let be, beyond a fourth of all."""
 FLOAT: Final = 4
 
 
@@ -48,10 +50,15 @@ class SqlVectors:
         except ValueError:
             return []
         if among is not None and len(among) <= EXACTLY:
-            candidates: Collection[int] = among
-        else:
-            candidates = self._candidates(source, model, wanted, max(count, RESCORED), among)
-        return self._compared(model, wanted, candidates)[:count]
+            return self._compared(model, wanted, among)[:count]
+        number = max(count, RESCORED) * 5 // 4
+        while True:
+            candidates = self._candidates(source, model, wanted, number, among)
+            found = self._compared(model, wanted, candidates)
+            if len(found) >= count or len(candidates) < number:
+                return found[:count]
+            # The rest of them are gone: look at more.
+            number *= 4
 
     def _candidates(
         self,
@@ -134,7 +141,7 @@ class SqlVectors:
             for source in sources
             for row in self._session.fetch("vector_blocks_list", source=source, model=model)
         ]
-        if sum(listed) > live * 5 // 4 + BLOCK:
+        if sum(listed) > live * 5 // 4 + SPARE:
             self._rebuild(model)
 
     def _rebuild(self, model: str) -> None:
