@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
+import socket
 import subprocess
 import sys
+import threading
+import weakref
 from collections.abc import Collection
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 import psutil
 
 from abathur.chaos.person import PREFIX, place_of
-from abathur.domain.errors import GitError
+from abathur.domain.errors import GitError, ProcessError
 
 SECONDS_TO_ANSWER: Final = 60
 
@@ -58,40 +61,84 @@ def forget_restored(root: Path) -> None:
         git(root, "branch", "--quiet", "-D", branch)
 
 
+class ForkServer:
+    """The process that forks victims; see `abathur.chaos.fork_server`. Ends with this object."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "abathur.chaos.fork_server", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                env=environment() | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                start_new_session=True,
+            )
+        self._orders, self._turn = ours, threading.Lock()
+        weakref.finalize(self, _close, process, ours)
+
+    def fork(self, orders: str, log: int, line: int) -> None:
+        data = orders.encode()
+        with self._turn:
+            socket.send_fds(self._orders, [len(data).to_bytes(4, "big")], [log, line])
+            self._orders.sendall(data)
+
+
+def _close(process: subprocess.Popen[bytes], line: socket.socket) -> None:
+    line.close()
+    process.kill()
+    process.wait()
+
+
+@cache
+def _fork_server() -> ForkServer:
+    return ForkServer()
+
+
 class Swarm:
     """One that runs in a process and session of its own; what it says is in `log`."""
 
     def __init__(self, orders: str, log: Path) -> None:
         self.log = log
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "abathur.chaos.victim", orders],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=environment() | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                start_new_session=True,
-            )
+        self._line, theirs = socket.socketpair()
+        with theirs, log.open("ab") as output:
+            _fork_server().fork(orders, output.fileno(), theirs.fileno())
+        self._heard = self._line.makefile("r")
+        self._next("pid")
 
     def wait(self) -> int | None:
         """The exit code, minus the signal for one that was killed; None when it has been frozen.
 
         A swarm that hangs ends itself.
         """
-        found = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WSTOPPED | os.WNOWAIT)
-        if found is not None and found.si_code == os.CLD_STOPPED:
-            return None
-        return self._process.wait()
+        word, number = self._next("exit", "stopped")
+        return None if word == "stopped" else number
 
     def thaw(self) -> int:
-        os.kill(self._process.pid, signal.SIGCONT)
-        return self._process.wait(SECONDS_TO_ANSWER)
+        """Let one that is frozen go on; its exit code."""
+        self._line.sendall(b"thaw\n")
+        return self._next("exit")[1]
 
     def end(self) -> None:
         """Whatever state it is in."""
-        with suppress(ProcessLookupError):
-            self._process.kill()
-        self._process.wait()
+        if self._heard.closed:
+            return
+        with suppress(OSError):  # it has ended already
+            self._line.shutdown(socket.SHUT_WR)
+            self._heard.read()
+        self._close()
+
+    def _close(self) -> None:
+        self._heard.close()
+        self._line.close()
+
+    def _next(self, *words: str) -> tuple[str, int]:
+        word, _, number = self._heard.readline().rstrip("\n").partition(" ")
+        if word not in words:
+            raise ProcessError(f"a swarm of the harness was lost; {self.log} may tell why")
+        if word == "exit":
+            self._close()
+        return word, int(number or 0)
 
 
 def left_over(worker_ids: Collection[str], seconds: float) -> list[str]:

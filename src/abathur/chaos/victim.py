@@ -1,6 +1,6 @@
-"""A swarm as a process of its own that is struck at one point: `python -m abathur.chaos.victim`.
+"""A swarm as a process of its own that is struck at one point.
 
-Its orders are its only argument. `abathur` itself has no way to get here: no variable and no
+Its orders are all that it is told. `abathur` itself has no way to get here: no variable and no
 setting of a project arms a point in a swarm that does real work.
 """
 
@@ -120,7 +120,3 @@ def _flat(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
     for one in group.exceptions:
         flat += _flat(one) if isinstance(one, BaseExceptionGroup) else [one]
     return flat
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))

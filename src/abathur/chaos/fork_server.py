@@ -1,0 +1,123 @@
+"""Forks victims from a process that has everything imported, `python -m` this module, `FD`.
+
+To start a swarm takes half a second of processor time, most of it for imports, and a campaign
+starts thousands. On the descriptor come orders: four bytes of length with two descriptors (the
+victim's log, and a line for it alone), then a JSON text of that length, the victim's orders. On
+the line we tell `pid N`, `stopped`, and `exit CODE` (minus the signal for one that was killed);
+`thaw` on it lets a stopped victim go on, and its end kills the victim.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import select
+import signal
+import socket
+import sys
+from contextlib import suppress
+from typing import Final, NoReturn
+
+from abathur.chaos.victim import main
+
+PRELOADED: Final = (
+    "abathur.infrastructure.database.database",
+    "abathur.infrastructure.evidence",
+    "abathur.infrastructure.git.repository",
+    "abathur.infrastructure.processes",
+    "abathur.infrastructure.runtimes.fake",
+    "abathur.infrastructure.spool",
+    "abathur.infrastructure.warden",
+    "abathur.swarm.supervisor",
+    "concurrent.futures.thread",
+)
+"""What a swarm imports only when it is built."""
+LENGTH: Final = 4
+
+
+def serve(orders: socket.socket) -> None:
+    """Until the harness has gone."""
+    signal.signal(signal.SIGCHLD, _bury)
+    while True:
+        head, descriptors, _, _ = socket.recv_fds(orders, LENGTH, 2)
+        if len(head) < LENGTH:
+            return
+        size = int.from_bytes(head, "big")
+        text = orders.recv(size, socket.MSG_WAITALL).decode()
+        log, line = descriptors
+        if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            orders.close()
+            _mind(text, log, socket.socket(fileno=line))
+        os.close(log)
+        os.close(line)
+
+
+def _bury(*_: object) -> None:
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _mind(text: str, log: int, line: socket.socket) -> NoReturn:
+    """The parent of one victim."""
+    try:
+        victim = os.fork()
+        if victim == 0:
+            line.close()
+            _be_victim(text, log)
+        os.close(log)
+        handle = os.pidfd_open(victim)
+        line.sendall(f"pid {victim}\n".encode())
+        _watch(victim, handle, line)
+    finally:
+        os._exit(0)
+
+
+def _watch(victim: int, handle: int, line: socket.socket) -> None:
+    stopped, told = os.pipe()
+    os.set_blocking(told, False)
+    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    poll = select.poll()
+    for descriptor in (stopped, line.fileno()):
+        poll.register(descriptor, select.POLLIN)
+    while True:
+        with suppress(ChildProcessError):
+            pid, status = os.waitpid(victim, os.WNOHANG | os.WUNTRACED)
+            if pid and os.WIFSTOPPED(status):
+                line.sendall(b"stopped\n")
+            elif pid:
+                line.sendall(f"exit {os.waitstatus_to_exitcode(status)}\n".encode())
+                return
+        for descriptor, _ in poll.poll():
+            if descriptor == stopped:
+                os.read(stopped, 100)
+            elif line.recv(100):
+                os.kill(victim, signal.SIGCONT)
+            else:  # nobody waits for it any more
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+                os.waitpid(victim, 0)
+                return
+
+
+def _be_victim(text: str, log: int) -> NoReturn:
+    code = 1
+    try:
+        os.setsid()
+        for descriptor in (1, 2):
+            os.dup2(log, descriptor)
+        os.close(log)
+        code = main(text)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        with suppress(OSError):
+            sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    for name in PRELOADED:
+        importlib.import_module(name)
+    serve(socket.socket(fileno=int(sys.argv[1])))
