@@ -3,7 +3,6 @@
 import asyncio
 import json
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ from abathur.services import verifying
 from abathur.services.submitting import submit
 from abathur.swarm.events import SwarmEvent, SwarmEventKind
 from abathur.swarm.supervisor import Supervisor, SwarmResult
+from tests.forked import Forked
 
 SUPERVISE = Path(__file__).with_name("supervise.py")
 
@@ -133,16 +133,10 @@ class World:
     def file(self, name: str, branch: str = "main") -> str:
         return self.git("show", f"{branch}:{name}")
 
-    def start_swarm(self, mode: str = "until-idle") -> "subprocess.Popen[str]":
+    def start_swarm(self, mode: str = "until-idle") -> Forked:
         """A supervisor in its own process and session; its events come as lines on stdout."""
         with (self.root / ".abathur" / "swarm.err").open("ab") as errors:
-            return subprocess.Popen(
-                [sys.executable, str(SUPERVISE), str(self.root), mode],
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                start_new_session=True,
-            )
+            return Forked(SUPERVISE, str(self.root), mode, stderr=errors.fileno())
 
     def swarm_errors(self) -> str:
         return (self.root / ".abathur" / "swarm.err").read_text()

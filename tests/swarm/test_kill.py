@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.forked import Forked
+
 KILLS_PER_SEED = 10
 GIVE_UP_SECONDS = 60
 
@@ -32,9 +34,8 @@ async def fill(world: Any, count: int) -> list[Any]:
     return tasks
 
 
-def kill_somewhere(swarm: "subprocess.Popen[str]", chance: random.Random) -> bool:
+def kill_somewhere(swarm: Forked, chance: random.Random) -> bool:
     """Kill it some moments after a random event; False when it came to its end before."""
-    assert swarm.stdout is not None
     for _ in range(chance.randint(1, 18)):
         if not swarm.stdout.readline():
             return False

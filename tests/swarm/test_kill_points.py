@@ -4,14 +4,14 @@
 """
 
 import signal
-import subprocess
-import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from abathur.swarm.events import SwarmEventKind
+from tests.forked import Forked
 
 DIE_AT = Path(__file__).with_name("die_at.py")
 SCRIPT = [
@@ -81,13 +81,13 @@ RESCUE = {
 
 
 def die(world: Any, place: str, moment: str, call: int) -> None:
-    done = subprocess.run(
-        [sys.executable, str(DIE_AT), str(world.root), place, moment, str(call)],
-        check=False,
-        capture_output=True,
-        timeout=60,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    with tempfile.TemporaryFile("w+") as errors:
+        with Forked(
+            DIE_AT, str(world.root), place, moment, str(call), stderr=errors.fileno()
+        ) as swarm:
+            code = swarm.wait(timeout=60)
+        errors.seek(0)
+        assert code == -signal.SIGKILL, errors.read()
 
 
 async def finish(world: Any, task: Any) -> None:

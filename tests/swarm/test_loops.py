@@ -2,8 +2,7 @@
 
 import asyncio
 import signal
-import subprocess
-import sys
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import watchfiles
 from abathur.domain.iterations import Iteration
 from abathur.services import looping, reviewing
 from abathur.services.reviewing import Rejection
+from tests.forked import Forked
 
 DIE_AT = Path(__file__).with_name("die_at.py")
 
@@ -30,13 +30,13 @@ async def iterations(world: Any, task: Any) -> list[Iteration]:
 
 
 def die(world: Any, place: str, moment: str, call: int) -> None:
-    done = subprocess.run(
-        [sys.executable, str(DIE_AT), str(world.root), place, moment, str(call)],
-        check=False,
-        capture_output=True,
-        timeout=60,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    with tempfile.TemporaryFile("w+") as errors:
+        with Forked(
+            DIE_AT, str(world.root), place, moment, str(call), stderr=errors.fileno()
+        ) as swarm:
+            code = swarm.wait(timeout=60)
+        errors.seek(0)
+        assert code == -signal.SIGKILL, errors.read()
 
 
 def values(history: list[Iteration]) -> list[float | None]:

@@ -1,11 +1,11 @@
 """Dead and stuck workers: what they held comes back, once, with the work kept."""
 
 import signal
-import subprocess
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from abathur.services import claiming
+from tests.forked import Forked
 
 HANG = [
     {"write": {"path": "half.txt", "text": "half\n"}},
@@ -16,8 +16,7 @@ HANG = [
 FAST = {"max_agents": 3, "grace_seconds": 1, "heartbeat_seconds": 0.2, "lease_seconds": 2}
 
 
-def read_until(swarm: "subprocess.Popen[str]", text: str) -> None:
-    assert swarm.stdout is not None
+def read_until(swarm: Forked, text: str) -> None:
     for line in swarm.stdout:
         if text in line:
             return

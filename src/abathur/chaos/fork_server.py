@@ -1,10 +1,10 @@
 """Forks victims from a process that has everything imported, `python -m` this module, `FD`.
 
 To start a swarm takes half a second of processor time, most of it for imports, and a campaign
-starts thousands. On the descriptor come orders: four bytes of length with two descriptors (the
-victim's log, and a line for it alone), then a JSON text of that length, the victim's orders. On
-the line we tell `pid N`, `stopped`, and `exit CODE` (minus the signal for one that was killed);
-`thaw` on it lets a stopped victim go on, and its end kills the victim.
+starts thousands. On the descriptor come orders: four bytes of length with three descriptors (the
+victim's stdout and stderr, and a line for it alone), then a text of that length, the victim's
+orders. On the line we tell `pid N`, `stopped`, and `exit CODE` (minus the signal for one that was
+killed); `thaw` on it lets a stopped victim go on, and its end kills the victim.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, NoReturn
+from functools import partial
+from typing import Final, NoReturn, TypeAlias
 
-from abathur.chaos.victim import main
+from abathur.chaos import victim
 
 PRELOADED: Final = (
     "abathur.infrastructure.database.database",
@@ -32,25 +34,31 @@ PRELOADED: Final = (
     "concurrent.futures.thread",
 )
 """What a swarm imports only when it is built."""
-LENGTH: Final = 4
+LENGTH, DESCRIPTORS = 4, 3
+Main: TypeAlias = Callable[[str], int]
 
 
-def serve(orders: socket.socket) -> None:
-    """Until the harness has gone."""
+def preload() -> None:
+    for name in PRELOADED:
+        importlib.import_module(name)
+
+
+def serve(orders: socket.socket, main: Main) -> None:
+    """Fork until the harness has gone. `main` gets the orders, and says the exit code."""
     signal.signal(signal.SIGCHLD, _bury)
     while True:
-        head, descriptors, _, _ = socket.recv_fds(orders, LENGTH, 2)
+        head, descriptors, _, _ = socket.recv_fds(orders, LENGTH, DESCRIPTORS)
         if len(head) < LENGTH:
             return
         size = int.from_bytes(head, "big")
         text = orders.recv(size, socket.MSG_WAITALL).decode()
-        log, line = descriptors
         if os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             orders.close()
-            _mind(text, log, socket.socket(fileno=line))
-        os.close(log)
-        os.close(line)
+            *outputs, line = descriptors
+            _mind(partial(main, text), outputs, socket.socket(fileno=line))
+        for descriptor in descriptors:
+            os.close(descriptor)
 
 
 def _bury(*_: object) -> None:
@@ -59,14 +67,15 @@ def _bury(*_: object) -> None:
             pass
 
 
-def _mind(text: str, log: int, line: socket.socket) -> NoReturn:
+def _mind(be_victim: Callable[[], int], outputs: list[int], line: socket.socket) -> NoReturn:
     """The parent of one victim."""
     try:
         victim = os.fork()
         if victim == 0:
             line.close()
-            _be_victim(text, log)
-        os.close(log)
+            _be_victim(be_victim, outputs)
+        for output in outputs:
+            os.close(output)
         handle = os.pidfd_open(victim)
         line.sendall(f"pid {victim}\n".encode())
         _watch(victim, handle, line)
@@ -101,23 +110,23 @@ def _watch(victim: int, handle: int, line: socket.socket) -> None:
                 return
 
 
-def _be_victim(text: str, log: int) -> NoReturn:
+def _be_victim(main: Callable[[], int], outputs: list[int]) -> NoReturn:
     code = 1
     try:
         os.setsid()
-        for descriptor in (1, 2):
-            os.dup2(log, descriptor)
-        os.close(log)
-        code = main(text)
+        for number, output in enumerate(outputs, 1):
+            os.dup2(output, number)
+            os.close(output)
+        code = main()
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
-        with suppress(OSError):
-            sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):
+                stream.flush()
         os._exit(code)
 
 
 if __name__ == "__main__":
-    for name in PRELOADED:
-        importlib.import_module(name)
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    preload()
+    serve(socket.socket(fileno=int(sys.argv[1])), victim.main)

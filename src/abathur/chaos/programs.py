@@ -64,11 +64,13 @@ def forget_restored(root: Path) -> None:
 class ForkServer:
     """The process that forks victims; see `abathur.chaos.fork_server`. Ends with this object."""
 
-    def __init__(self) -> None:
+    def __init__(self, *program: str) -> None:
+        """`program` are arguments to Python, if it isn't that of victims."""
         ours, theirs = socket.socketpair()
+        named = program or ("-m", "abathur.chaos.fork_server")
         with theirs:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "abathur.chaos.fork_server", str(theirs.fileno())],
+                [sys.executable, "-P", *named, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
                 env=environment() | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
@@ -77,10 +79,10 @@ class ForkServer:
         self._orders, self._turn = ours, threading.Lock()
         weakref.finalize(self, _close, process, ours)
 
-    def fork(self, orders: str, log: int, line: int) -> None:
+    def fork(self, orders: str, outputs: tuple[int, int], line: int) -> None:
         data = orders.encode()
         with self._turn:
-            socket.send_fds(self._orders, [len(data).to_bytes(4, "big")], [log, line])
+            socket.send_fds(self._orders, [len(data).to_bytes(4, "big")], [*outputs, line])
             self._orders.sendall(data)
 
 
@@ -102,7 +104,7 @@ class Swarm:
         self.log = log
         self._line, theirs = socket.socketpair()
         with theirs, log.open("ab") as output:
-            _fork_server().fork(orders, output.fileno(), theirs.fileno())
+            _fork_server().fork(orders, (output.fileno(),) * 2, theirs.fileno())
         self._heard = self._line.makefile("r")
         self._next("pid")
 
