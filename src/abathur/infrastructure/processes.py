@@ -319,7 +319,10 @@ class _Program:
             )
         finally:
             stopped.cancel()
-        if over.done():
+        # Whoever told us to stop may have killed it, and we hear of its end first; a program that
+        # came to its own end has its say.
+        was_stopped = stop.is_set() and (self._code() or 0) < 0
+        if over.done() and not was_stopped:
             return _Verdict.EXITED
         return _Verdict.STOPPED if stopped.done() or stop.is_set() else _Verdict.TIMED_OUT
 
@@ -345,15 +348,17 @@ class _Program:
     def exit(self, verdict: _Verdict, stderr_tail: str) -> Exit:
         if self._output.failure is not None:
             raise self._output.failure
-        code = None if self._line is None else self._line.code
-        if code is None and self._transport is not None:
-            code = self._transport.get_returncode()
         return Exit(
-            code=code,
+            code=self._code(),
             timed_out=verdict is _Verdict.TIMED_OUT,
             stopped=verdict is _Verdict.STOPPED,
             stderr_tail=stderr_tail,
         )
+
+    def _code(self) -> int | None:
+        if self._line is not None:
+            return self._line.code
+        return self._transport.get_returncode() if self._transport is not None else None
 
     async def _feed(self, descriptor: int) -> None:
         # The event loop's own stdin is a socket in Python 3.11, which can't be opened by the name
