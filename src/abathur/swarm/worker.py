@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from signal import SIGKILL
 from typing import Final
 
 from abathur.domain.agents import Agent, AgentSpec, AgentState
@@ -413,7 +414,9 @@ class Worker:
         if end.stopped and self._run.reason in ENDED_BY_WATCH:
             end = replace(end, stopped=False, timed_out=True)
         outcome = runtime.outcome(end, recorder.events())
-        if end.stopped:
+        # Who gives no grace may have killed it before the runner saw that it was to stop.
+        was_killed = self._run.reason is StopReason.RELEASED and end.code == -SIGKILL
+        if end.stopped or was_killed:
             return self._meter.stopped(outcome.usage)
         if outcome.kind is OutcomeKind.CANCELLED:
             # Nobody here asked for it, so it is the agent's own doing.
