@@ -65,6 +65,10 @@ class Notes:
 
 
 def measure(folder: Path, size: Size) -> Measured:
+    warm = folder / "warm"
+    warm.mkdir()
+    # What is imported once would count for the first agent alone.
+    _pair(warm, *next(_agents(folder / "begun")), folder / "begun")
     runs: dict[str, list[tuple[Ran, Ran]]] = {}
     for number in range(size.pick(1, 7)):
         for name, settings in _agents(folder / "begun"):
