@@ -54,7 +54,15 @@ def _show(found: Sequence[ServerFacts], as_json: bool, more: Sequence[str]) -> N
 
 
 @click.command()
-@click.option("-n", "--lines", "count", type=click.IntRange(1, 10_000), default=50)
+@click.option(
+    "-n",
+    "--lines",
+    "count",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    help="How many of the last ones.",
+)
 @json_option
 def logs(count: int, as_json: bool) -> None:
     """Show which tools were called last, by whom, and how long each took."""
