@@ -1,11 +1,10 @@
 """The documentation is what the program does: generated pages, links, and every command named."""
 
-import importlib.util
+import importlib
 import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
@@ -24,20 +23,12 @@ CALL = re.compile(r"(?:^|\$ |\$\(|&& |\| )(abathur .*)")
 END_OF_CALL = {"|", "||", "&&", ";", ">", ">>", "<", "&", "2>&1", "2>", "#", ")"}
 
 
-def generated() -> dict[str, str]:
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    made: dict[str, str] = module.pages()
-    return made
-
-
-def test_generated_pages_are_up_to_date() -> None:
+def test_generated_pages_are_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    made: dict[str, str] = importlib.import_module("generating").pages()
     old = [
         name
-        for name, text in generated().items()
+        for name, text in made.items()
         if not (REFERENCE / name).is_file()
         or (REFERENCE / name).read_text(encoding="utf-8") != text
     ]
@@ -91,6 +82,21 @@ def anchors(page: Path) -> set[str]:
     text = BLOCK.sub("", page.read_text(encoding="utf-8"))
     plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in HEADING.findall(text))
     return {heading.strip().replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("index", ["docs/README.md", "docs/decisions/README.md"])
+def test_every_page_is_listed(index: str) -> None:
+    folder = (ROOT / index).parent
+    linked = {
+        (folder / link.partition("#")[0]).resolve()
+        for link in LINK.findall((ROOT / index).read_text(encoding="utf-8"))
+    }
+    own = [page for page in PAGES if page.is_relative_to(folder) and page != ROOT / index]
+    if folder.name == "docs":
+        own = [page for page in own if page.parent.name != "decisions" or page.name == "README.md"]
+    assert own
+    missing = [str(page.relative_to(folder)) for page in own if page not in linked]
+    assert missing == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
