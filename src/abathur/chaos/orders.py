@@ -26,6 +26,8 @@ class Orders:
     record: str
     """File that gets the points that were reached, when the swarm has come to its end."""
     watchdog_seconds: float
+    is_tight: bool = False
+    """The disk is full for a while; see `tight_disk`."""
     is_person: bool = False
     """Answer and restore what there is, as a person does by commands, instead of a swarm's work."""
 

@@ -144,7 +144,8 @@ class Player:
         for _ in range(ANSWERS):
             codes: list[int | None] = []
             while len(codes) < TRIES and 0 not in codes:
-                codes.append(self._run())
+                # Who finds no room leaves what is left to the next, which has it.
+                codes.append(self._run(is_tight=not codes))
             if 0 not in codes:
                 self._found(f"swarms in a row didn't come to rest, but ended with {codes}")
             if not asyncio.run(asks(self.ground)):
@@ -154,8 +155,8 @@ class Player:
         self.round.rests += 1
         self._check(at_rest=True)
 
-    def _run(self, *, is_person: bool = False) -> int | None:
-        orders = replace(self._orders(None), is_person=is_person)
+    def _run(self, *, is_person: bool = False, is_tight: bool = False) -> int | None:
+        orders = replace(self._orders(None), is_person=is_person, is_tight=is_tight)
         swarm = Swarm(orders.text(), self.round.folder / "swarm.log")
         try:
             code = swarm.wait()
@@ -179,6 +180,7 @@ class Player:
             record=str(self.round.folder / f"reached-{self._number}"),
             watchdog_seconds=WATCHDOG_SECONDS,
             is_person=choice is not None and choice.is_persons,
+            is_tight=choice is not None,
             **told,
         )
 

@@ -66,12 +66,14 @@ class _Victim:
                 is_held = (await supervisor.run(until_idle=True)).stopped_by == "held"
         reached = {str(point): count for point, count in self._failpoints.reached.items()}
         Path(self._orders.record).write_text(json.dumps(reached))
-        if is_held:
+        if is_held and self._orders.blow is None:
             raise SwarmError("there was no room for what is left; another swarm has to do it")
 
     def _arm(self, parts: Parts) -> Parts:
         self._scene.clock = MovableClock(parts.clock)
-        parts = replace(parts, clock=self._scene.clock, disk=TightDisk(parts.disk))
+        parts = replace(parts, clock=self._scene.clock)
+        if self._orders.is_tight:
+            parts = replace(parts, disk=TightDisk(parts.disk))
         self._parts = self._failpoints.into(parts)
         return self._parts
 
