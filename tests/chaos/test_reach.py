@@ -25,7 +25,13 @@ NEEDS_MORE = {
 }
 """What no ground reaches, and what it would take."""
 
+CHANCES = 4
+
 pytestmark = pytest.mark.slow
+
+
+def left_of(catalogue: Catalogue) -> set[str]:
+    return {point.name for point in catalogue.never_reached()}
 
 
 @pytest.mark.timeout(300)
@@ -43,8 +49,14 @@ def test_every_point_that_has_a_name_is_reached(tmp_path: Path) -> None:
         asyncio.run(ground.submit_some(player.ground, 0, work, ["leaky"]))
         assert player.strike(Choice(Blow.KILL, point=point))
         player.rest()
+    # Who meets whom is the machine's choice: some points need a second chance.
+    for _ in range(CHANCES):
+        if left_of(catalogue) <= NEEDS_MORE.keys():
+            break
+        asyncio.run(ground.submit_some(player.ground, 0, work, sorted(ground.KINDS)))
+        player.rest()
     assert list(player.round.findings) == []
-    left = {point.name for point in catalogue.never_reached()}
+    left = left_of(catalogue)
     assert left - NEEDS_MORE.keys() == set()
     assert NEEDS_MORE.keys() - left == set()  # reached by now: take it out of the list
 
