@@ -189,6 +189,7 @@ BY_OTHERS = {
     *(action for action in Action if action.startswith(OF_OTHERS)),
     Action.TRANSCRIPTS_REMOVED,
     Action.RESULT_REPORTED,
+    Action.PROGRESS_NOTED,
 }
 """Beside the way; see test_admission.py, test_money.py, test_reports.py, test_schedules.py,
 test_remembering.py, and those of loops and servers."""

@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from abathur.domain.audit import Action
-from abathur.domain.errors import IllegalTransitionError, InvalidInputError, NotFoundError
+from abathur.domain.delegation import RunKey
+from abathur.domain.errors import (
+    IllegalTransitionError,
+    InvalidInputError,
+    NotFoundError,
+    RefusedError,
+)
 from abathur.domain.landing import Landing, LandingState
+from abathur.domain.questions import MOST_OPEN
 from abathur.domain.reviews import Review, ReviewKind, ReviewState
 from abathur.domain.runs import Denial, OutcomeKind
 from abathur.domain.tasks import Task, TaskStatus
-from abathur.services import reading, reviewing, verifying
+from abathur.services import noting, reading, reviewing, verifying
 from abathur.services.asking import Asking
 from abathur.services.claiming import Claim
 from abathur.services.reviewing import Rejection
@@ -410,3 +417,92 @@ async def test_a_pruned_task_takes_its_reviews_along(queue: Queue) -> None:
     await queue.conclude(await queue.lander())
     await queue.write(lambda stores: stores.upkeep.remove([landing.task_id]))
     assert await reviews(queue, landing.task_id) == []
+
+
+# Questions of agents
+
+
+async def asked(queue: Queue, claimed: Claim, text: str = "Which port?") -> Review:
+    return await queue.write(
+        noting.ask_person,
+        RunKey(claimed.task.id, claimed.attempt.number, claimed.attempt.fence),
+        text,
+        "80 or 8080",
+        review_id=queue.new_id(),
+        actor="mcp:agent",
+        now=queue.now,
+    )
+
+
+async def test_a_task_that_can_not_go_on_waits_for_the_answer_and_is_told_it(queue: Queue) -> None:
+    await queue.submit(max_retries=0)
+    claimed = await queue.claim_one()
+    review = await asked(queue, claimed)
+    await assert_sound(queue)
+    task = await queue.end(claimed, OutcomeKind.FAILED)
+    assert (task.status, task.not_before, task.retry_count) == (TaskStatus.PENDING, None, 0)
+    assert (await queue.read(reading.swarm_status)).scheduled == 0
+    assert await queue.claim() == []
+    await assert_sound(queue)
+    await approve(queue, review, comment="8080")
+    feedback = (await queue.claim_one()).attempt.feedback
+    assert feedback == {
+        "kind": "answer",
+        "answers": [{"question": "Which port?", "answer": "8080", "refused": False}],
+    }
+    await assert_sound(queue)
+
+
+async def test_an_agent_that_goes_on_can_look_for_the_answer(queue: Queue) -> None:
+    await queue.submit()
+    claimed = await queue.claim_one()
+    review = await asked(queue, claimed)
+    assert (await asked(queue, claimed)).id == review.id
+    answered = await queue.write(
+        reviewing.reject, review.id, Rejection("neither", None), actor=BOB, now=queue.now
+    )
+    assert answered.task.status is TaskStatus.RUNNING
+    again = await asked(queue, claimed, "Which  port?")
+    assert (again.state, again.comment) == (ReviewState.REJECTED, "neither")
+    task = await queue.end(claimed, OutcomeKind.FAILED)
+    assert task.retry_count == 1
+
+
+async def test_a_task_with_two_questions_waits_for_both_answers(queue: Queue) -> None:
+    await queue.submit()
+    claimed = await queue.claim_one()
+    first, second = await asked(queue, claimed), await asked(queue, claimed, "Which host?")
+    await queue.end(claimed, OutcomeKind.FAILED)
+    await approve(queue, first)
+    assert await queue.claim() == []
+    await approve(queue, second)
+    feedback = (await queue.claim_one()).attempt.feedback
+    assert feedback is not None
+    assert [one["answer"] for one in feedback["answers"]] == ["yes", "yes"]
+
+
+async def test_what_nobody_needs_to_know_any_more_is_void(queue: Queue) -> None:
+    await queue.submit()
+    claimed = await queue.claim_one()
+    review = await asked(queue, claimed)
+    await queue.land(claimed)
+    (found,) = await reviews(queue, claimed.task.id)
+    assert (found.id, found.state) == (review.id, ReviewState.VOID)
+    await assert_sound(queue)
+
+
+async def test_an_agent_asks_a_few_questions_at_once_and_not_more(queue: Queue) -> None:
+    await queue.submit()
+    claimed = await queue.claim_one()
+    for number in range(MOST_OPEN):
+        await asked(queue, claimed, f"Question {number}?")
+    with pytest.raises(RefusedError, match="5 questions of this task wait for an answer already"):
+        await asked(queue, claimed, "One more?")
+
+
+async def test_a_run_that_is_over_asks_nothing(queue: Queue) -> None:
+    await queue.submit()
+    claimed = await queue.claim_one()
+    await queue.end(claimed, OutcomeKind.RELEASED)
+    with pytest.raises(RefusedError, match="is over"):
+        await asked(queue, claimed)

@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 
 from abathur.domain.results import ExecutionStatus
+from abathur.services.noting import MOST_NOTES
+from abathur.services.reading import task_detail
+from abathur.services.reviewing import approve, resolve
 from tests.mcp.conftest import Refused, Site
 
 
@@ -49,6 +52,41 @@ async def test_a_long_operation_is_declared_where_the_swarm_looks(site: Site) ->
     done = await site.call("task_extend", run, seconds=7200, reason="a build")
     assert done["believed_seconds"] == 3600
     assert (scratch / "busy").read_text() == "7200s"
+
+
+async def test_progress_is_seen_by_a_person_and_counts_as_a_sign_of_life(site: Site) -> None:
+    run, own = await site.run()
+    scratch = site.host.project.folder / "runs" / own.id / "1" / "scratch"
+    scratch.mkdir(parents=True)
+    told = await site.call("task_progress", run, note="tests pass\nnext: docs", percent=60)
+    assert told == {"noted": True, "notes_left": MOST_NOTES - 1}
+    detail = await site.db.read(task_detail, own.id, site.host.now())
+    assert detail.progress is not None
+    assert detail.progress.action_data == {
+        "attempt": 1, "note": "tests pass next: docs", "percent": 60
+    }  # fmt: skip
+    assert (scratch / "busy").read_text() == "600s"
+    await site.call("task_extend", run, seconds=7200)
+    await site.call("task_progress", run, note="building")
+    assert (scratch / "busy").read_text() == "7200s"
+
+
+async def test_a_person_is_asked_and_the_answer_is_told_when_asked_again(site: Site) -> None:
+    run, own = await site.run()
+    asked = await site.call("task_ask", run, question="Which port?", context="token=abc123")
+    assert (asked["state"], asked["answer"]) == ("open", None)
+    why = await site.call("task_why", run, task_id=own.id)
+    (asking,) = [one for one in why["details"] if "its agent asked Which port?" in one]
+    assert "answer with `abathur review approve" in asking
+    review_id = asked["review_id"]
+    review = await site.db.read(resolve, review_id)
+    assert review.data == {"context": "token=[REDACTED]"}
+    said: dict[str, Any] = {"comment": "8080", "allow": (), "actor": "cli:ada"}
+    await site.db.write(approve, review_id, **said, now=site.host.now())
+    again = await site.call("task_ask", run, question="Which port?")
+    assert (again["review_id"], again["answer"]) == (review_id, "8080")
+    why = await site.call("task_why", run, task_id=own.id)
+    assert "its agent asked Which port?; cli:ada answered 8080" in why["details"]
 
 
 async def test_waiting_tells_of_progress_and_ends_with_the_task(site: Site) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from abathur import bootstrap, safeguards
@@ -94,6 +95,21 @@ def declare_busy(project: Project, run: RunKey, seconds: int) -> None:
     draft = scratch / ".busy"
     draft.write_text(f"{seconds}s", encoding="utf-8")
     draft.replace(scratch / "busy")
+
+
+def show_life(project: Project, run: RunKey, now: datetime) -> None:
+    """Let a word of the agent count for as long as silence may last, as far as it is of this host.
+
+    What was declared for longer stays. Raises `OSError`.
+    """
+    from abathur.infrastructure.evidence import declared_until
+
+    seconds = math.ceil(project.settings.silence.after_seconds)
+    scratch = project.folder / "runs" / run.task_id / str(run.attempt) / "scratch"
+    declared = declared_until(scratch / "busy")
+    is_longer = declared is not None and declared > now + timedelta(seconds=seconds)
+    if not is_longer and seconds and scratch.is_dir():
+        declare_busy(project, run, seconds)
 
 
 @asynccontextmanager

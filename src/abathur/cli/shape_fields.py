@@ -167,6 +167,7 @@ DETAIL: Final[Fields] = {
     "may_overlap": ("boolean", "true when it runs beside others that touch the same"),
     "overlaps": ("Overlap[]", "what it and another task turned out to change at the same time"),
     "loop": ("Loop?", "of a task that is refined or has candidates"),
+    "progress": ("string?", "what an agent of it told last of how far it is"),
     "late_reports": ("LateReport[]", "of workers that had lost their lease; not applied"),
 }
 

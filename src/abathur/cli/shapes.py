@@ -94,6 +94,7 @@ def detail(value: TaskDetail, loop: Json | None) -> Json:
         gate_runs=[gate_run(one) for one in value.gate_runs],
         overlaps=[pick(fields.OVERLAP, one) for one in value.overlaps],
         loop=loop,
+        progress=value.progress.action_data["note"] if value.progress else None,
         late_reports=[pick(fields.LATE_REPORT, one) for one in value.late_reports],
     )
 

@@ -28,6 +28,8 @@ class Action(StrEnum):
     LANDING_STARTED = "landing_started"
     LANDING_ENDED = "landing_ended"
     RESULT_REPORTED = "result_reported"
+    PROGRESS_NOTED = "progress_noted"
+    """What the agent at work says of how far it is."""
     WORK_SALVAGED = "work_salvaged"
     REVIEW_ASKED = "review_asked"
     REVIEW_APPROVED = "review_approved"

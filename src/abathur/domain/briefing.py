@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abathur.domain import conflicts
 from abathur.domain.loop_feedback import ITERATION, iteration_text
+from abathur.domain.questions import ANSWER, answers_text
 from abathur.domain.reviews import REJECTION
 from abathur.domain.tasks import JsonObject
 
 
 def feedback_text(feedback: JsonObject | None) -> str:
     """What went wrong with the attempt before, in words, from the facts of its landing."""
-    if not feedback or feedback.get("kind") == "permission":
+    if not feedback or feedback.get("kind") in {"permission", ANSWER}:
         return ""
     if feedback.get("kind") == ITERATION:
         return iteration_text(feedback)
@@ -49,8 +50,13 @@ def rejection_text(feedback: JsonObject) -> str:
 
 
 def permissions_text(feedback: JsonObject | None) -> str:
-    """What may and what may not be done, where an earlier attempt was denied something."""
-    permissions = (feedback or {}).get("permissions")
+    """What may and what may not be done, and what was answered to the agent's questions."""
+    feedback = feedback or {}
+    parts = _allowed_text(feedback.get("permissions")), answers_text(feedback.get("answers", ()))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _allowed_text(permissions: JsonObject | None) -> str:
     if not permissions:
         return ""
     allowed = [f"- `{rule}` is allowed now" for rule in permissions.get("allowed", ())]

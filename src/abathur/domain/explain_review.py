@@ -18,6 +18,10 @@ def waits_for_review(facts: Facts, review: Review) -> Explanation:
         text = f"Its work is done, but conflicts with {where} in {paths}; that is left to a person."
     if review.kind is ReviewKind.PERMISSION:
         text = f"It waits for a person's answer about a permission, for {waited} so far."
+    if review.kind is ReviewKind.QUESTION:
+        text = (
+            f"Its agent asked a person something, and it waits for the answer, for {waited} so far."
+        )
     alone = " No swarm runs: `abathur swarm start` goes on after that." if facts.is_alone else ""
     how = commands(review, short(review.id))
     return Explanation(text, tuple(_details(review)), None, f"Run {how}.{alone}")
@@ -42,5 +46,9 @@ def _details(review: Review) -> Iterator[str]:
         yield f"an approval is for the tree {tree} of commit {work} alone"
         yield f"`abathur diff {short(review.task_id)}` shows the work"
         yield from landing_evidence(review)
+    elif review.kind is ReviewKind.QUESTION:
+        if context := review.data.get("context"):
+            yield quote(context)
+        yield f"attempt {review.attempt} asked this and ended; the next one is told the answer"
     else:
         yield f"attempt {review.attempt} was denied this and ended; the next one will be told"

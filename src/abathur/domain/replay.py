@@ -23,6 +23,7 @@ NOTES: Final = frozenset(
         Action.LANDING_STARTED.value,
         Action.LANDING_ENDED.value,
         Action.RESULT_REPORTED.value,
+        Action.PROGRESS_NOTED.value,
         Action.WORK_SALVAGED.value,
         Action.REVIEW_ASKED.value,
         Action.REVIEW_APPROVED.value,

@@ -28,6 +28,9 @@ class ReviewKind(StrEnum):
     """May this work land? Holds the landing of one attempt."""
     PERMISSION = "permission"
     """May the agent use a tool that it was denied? Holds the task."""
+    QUESTION = "question"
+    """What an agent at work wants to know. Holds the task once its run has ended without success
+    before the answer."""
 
 
 class ReviewState(StrEnum):
@@ -48,14 +51,15 @@ class Review:
     tree: str | None
     """Of the work commit, for a landing: what an approval is good for."""
     question: str
-    """One line for a person."""
+    """One line for a person. That of an agent is its own text, without secrets."""
     data: JsonObject
     """For a landing: `landing_id`, `target`, `target_commit` (where the target was when it was
     asked), `base_commit`, `work_commit`; `made_by`, where an earlier attempt made the work;
     `conflict` (`paths`, `message`, `onto`, `salvage_ref`)
     when it doesn't fit onto the target; `leaks`, a list of `path`, `line` and `text`, when it adds
     what looks like a secret. For a permission: `denied`, a list of `tool`, `input` and
-    `rule`; and `allowed`, the rules that were approved."""
+    `rule`; and `allowed`, the rules that were approved. For a question: `context`, what the agent
+    told besides."""
     state: ReviewState
     comment: str | None
     """Of whoever decided; for a void one, what made it void."""
@@ -92,6 +96,11 @@ def landing_question(attempt: int, target: str, evidence: JsonObject) -> str:
 
 def commands(review: Review, short_id: str) -> str:
     """How to answer, in one line."""
+    if review.kind is ReviewKind.QUESTION:
+        return (
+            f"`abathur review approve {short_id} --comment ANSWER` "
+            f"or `abathur review reject {short_id} --comment WHY`"
+        )
     return (
         f"`abathur review show {short_id}`, then `abathur review approve {short_id}` "
         f"or `abathur review reject {short_id} --comment TEXT`"

@@ -33,7 +33,7 @@ class SystemEvidence:
         return await asyncio.to_thread(lambda: max(_changes(folder), default=0.0))
 
     async def busy_until(self, declaration: Path) -> datetime | None:
-        return await asyncio.to_thread(_busy_until, declaration)
+        return await asyncio.to_thread(declared_until, declaration)
 
 
 def _processes(leader: ProcessId | None, tags: Mapping[str, str]) -> Mapping[int, Usage]:
@@ -72,7 +72,7 @@ def _changes(folder: Path) -> Iterator[float]:
             continue
 
 
-def _busy_until(declaration: Path) -> datetime | None:
+def declared_until(declaration: Path) -> datetime | None:
     try:
         with declaration.open(encoding="utf-8", errors="replace") as file:
             text = file.read(LONGEST_DECLARATION).strip()

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from abathur.bootstrap import serving
+from abathur.domain import questions
 from abathur.domain.delegation import RunKey
 from abathur.domain.results import ResultCheck
 from abathur.domain.tasks import Task
@@ -21,6 +22,7 @@ from abathur.mcp.tool import (
     free_object,
     listing,
     maybe,
+    number,
     text,
     thing,
     truth,
@@ -28,12 +30,22 @@ from abathur.mcp.tool import (
 )
 from abathur.ports.stores import Stores
 from abathur.services import delegating
+from abathur.services.noting import ask_person, note_progress
 from abathur.services.results import report_result
 
 MOST_BUSY_SECONDS: Final = 86_400
 MOST_WAIT_SECONDS: Final = 600
 BEAT_SECONDS: Final = 10.0
 """So often a waiting client is told that nothing has changed: some give up on silence."""
+MOST_QUESTION: Final = 1000
+MOST_CONTEXT: Final = 2000
+ANSWERED: Final = "this is what the person said; act on it"
+UNANSWERED: Final = (
+    "go on with what doesn't need the answer. Call `task_ask` with the same question, or `task_why`"
+    " for your own task, to see whether it is answered. When you can do nothing without it, report"
+    " FAILURE by `task_report` and end: your task then waits, which costs it no retry, and the next"
+    " attempt is told the answer"
+)
 SECTIONS: Final = ("execution_status", "deliverables", "orchestration_context")
 
 
@@ -71,6 +83,39 @@ async def extend(call: Call) -> Answer:
     return {
         "busy_until": (call.now + timedelta(seconds=seconds)).isoformat(),
         "believed_seconds": int(min(seconds, longest)),
+    }
+
+
+async def progress(call: Call) -> Answer:
+    run = _run(call)
+    left = await call.write(
+        note_progress,
+        run,
+        call.args["note"],
+        call.get("percent"),
+        actor=call.caller.actor,
+        now=call.now,
+    )
+    serving.show_life(call.host.project, run, call.now)
+    return {"noted": True, "notes_left": left}
+
+
+async def ask(call: Call) -> Answer:
+    review = await call.write(
+        ask_person,
+        _run(call),
+        call.args["question"],
+        call.get("context", ""),
+        review_id=call.host.new_id(),
+        actor=call.caller.actor,
+        now=call.now,
+    )
+    answer = questions.answer(review)
+    return {
+        "review_id": review.id,
+        "state": review.state.value,
+        "answer": answer,
+        "next": ANSWERED if answer is not None else UNANSWERED,
     }
 
 
@@ -173,6 +218,58 @@ EXTEND: Final = Tool(
     for_runs=True,
 )
 
+PROGRESS: Final = Tool(
+    name="task_progress",
+    title="Tell of progress",
+    description=(
+        "Say in a line how far you are, at each bigger step of long work. A person sees it, and the"
+        " swarm knows that you are at work. It ends nothing and takes no report's place."
+    ),
+    takes={
+        "note": text("One line: what is done, what comes next.", most=500, least=1),
+        "percent": number("How much of your task is done.", 0, 100),
+    },
+    needs=("note",),
+    gives=thing(
+        {
+            "noted": truth("It is kept."),
+            "notes_left": whole("So many more notes of this attempt are kept.", 0, 10**6),
+        },
+        ("noted", "notes_left"),
+    ),
+    run=progress,
+    for_runs=True,
+)
+
+ASK: Final = Tool(
+    name="task_ask",
+    title="Ask a person",
+    description=(
+        "Ask a person what neither the task nor the repository tells and what you mustn't guess."
+        " Nobody may be there for hours: you don't get the answer at once. `task_ask` with the same"
+        " question again, and `task_why` for your own task, show whether it is there; the next"
+        " attempt is told it anyway. If you end with FAILURE while it is open, your task waits for"
+        " the answer."
+    ),
+    takes={
+        "question": text("One line that a person understands alone.", most=MOST_QUESTION, least=1),
+        "context": text("What they should know to answer; choices.", most=MOST_CONTEXT),
+    },
+    needs=("question",),
+    gives=thing(
+        {
+            "review_id": ID,
+            "state": text("`open`, `approved` (answered) or `rejected` (answered with no)."),
+            "answer": maybe(text("What the person said; null while nobody has.", most=10**6)),
+            "next": text("What to do now."),
+        },
+        ("review_id", "state", "answer", "next"),
+    ),
+    run=ask,
+    is_idempotent=True,
+    for_runs=True,
+)
+
 WAIT: Final = Tool(
     name="task_wait",
     title="Wait for tasks",
@@ -208,4 +305,4 @@ WAIT: Final = Tool(
     only_reads=True,
 )
 
-TOOLS: Final = (REPORT, EXTEND, WAIT)
+TOOLS: Final = (REPORT, PROGRESS, ASK, EXTEND, WAIT)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from abathur.domain import questions
 from abathur.domain.audit import Action
+from abathur.domain.errors import RefusedError
 from abathur.domain.landing import Landing
 from abathur.domain.masking import masked
 from abathur.domain.records import changed
@@ -93,13 +95,67 @@ def permission(
         actor=actor,
         now=now,
     )
+    return _wait(stores, task, outcome.message, actor, now)
+
+
+def question(
+    stores: Stores,
+    task: Task,
+    text: str,
+    context: str,
+    review_id: str,
+    *,
+    actor: str,
+    now: datetime,
+) -> Review:
+    """What the agent of a running task asks a person.
+
+    The same question again is the one that is there, answered or not. Raises `RefusedError` when
+    too many wait for an answer.
+    """
+    wanted = masked(" ".join(text.split()))
+    earlier = [one for one in stores.reviews.of_task(task.id) if one.kind is ReviewKind.QUESTION]
+    for one in reversed(earlier):
+        if one.question == wanted and one.state is not ReviewState.VOID:
+            return one
+    if sum(one.state is ReviewState.OPEN for one in earlier) >= questions.MOST_OPEN:
+        raise RefusedError(
+            f"{questions.MOST_OPEN} questions of this task wait for an answer already; go on as far"
+            " as you can without another one"
+        )
+    return _ask(
+        stores,
+        Asking(review_id=review_id),
+        task_id=task.id,
+        attempt=task.attempt_count,
+        kind=ReviewKind.QUESTION,
+        question=wanted,
+        data={"context": masked(context)} if context.strip() else {},
+        actor=actor,
+        now=now,
+    )
+
+
+def wait_for_answer(
+    stores: Stores, task: Task, why: str, *, actor: str, now: datetime
+) -> Task | None:
+    """Let a task whose run has ended without success wait for what its agent has asked.
+
+    None when nothing that it asked is open.
+    """
+    if not questions.open_ones(stores.reviews.of_task(task.id)):
+        return None
+    return _wait(stores, task, why, actor, now)
+
+
+def _wait(stores: Stores, task: Task, why: str, actor: str, now: datetime) -> Task:
     waiting = moved(
         task,
         TaskStatus.PENDING,
         now,
         not_before=None,
         lost_count=0,
-        error_message=outcome.message or None,
+        error_message=why or None,
     )
     return trail.save(stores, Action.TASK_WAITS_FOR_REVIEW, task, waiting, actor, now)
 
@@ -156,9 +212,18 @@ def _void(stores: Stores, review: Review, why: str, actor: str, now: datetime) -
     tell(stores, Action.REVIEW_VOIDED, review, actor, now, was=review.state, why=why)
 
 
-def answers(stores: Stores, task_id: str) -> JsonObject | None:
-    """What was said about the permissions that earlier attempts lacked; None when nothing was."""
-    asked = [one for one in stores.reviews.of_task(task_id) if one.kind is ReviewKind.PERMISSION]
+def answers(stores: Stores, task_id: str) -> JsonObject:
+    """What a person has said to the task's attempts: `permissions`, `answers`; empty if nothing."""
+    reviews = stores.reviews.of_task(task_id)
+    permissions, told = _permissions(reviews), questions.told(reviews)
+    return {
+        **({"permissions": permissions} if permissions else {}),
+        **({"answers": told} if told else {}),
+    }
+
+
+def _permissions(reviews: Sequence[Review]) -> JsonObject | None:
+    asked = [one for one in reviews if one.kind is ReviewKind.PERMISSION]
     allowed = [rule for one in asked for rule in one.data.get("allowed", ())]
     refused = [
         {"rules": _rules(one), "comment": one.comment}

@@ -11,6 +11,7 @@ from abathur.domain.agents import Worker
 from abathur.domain.audit import Action
 from abathur.domain.leases import check_fence
 from abathur.domain.money import UNPRICED, Pricing
+from abathur.domain.questions import ANSWER
 from abathur.domain.records import changed
 from abathur.domain.runs import Attempt, OutcomeKind
 from abathur.domain.tasks import JsonObject, Task, TaskStatus, moved
@@ -152,7 +153,10 @@ def feedback_for(stores: Stores, task: Task, number: int) -> JsonObject | None:
     ):
         facts = iterated
     answers = asking.answers(stores, task.id)
-    return {**(facts or {"kind": "permission"}), "permissions": answers} if answers else facts
+    if not answers:
+        return facts
+    kind = "permission" if "permissions" in answers else ANSWER
+    return {**(facts or {"kind": kind}), **answers}
 
 
 def renew(stores: Stores, *, worker_id: str, now: datetime, lease: timedelta) -> Held:

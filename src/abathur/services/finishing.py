@@ -8,12 +8,13 @@ from datetime import datetime
 from abathur.domain.audit import Action
 from abathur.domain.tasks import Task, TaskStatus, moved
 from abathur.ports.stores import Stores
-from abathur.services import trail
+from abathur.services import asking, trail
 from abathur.services.submitting import waiting_status
 
 
 def complete(stores: Stores, task: Task, actor: str, now: datetime) -> Sequence[Task]:
     """Make it completed and let go what waited only for it; the tasks let go."""
+    asking.void_open(stores, task.id, "the task is completed", actor=actor, now=now)
     done = moved(task, TaskStatus.COMPLETED, now, completed_at=now, error_message=None)
     trail.save(stores, Action.TASK_COMPLETED, task, done, actor, now)
     released: list[Task] = []
@@ -39,6 +40,7 @@ def _let_go(stores: Stores, task: Task, actor: str, now: datetime) -> Task:
 
 def fail(stores: Stores, task: Task, message: str, actor: str, now: datetime) -> Sequence[Task]:
     """Make it failed for good and cancel all that waits for it; the tasks cancelled."""
+    asking.void_open(stores, task.id, "the task has failed", actor=actor, now=now)
     failed = moved(task, TaskStatus.FAILED, now, completed_at=now, error_message=message)
     trail.save(stores, Action.TASK_FAILED, task, failed, actor, now)
     reason = f"cancelled because task {task.id} failed"

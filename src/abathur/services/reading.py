@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from abathur.ports.stores import Edge, Stores, TaskFilter
 # What only one query needs is imported there, so that a mere list starts fast.
 if TYPE_CHECKING:
     from abathur.domain.admission import AdmissionRules, Overlap
+    from abathur.domain.audit import AuditEntry
     from abathur.domain.explain import Explanation
     from abathur.domain.pools import Pool
     from abathur.services.looping import LoopView
@@ -27,6 +28,8 @@ SHOWN_CANDIDATES = 5
 SHOWN_REFUSED = 20
 SHOWN_FLAKY = 5
 SHOWN_LOOPS = 20
+LOOKED_AT = 300
+"""Of the newest entries of a task's trail, for what its agent has told last."""
 
 
 def resolve_id(stores: Stores, text: str) -> str:
@@ -98,6 +101,8 @@ class TaskDetail:
     """What it and others have both changed, or declared and changed."""
     late_reports: Sequence[LateReport]
     loop: LoopView | None = None
+    progress: AuditEntry | None = None
+    """What an agent of it has told last of how far it is."""
 
 
 def task_detail(stores: Stores, text: str, now: datetime) -> TaskDetail:
@@ -118,7 +123,17 @@ def task_detail(stores: Stores, text: str, now: datetime) -> TaskDetail:
         overlaps=stores.admission.overlaps(task.id),
         late_reports=stores.attempts.late_reports(task.id),
         loop=view_if_any(stores, task),
+        progress=_newest_note(stores, task.id),
     )
+
+
+def _newest_note(stores: Stores, task_id: str) -> AuditEntry | None:
+    from abathur.domain.audit import Action
+
+    for entry in reversed(stores.audit.of_task(task_id, LOOKED_AT)):
+        if entry.action_type is Action.PROGRESS_NOTED:
+            return entry
+    return None
 
 
 def priority_of(stores: Stores, task: Task, now: datetime) -> float:
@@ -164,12 +179,13 @@ class SwarmStatus:
     """Providers' limits, as far as their programs told."""
     loops: Sequence[LoopView] = ()
     """Of tasks that haven't ended, the first ones."""
+    held: int = 0
+    """How many tasks wait for nothing but an answer."""
 
     @property
     def scheduled(self) -> int:
         """How many tasks wait for a time."""
-        held = sum(one.kind is ReviewKind.PERMISSION for one in self.reviews)
-        return max(0, self.counts[TaskStatus.PENDING] - held)
+        return max(0, self.counts[TaskStatus.PENDING] - self.held)
 
 
 def is_idle(stores: Stores) -> bool:
@@ -189,12 +205,14 @@ def swarm_status(stores: Stores) -> SwarmStatus:
 
     tasks = stores.tasks.select(TaskFilter(status=TaskStatus.RUNNING, limit=1000))
     landings = {landing.task_id: landing for landing in stores.landings.open()}
+    reviews = stores.reviews.open()
     return SwarmStatus(
         counts=stores.tasks.counts(),
         workers=stores.workers.live(),
         running=[_running(stores, task, landings.get(task.id)) for task in tasks],
         landings=list(landings.values()),
-        reviews=stores.reviews.open(),
+        reviews=reviews,
+        held=_held(stores, reviews),
         refused=stores.landings.refused(SHOWN_REFUSED),
         flaky=stores.gates.flaky(SHOWN_FLAKY),
         next_due=stores.claims.next_due(),
@@ -202,6 +220,12 @@ def swarm_status(stores: Stores) -> SwarmStatus:
         pools=stores.pools.all(),
         loops=under_way(stores, SHOWN_LOOPS),
     )
+
+
+def _held(stores: Stores, reviews: Sequence[Review]) -> int:
+    ids = {one.task_id for one in reviews if one.kind is not ReviewKind.LANDING}
+    tasks = stores.tasks.get_many(sorted(ids)) if ids else ()
+    return sum(one.status is TaskStatus.PENDING and one.not_before is None for one in tasks)
 
 
 def _running(stores: Stores, task: Task, landing: Landing | None) -> Running:
@@ -227,6 +251,7 @@ def explain_task(
 
     `rules` and `agent_problem` are what the configuration restricts and can't run.
     """
+    from abathur.domain import questions
     from abathur.domain.explain import Facts, explain
     from abathur.services.looping import sentences
     from abathur.services.waiting_facts import waiting_facts
@@ -258,13 +283,21 @@ def explain_task(
         live_workers=len(alive),
         free_slots=max(0, sum(worker.max_agents for worker in alive) - running),
         cancelled_by=stores.tasks.get(task.cancelled_by) if task.cancelled_by else None,
-        review=next((one for one in reviews if one.state is ReviewState.OPEN), None),
+        review=next((one for one in reviews if _holds(one, task)), None),
         agent_problem=agent_problem(task.agent_type) if task.status is TaskStatus.READY else None,
         loop=sentences(stores, task),
         **waiting_facts(stores, task, now, rules, explained),
         watched=last[1].text if last and last[1].kind is EventKind.WATCH else None,
     )
-    return task, explain(facts)
+    found = explain(facts)
+    told = questions.sentences(reviews) if facts.review is None else ()
+    return task, replace(found, details=(*found.details, *told))
+
+
+def _holds(review: Review, task: Task) -> bool:
+    """A question of an agent that is still at work keeps nothing from moving."""
+    is_held = review.kind is not ReviewKind.QUESTION or task.status is TaskStatus.PENDING
+    return is_held and review.state is ReviewState.OPEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,20 +97,33 @@ def approve(
     `allow` are the rules to grant instead of those that were asked for.
     """
     review, task = _open(stores, text)
-    if review.kind is ReviewKind.LANDING and allow:
-        raise InvalidInputError(f"review {review.id} is about a landing; leave --allow out")
+    if review.kind is not ReviewKind.PERMISSION and allow:
+        raise InvalidInputError(f"review {review.id} is about a {review.kind}; leave --allow out")
     said = {"comment": comment, "decided_at": now, "decided_by": actor}
     approved = changed(review, state=ReviewState.APPROVED, **said)
     if review.kind is ReviewKind.LANDING:
         stores.reviews.save(approved)
         asking.tell(stores, Action.REVIEW_APPROVED, review, actor, now, comment=comment)
         return Answered(approved, task)
+    if review.kind is ReviewKind.QUESTION:
+        stores.reviews.save(approved)
+        asking.tell(stores, Action.REVIEW_APPROVED, review, actor, now, comment=comment)
+        return Answered(approved, _answered(stores, task, actor, now))
     rules = list(allow) or [one["rule"] for one in review.data["denied"]]
     approved = changed(approved, data={**review.data, "allowed": rules})
     stores.reviews.save(approved)
     told = {"comment": comment, "allowed": rules}
     asking.tell(stores, Action.REVIEW_APPROVED, review, actor, now, **told)
-    return Answered(approved, _go_on(stores, task, actor, now))
+    return Answered(approved, _answered(stores, task, actor, now))
+
+
+def _answered(stores: Stores, task: Task, actor: str, now: datetime) -> Task:
+    """A task that still runs goes on anyhow, and one that waits for another answer waits on."""
+    reviews = stores.reviews.of_task(task.id)
+    is_held = task.status is TaskStatus.PENDING and task.not_before is None
+    if not is_held or any(one.state is ReviewState.OPEN for one in reviews):
+        return task
+    return _go_on(stores, task, actor, now)
 
 
 def _go_on(stores: Stores, task: Task, actor: str, now: datetime) -> Task:
@@ -134,8 +147,8 @@ def reject(
     if rejection.cancels:
         why = f"rejected: {rejection.comment}" if rejection.comment else "rejected"
         return Answered(rejected, cancel(stores, task.id, now=now, actor=actor, reason=why)[0])
-    if review.kind is ReviewKind.PERMISSION:
-        return Answered(rejected, _go_on(stores, task, actor, now))
+    if review.kind is not ReviewKind.LANDING:
+        return Answered(rejected, _answered(stores, task, actor, now))
     return Answered(rejected, _hand_back(stores, rejected, task, rejection, actor, now))
 
 

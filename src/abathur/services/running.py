@@ -181,6 +181,10 @@ def report(
         waiting = asking.permission(stores, task, outcome, report.asking, actor=actor, now=now)
         if waiting is not None:
             return waiting
+    if outcome.kind.spends_retry:
+        waiting = asking.wait_for_answer(stores, task, outcome.message, actor=actor, now=now)
+        if waiting is not None:
+            return waiting
     return after_failure(stores, task, report, policy, now, holder.worker_id)
 
 

@@ -11,6 +11,7 @@ from abathur.cli import context, output, shapes
 from abathur.cli.context import json_option
 from abathur.cli.text import clean, short
 from abathur.domain.errors import InvalidInputError
+from abathur.domain.reviews import ReviewKind
 
 if TYPE_CHECKING:
     from abathur.services.reviewing import Answered
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 @json_option
 def approve(review_id: str, comment: str | None, allow: tuple[str, ...], as_json: bool) -> None:
     """Approve: the work lands, or the agent tries again with what it was denied.
+
+    The comment is the answer to a question of an agent; without one the answer is yes.
 
     It is good for the work that was shown, and for no other: what an agent makes after this is
     asked about anew.
@@ -89,6 +92,9 @@ def _tell(answered: Answered, what: str, as_json: bool) -> None:
 
 def _goes_on(answered: Answered) -> str:
     status = answered.task.status.value
+    is_question = answered.review.kind is ReviewKind.QUESTION
+    if is_question and status not in {"ready", "cancelled"}:
+        return f"is {status}, and its agent can see the answer"
     if status == "running":
         return "lands as soon as a swarm has its turn"
     return "is cancelled" if status == "cancelled" else "goes to an agent again"

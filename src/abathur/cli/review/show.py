@@ -78,10 +78,20 @@ def _lines(found: Shown) -> Iterator[str]:
     for name, value in _facts(found):
         if value:
             yield paint(pad(name, LABEL), "dim") + clean(value)
-    yield from _work(found) if review.kind is ReviewKind.LANDING else _denied(review)
+    yield from _about(found)
     if review.state is ReviewState.OPEN:
         yield ""
         yield from _how(review)
+
+
+def _about(found: Shown) -> Iterator[str]:
+    if found.review.kind is ReviewKind.LANDING:
+        yield from _work(found)
+    elif found.review.kind is ReviewKind.PERMISSION:
+        yield from _denied(found.review)
+    elif context := found.review.data.get("context"):
+        yield ""
+        yield from (f"  {line}" for line in clean_block(context))
 
 
 def _facts(found: Shown) -> Iterator[tuple[str, str]]:
@@ -133,5 +143,8 @@ def _how(review: Review) -> Iterator[str]:
     if review.kind is ReviewKind.LANDING:
         made_by = review.data.get("made_by", review.attempt)
         yield f"diff:     abathur diff {short(review.task_id)} --attempt {made_by}"
-    yield f"approve:  abathur review approve {name}"
+    if review.kind is ReviewKind.QUESTION:
+        yield f"answer:   abathur review approve {name} --comment ANSWER"
+    else:
+        yield f"approve:  abathur review approve {name}"
     yield f"reject:   abathur review reject {name} --comment TEXT"

@@ -87,6 +87,7 @@ def _facts(found: TaskDetail, now: datetime) -> Iterator[tuple[str, str]]:
     yield "deadline", _when(task.deadline, now)
     yield "started", _when(task.started_at, now)
     yield "ended", _when(task.completed_at, now)
+    yield "progress", _progress(found, now)
     yield "estimate", length(task.estimated_duration_seconds).strip("-")
     yield "timeout", length(task.max_execution_timeout_seconds)
     yield "touches", ", ".join(found.touches)
@@ -98,6 +99,16 @@ def _facts(found: TaskDetail, now: datetime) -> Iterator[tuple[str, str]]:
         yield "worktree", task.worktree_path
     yield "cancelled by", task.cancelled_by or ""
     yield "key", task.idempotency_key or ""
+
+
+def _progress(found: TaskDetail, now: datetime) -> str:
+    """What its agent said last."""
+    if found.progress is None:
+        return ""
+    said = found.progress.action_data
+    percent = f"{said['percent']:g} %: " if "percent" in said else ""
+    ago = length((now - found.progress.timestamp).total_seconds())
+    return f"{percent}{said['note']} (attempt {said['attempt']}, {ago} ago)"
 
 
 def _when(time: datetime | None, now: datetime) -> str:

@@ -134,6 +134,7 @@ SELECT 'reviews' AS tbl, r.id AS row_key, r.task_id,
 FROM reviews AS r JOIN tasks AS t ON t.id = r.task_id
 WHERE r.state = 'open' AND NOT (
   (r.kind = 'permission' AND t.status = 'pending' AND t.not_before IS NULL)
+  OR (r.kind = 'question' AND t.status NOT IN ('completed', 'failed', 'cancelled'))
   OR (r.kind = 'landing' AND EXISTS (
     SELECT 1 FROM landings AS l
     WHERE l.task_id = r.task_id AND l.attempt = r.attempt AND l.state IN ('queued', 'running'))))
