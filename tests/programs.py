@@ -1,4 +1,4 @@
-"""The real agent programs that tests run; `python3 dev test` installs them."""
+"""The real programs of others that tests run; `python3 dev test` installs them."""
 
 import os
 import shutil
@@ -11,10 +11,14 @@ import pytest
 _FOLDER: Final = Path(
     os.environ.get("ABATHUR_AGENT_PROGRAMS") or Path(__file__).parents[1] / ".tools" / "npm"
 )
-# The binaries themselves: the scripts beside them need a Node that isn't needed to run.
+# The binaries themselves: the scripts beside them need a Node that isn't needed to run. That is for
+# what is written for Node, in a version that is new enough.
 _PLACES: Final = {
     "claude": "@anthropic-ai/claude-code-*/claude",
     "codex": "@openai/codex-*/vendor/*/bin/codex",
+    "conformance": "@modelcontextprotocol/conformance/dist/index.js",
+    "inspector": "@modelcontextprotocol/inspector/clients/launcher/build/index.js",
+    "node": "node-*-*/bin/node",
 }
 
 

@@ -60,7 +60,7 @@ class Offer:
         self, ctx: Context, params: types.ReadResourceRequestParams
     ) -> types.ReadResourceResult:
         uri = str(params.uri)
-        text = await _told(resources.read(self._call_of(ctx), uri))
+        text = await _told(resources.read(self._call_of(ctx), uri), uri)
         content = types.TextResourceContents(uri=uri, mime_type=resources.JSON, text=text)
         return types.ReadResourceResult(contents=[content])
 
@@ -122,10 +122,12 @@ class Offer:
         return types.GetPromptResult(description=found.description, messages=[message])
 
 
-async def _told(reading: Awaitable[str]) -> str:
+async def _told(reading: Awaitable[str], uri: str) -> str:
     try:
         return await reading
     except NotFoundError as error:
-        raise MCPError(RESOURCE_NOT_FOUND, " ".join(str(error).split())) from error
+        raise MCPError(
+            RESOURCE_NOT_FOUND, " ".join(str(error).split()), {"uri": uri[:1000]}
+        ) from error
     except AbathurError as error:
         raise MCPError(types.INVALID_REQUEST, " ".join(str(error).split())) from error
