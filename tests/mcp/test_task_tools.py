@@ -194,3 +194,14 @@ async def test_every_call_is_in_the_log_with_its_caller_and_without_its_words(si
     (line,) = site.log
     assert line.startswith("task_enqueue mcp:ada ok ")
     assert "secret" not in line
+
+
+async def test_adding_to_a_known_branch_starts_no_git_but_the_first_time(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.add()
+    monkeypatch.setenv("PATH", "")
+    task = await site.call("task_get", task_id=await site.add())
+    assert task["feature_branch"] == "main"
+    with pytest.raises(Refused, match="git"):
+        await site.add(feature_branch="another")

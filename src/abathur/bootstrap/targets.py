@@ -13,13 +13,29 @@ if TYPE_CHECKING:
     from abathur.ports.repository import Repository
 
 
-async def resolve_target(project: Project, named: str | None) -> str:
+class OpenedOnce:
+    """The repository of a process that lives long. Opening asks git several things."""
+
+    def __init__(self, project: Project) -> None:
+        self._root = project.root
+        self._found: Repository | None = None
+
+    async def __call__(self) -> Repository:
+        """Raises `NotARepositoryError`, `GitError`."""
+        if self._found is None:
+            self._found = await bootstrap.open_repository(self._root)
+        return self._found
+
+
+async def resolve_target(
+    project: Project, named: str | None, repository: Repository | None = None
+) -> str:
     """The branch named, else the configured one, else the one that is checked out.
 
     Decided when a task is submitted, so that switching branches later moves no work. Raises
     `UnknownBranchError`, `ProtectedTargetError`, `InvalidInputError`, `GitError`.
     """
-    repository = await bootstrap.open_repository(project.root)
+    repository = repository or await bootstrap.open_repository(project.root)
     branch = named or project.settings.target_branch or await repository.current_branch()
     if branch is None:
         raise InvalidInputError(
@@ -36,7 +52,7 @@ async def check_branch(project: Project, branch: str) -> None:
 
 
 async def _check(repository: Repository, branch: str) -> None:
-    if branch not in await repository.branches():
+    if not await repository.has_branch(branch):
         raise UnknownBranchError(
             f"no branch `{branch}` in {repository.root}; `git branch` shows those there are, "
             f"`git branch {branch}` makes it"

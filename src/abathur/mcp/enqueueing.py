@@ -220,7 +220,8 @@ async def own_task(call: Call) -> Task | None:
 async def _target(call: Call, own: Task | None, named: str | None) -> str:
     if named is None and own is not None and own.feature_branch is not None:
         return own.feature_branch
-    return await resolve_target(call.host.project, named)
+    host = call.host
+    return await resolve_target(host.project, named, await host.repository())
 
 
 def _zoned(time: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from abathur import bootstrap
 from abathur.bootstrap import serving
+from abathur.bootstrap.targets import OpenedOnce
 from abathur.domain.delegation import Caller
 from abathur.domain.errors import AgentUnavailableError
 from abathur.mcp.tool import Host
@@ -58,6 +59,7 @@ def host_of(project: Project, db: Database) -> Host:
         now=db.clock().now,
         new_id=bootstrap.new_id,
         open_wakeups=db.wakeups,
+        repository=OpenedOnce(project),
     )
 
 

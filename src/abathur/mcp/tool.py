@@ -15,6 +15,7 @@ from abathur.domain.delegation import Caller
 
 if TYPE_CHECKING:
     from abathur.bootstrap import Project
+    from abathur.ports.repository import Repository
     from abathur.ports.stores import Stores, UnitOfWork
     from abathur.ports.wakeups import Wakeups
 
@@ -42,6 +43,7 @@ class Host:
     now: Callable[[], datetime]
     new_id: Callable[[], str]
     open_wakeups: Callable[[], AbstractAsyncContextManager[Wakeups]]
+    repository: Callable[[], Awaitable[Repository]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

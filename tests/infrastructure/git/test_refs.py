@@ -42,6 +42,21 @@ async def test_branches_are_named_in_full(git: Outside, repository: GitRepositor
     assert await repository.current_branch() is None
 
 
+async def test_a_branch_is_found_with_a_file_of_its_own_and_without(
+    git: Outside, repository: GitRepository
+) -> None:
+    git("branch", "abathur/ünï/1")
+    git("branch", "gone")
+    for _ in ("in files", "packed"):
+        assert await repository.has_branch("main")
+        assert await repository.has_branch("abathur/ünï/1")
+        for name in ("Main", "abathur", "abathur/ünï", "../../HEAD", "", "-x", "refs/heads/main"):
+            assert not await repository.has_branch(name)
+        git("pack-refs", "--all")
+    git("branch", "-D", "gone")
+    assert not await repository.has_branch("gone")
+
+
 async def test_contains(git: Outside, repository: GitRepository) -> None:
     start = git.head()
     newer = git.commit({"new": "text"})

@@ -24,6 +24,23 @@ def plain_head(git_dir: Path) -> str | None:
     return ref if is_plain and ref != _KEPT_ELSEWHERE else None
 
 
+def loose_branch(git_dir: Path, branch: str) -> str | None:
+    """What stands in the branch's file; None where it has none, which is for git to look into.
+
+    `branch` can be the name of one: it leads out of no folder.
+    """
+    folder = git_dir / HEADS
+    try:
+        for part in branch.split("/"):
+            # Elsewhere `Main` would open the file of `main`.
+            if part not in {entry.name for entry in folder.iterdir()}:
+                return None
+            folder /= part
+        return folder.read_text(encoding="ascii").removesuffix("\n")
+    except (OSError, ValueError):
+        return None
+
+
 def checked_out(root: Path) -> str | None:
     """The branch of the main working tree, or of a bare repository; None is for git to tell."""
     for folder in (root / ".git", root):

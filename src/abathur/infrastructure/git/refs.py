@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import count
 
+from abathur.domain.branches import branch_problem
 from abathur.domain.errors import GitError, RefMovedError
 from abathur.domain.landing import landed_ref
-from abathur.infrastructure.git.head import plain_head
+from abathur.infrastructure.git.head import loose_branch, plain_head
 from abathur.infrastructure.git.place import Placed
 from abathur.infrastructure.git.revisions import (
     HEADS,
     commit_of,
     commit_or_none,
     is_ancestor,
+    is_hash,
     look_up,
     require_branch,
     require_hash,
@@ -31,6 +33,11 @@ class Refs(Placed):
     async def branches(self) -> frozenset[str]:
         listed = await self._git.run("for-each-ref", "--format=%(refname)", HEADS)
         return frozenset(name.removeprefix(HEADS) for name in listed.text.splitlines())
+
+    async def has_branch(self, branch: str) -> bool:
+        if not branch_problem(branch) and is_hash(loose_branch(self._common, branch) or ""):
+            return True
+        return branch in await self.branches()
 
     async def current_branch(self) -> str | None:
         if ref := plain_head(self._common):
