@@ -196,9 +196,10 @@ async def test_a_truncated_file_is_called_damaged(tmp_path: Path) -> None:
 async def test_damage_inside_is_found_by_the_check(tmp_path: Path) -> None:
     path = tmp_path / "queue.db"
     await make(path)
-    size = path.stat().st_size
+    async with Database(path) as db:
+        (row,) = await db.query("SELECT rootpage FROM sqlite_master WHERE name = 'gate_runs'")
     with path.open("r+b") as file:
-        file.seek(size - 4096)
+        file.seek((row["rootpage"] - 1) * 4096)
         file.write(bytes(4096))
     async with Database(path) as db:
         assert await db.check(full=True)
