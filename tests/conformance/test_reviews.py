@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,6 +26,7 @@ from abathur.services import noting, reading, reviewing, verifying
 from abathur.services.asking import Asking
 from abathur.services.claiming import Claim
 from abathur.services.reviewing import Rejection
+from abathur.swarm import approvals
 
 if TYPE_CHECKING:
     from tests.conformance.conftest import Queue
@@ -451,6 +453,21 @@ async def test_a_task_that_can_not_go_on_waits_for_the_answer_and_is_told_it(que
         "answers": [{"question": "Which port?", "answer": "8080", "refused": False}],
     }
     await assert_sound(queue)
+
+
+async def test_a_person_is_called_when_a_task_begins_to_wait_for_an_answer(queue: Queue) -> None:
+    await queue.submit()
+    claimed = await queue.claim_one()
+    review = await asked(queue, claimed)
+    calls: list[str] = []
+    parts: Any = SimpleNamespace(db=queue.db)
+    state: Any = SimpleNamespace(needs_person=lambda need, text, task: calls.append(text))
+    await approvals.tell_asked(parts, state, None, await queue.task(claimed.task))
+    assert calls == []
+    waiting = await queue.end(claimed, OutcomeKind.FAILED)
+    await approvals.tell_asked(parts, state, None, waiting)
+    (call,) = calls
+    assert call.startswith(f"Which port? `abathur review show {review.id[:13]}`")
 
 
 async def test_an_agent_that_goes_on_can_look_for_the_answer(queue: Queue) -> None:

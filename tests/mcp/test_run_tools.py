@@ -76,7 +76,7 @@ async def test_a_person_is_asked_and_the_answer_is_told_when_asked_again(site: S
     asked = await site.call("task_ask", run, question="Which port?", context="token=abc123")
     assert (asked["state"], asked["answer"]) == ("open", None)
     why = await site.call("task_why", run, task_id=own.id)
-    (asking,) = [one for one in why["details"] if "its agent asked Which port?" in one]
+    (asking,) = [one for one in why["details"] if "its agent asked: Which port?" in one]
     assert "answer with `abathur review approve" in asking
     review_id = asked["review_id"]
     review = await site.db.read(resolve, review_id)
@@ -86,7 +86,7 @@ async def test_a_person_is_asked_and_the_answer_is_told_when_asked_again(site: S
     again = await site.call("task_ask", run, question="Which port?")
     assert (again["review_id"], again["answer"]) == (review_id, "8080")
     why = await site.call("task_why", run, task_id=own.id)
-    assert "its agent asked Which port?; cli:ada answered 8080" in why["details"]
+    assert "its agent asked: Which port?; cli:ada answered 8080" in why["details"]
 
 
 async def test_waiting_tells_of_progress_and_ends_with_the_task(site: Site) -> None:

@@ -45,7 +45,7 @@ def sentences(reviews: Iterable[Review]) -> Iterator[str]:
     for one in reviews:
         if one.kind is not ReviewKind.QUESTION or one.state is ReviewState.VOID:
             continue
-        asked = f"its agent asked {quote(one.question)}"
+        asked = f"its agent asked: {quote(one.question)}"
         said = answer(one)
         if said is None:
             yield f"{asked}; answer with {commands(one, short(one.id))}"

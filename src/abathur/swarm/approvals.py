@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from abathur.domain import reviews
+from abathur.domain import questions, reviews
 from abathur.domain.errors import DatabaseError
 from abathur.domain.landing import Landing
 from abathur.domain.leaks import Leak, Secrets, leaks, told
 from abathur.domain.needs import Need
 from abathur.domain.reviews import Review
 from abathur.domain.runs import Attempt, Outcome, OutcomeKind
-from abathur.domain.tasks import JsonObject, Task
+from abathur.domain.tasks import JsonObject, Task, TaskStatus
 from abathur.domain.wording import short
 from abathur.services import reviewing
 from abathur.services.asking import Asking
@@ -128,15 +128,18 @@ async def about_conflict(parts: Parts, landing: Landing, conflict: JsonObject) -
 
 
 async def tell_asked(parts: Parts, state: State, asked: Asking | None, task: Task) -> None:
-    """Call a person, if the end of the run has led to a question."""
-    if asked is None:
+    """Call a person, if the end of the run has led to a question, or waits for its agent's."""
+    waits = task.status is TaskStatus.PENDING and task.not_before is None
+    if asked is None and not waits:
         return
     try:
-        review = await parts.db.read(lambda stores: stores.reviews.get(asked.review_id))
+        found = await parts.db.read(lambda stores: stores.reviews.of_task(task.id))
     except DatabaseError:
         return  # it is written down; `abathur review list` shows it
-    if review is not None:
-        tell_review(state, review, task)
+    for review in found:
+        is_new = asked is not None and review.id == asked.review_id
+        if is_new or (waits and review in questions.open_ones(found)):
+            tell_review(state, review, task)
 
 
 def tell_review(state: State, review: Review, task: Task) -> None:
