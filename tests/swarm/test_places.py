@@ -84,6 +84,6 @@ async def test_without_a_name_for_commits_they_are_made_in_the_name_of_abathur(
     await world.submit("Write", WRITE)
     result = await world.run_until_idle()
     assert (result.completed, result.failed) == (1, 0)
-    names = set(world.git("log", "-2", "--format=%an <%ae>/%cn").splitlines())
+    names = set(world.git("log", "--topo-order", "-2", "--format=%an <%ae>/%cn").splitlines())
     assert names == {"Abathur <abathur@localhost>/Abathur"}
     await world.assert_sound()

@@ -49,6 +49,7 @@ class Point:
 READS: Final[Mapping[str, frozenset[str]]] = {
     "repository": frozenset(
         {
+            "has_branch",
             "root",
             "resolve",
             "branches",

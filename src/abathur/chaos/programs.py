@@ -92,8 +92,16 @@ def _close(process: subprocess.Popen[bytes], line: socket.socket) -> None:
     process.wait()
 
 
-@cache
+_MAKING: Final = threading.Lock()
+
+
 def _fork_server() -> ForkServer:
+    with _MAKING:  # else each of several threads makes one, and those but the last are ended
+        return _one_fork_server()
+
+
+@cache
+def _one_fork_server() -> ForkServer:
     return ForkServer()
 
 

@@ -99,7 +99,7 @@ def _cut(heading: str, first: int, lines: Sequence[str]) -> Iterator[Chunk]:
     size, begin = 0, first
     for number, line in enumerate(lines, first):
         for piece in [line[at : at + LONGEST] for at in range(0, len(line), LONGEST)] or [""]:
-            if part and size + len(piece) > LONGEST:
+            while part and size + len(piece) > LONGEST:
                 kept = _last_blank(part)
                 yield from _chunk(heading, begin, part[:kept])
                 part, begin = part[kept:], begin + kept

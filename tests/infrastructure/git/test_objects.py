@@ -101,3 +101,4 @@ async def test_no_repository_is_told(tmp_path: Path) -> None:
     kept = KeptObjects(Git(tmp_path))
     with pytest.raises(GitError, match="no answer"):
         await kept.names(["HEAD"])
+    await kept.close()
