@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 from abathur.infrastructure.database import Database
 from abathur.infrastructure.database.engines.sqlite import connect
@@ -120,17 +120,23 @@ async def _one_submit() -> tape.Operation:
 
 
 def _renamed(operation: tape.Operation, name: str) -> tape.Operation:
-    """The same rows once more, of another task."""
+    """The same rows once more, of another task; entries of the trail are numbered by the file."""
     return [
         (
             sql,
             [
-                name if key in ("id", "task_id") else value
+                _other(key, value, name)
                 for key, value in zip(parameters(sql), bindings or (), strict=True)
             ],
         )
         for sql, bindings in operation
     ]
+
+
+def _other(key: str, value: Any, name: str) -> Any:
+    if key == "id" and isinstance(value, int):
+        return None
+    return name if key in ("id", "task_id") else value
 
 
 def _child(file: str, way: str, begin_text: str, seconds: str) -> None:
