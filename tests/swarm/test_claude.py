@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 from contextlib import suppress
 from typing import Any
 
@@ -124,14 +123,11 @@ async def test_nothing_of_it_outlives_a_swarm_that_is_killed(world: Any) -> None
     with serve(talk("Endless", Turn(tools=(HANG,)))) as server:
         configure(world, server)
         await world.submit("Endless")
-        swarm = world.start_swarm("forever")
-        assert swarm.stdout is not None
-        assert any("tail -f" in line for line in swarm.stdout)
-        living = {process.pid for process in psutil.process_iter() if is_of(process, world)}
-        assert living
-        os.kill(swarm.pid, signal.SIGKILL)
-        swarm.wait()
-        swarm.stdout.close()
+        with world.start_swarm("forever") as swarm:
+            assert any("tail -f" in line for line in swarm.stdout)
+            living = {process.pid for process in psutil.process_iter() if is_of(process, world)}
+            assert living
+            swarm.kill()
         async with asyncio.timeout(30):
             await gone(living)
     assert world.survivors() == []

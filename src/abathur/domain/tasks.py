@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from abathur.domain.branches import branch_problem
 from abathur.domain.errors import IllegalTransitionError, InvalidInputError
-from abathur.domain.loops.specs import loop_spec
 from abathur.domain.patterns import checked
 from abathur.domain.records import changed, record
 
@@ -138,6 +137,9 @@ class NewTask:
         _check_time("not_before", self.not_before)
         _check_json(self.input_data)
         if self.loop is not None:
+            # Few tasks have one, and reading what it says takes long to import.
+            from abathur.domain.loops.specs import loop_spec
+
             loop_spec(self.loop)
 
 
