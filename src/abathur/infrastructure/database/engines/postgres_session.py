@@ -272,10 +272,10 @@ class PostgresSession:
                 "a text holds half a character (a lone surrogate); remove it"
             ) from error
         except DriverError as error:
-            problem = self._meaning(error)
             if self.failure is None:
-                self.failure, self.problem = error, problem
-            raise problem from error
+                self.failure, self.problem = error, self._meaning(error)
+            # What comes after the first failure only tells that there was one.
+            raise self.problem or self._meaning(error) from error
 
     def _meaning(self, error: DriverError) -> AbathurError:
         if isinstance(error, GuardRefused):
