@@ -186,7 +186,9 @@ KEYS: Final = (
         "A JSON schema that its result has to meet: as it is, or a file beside the definition.",
         ("output_schema",),
     ),
-    DefinitionKey("add_dirs", names, "[../shared]", "Folders beside the worktree that it may use."),
+    DefinitionKey(
+        "add_dirs", names, "[../library]", "Folders beside the worktree that it may use."
+    ),
     DefinitionKey(
         "briefing",
         truth,
