@@ -13,6 +13,7 @@ import pytest
 from abathur.domain.errors import DatabaseError
 from abathur.services import landing
 from abathur.services.cancelling import cancel, retry
+from abathur.swarm.caretaker import Caretaker
 from abathur.swarm.events import SwarmEvent, SwarmEventKind
 from abathur.swarm.supervisor import Supervisor
 
@@ -141,6 +142,33 @@ async def test_a_worktree_that_an_agent_locked_is_removed_or_left_whole(world: A
     assert (await world.task(task)).status == "completed"
     (attempt,) = await world.attempts(task)
     assert Path(attempt.worktree_path).exists()
+
+
+async def test_what_can_not_be_cleared_is_told_once_and_again_when_the_reason_is_another(
+    world: Any,
+) -> None:
+    task = await world.submit("Lock", [*WRITE, {"run": "git worktree lock --reason mine ."}])
+    await world.run_until_idle()
+    (attempt,) = await world.attempts(task)
+    place = Path(attempt.worktree_path)
+    made = await world.supervisor()
+    caretaker = Caretaker(made._parts, made._state)
+
+    async def told() -> list[str]:
+        world.events.clear()
+        await caretaker.tidy()
+        start = f"{place.name} is left"
+        return [event.text for event in world.events if event.text.startswith(start)]
+
+    (text,) = await told()
+    assert "locked (mine)" in text
+    assert await told() == []
+    world.git("worktree", "unlock", str(place))
+    world.git("worktree", "lock", "--reason", "yours", str(place))
+    assert "locked (yours)" in str(await told())
+    world.git("worktree", "unlock", str(place))
+    assert await told() == []
+    assert not place.exists()
 
 
 async def test_work_that_an_agent_put_on_the_target_itself_is_proven_there(world: Any) -> None:

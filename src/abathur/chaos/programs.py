@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,10 @@ from abathur.chaos.person import PREFIX, place_of
 from abathur.domain.errors import GitError, ProcessError
 
 SECONDS_TO_ANSWER: Final = 60
+PAUSES: Final = (0.05, 0.2, 0.8, 3.2)
+"""Seconds between tries of a git that met another one."""
+_MEETING: Final = re.compile(r"failed to read \S*/worktrees/\S+")
+"""A git that a struck swarm has left behind is in the middle of making a worktree."""
 
 
 def environment() -> dict[str, str]:
@@ -33,7 +38,19 @@ def git(root: Path, *args: str) -> str:
     """What git printed. Raises `GitError`."""
     if shutil.which("git") is None:
         raise GitError("git isn't installed, or isn't on PATH")
-    done = subprocess.run(
+    done = _run_git(root, args)
+    for pause in PAUSES:
+        if not done.returncode or not _MEETING.search(done.stderr):
+            break
+        threading.Event().wait(pause)
+        done = _run_git(root, args)
+    if done.returncode:
+        raise GitError(f"`git {args[0]}` failed in {root}: {' '.join(done.stderr.split())}")
+    return done.stdout.rstrip("\n")
+
+
+def _run_git(root: Path, args: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         ["git", *args],
         cwd=root,
         env=environment(),
@@ -44,9 +61,6 @@ def git(root: Path, *args: str) -> str:
         timeout=SECONDS_TO_ANSWER,
         check=False,
     )
-    if done.returncode:
-        raise GitError(f"`git {args[0]}` failed in {root}: {' '.join(done.stderr.split())}")
-    return done.stdout.rstrip("\n")
 
 
 def forget_restored(root: Path) -> None:

@@ -25,6 +25,8 @@ INTERVAL_SECONDS: Final = 60.0
 class Caretaker:
     def __init__(self, parts: Parts, state: State) -> None:
         self._parts, self._state = parts, state
+        self._told: dict[str, str] = {}
+        """Why something is left, once each for as long as it lasts."""
 
     async def loop(self) -> None:
         """Runs until cancelled."""
@@ -55,7 +57,12 @@ class Caretaker:
         except DatabaseError:
             raise
         except (AbathurError, OSError) as error:
-            self._state.warn(f"{name} is left as it is: {error}")
+            why = str(error)
+            if self._told.get(name) != why:
+                self._state.warn(f"{name} is left as it is: {why}")
+            self._told[name] = why
+        else:
+            self._told.pop(name, None)
 
     async def _tidy_folder(self, path: Path) -> None:
         if path.name.startswith(workspace.VERIFY_PREFIX):

@@ -40,6 +40,7 @@ class DiskWatch:
     def __init__(self, parts: Parts, state: State) -> None:
         self._parts, self._state = parts, state
         self._bell = state.bell("disk")
+        self._caretaker = Caretaker(parts, state)
         self._kept: Kept | None = None
         self._measured_at = self._cleaned_at = float("-inf")
         self._may_be_held = True
@@ -121,7 +122,7 @@ class DiskWatch:
         if self._since(self._cleaned_at) < CLEAN_SECONDS:
             return
         self._cleaned_at = self._parts.clock.monotonic()
-        await Caretaker(self._parts, self._state).tidy()
+        await self._caretaker.tidy()
         self._measured_at = float("-inf")
         ids = await self._droppable()
         gone, freed = 0, 0

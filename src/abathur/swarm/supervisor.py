@@ -57,6 +57,7 @@ class Supervisor:
             silence=Silence(parts.settings.swarm.lease_seconds),
         )
         self._reloader = Reloader(parts, self._state)
+        self._caretaker = Caretaker(parts, self._state)
         self._disk = DiskWatch(parts, self._state)
 
     async def preflight(self, *, allow_dirty: bool = False) -> None:
@@ -97,7 +98,7 @@ class Supervisor:
                 parts.open_wakeups() as wakeups,
             ):
                 await Lifeline(parts, state).rescue()
-                await Caretaker(parts, state).tidy()
+                await self._caretaker.tidy()
                 scheduler = Scheduler(parts, state)
                 await scheduler.round()
                 await self._disk.round()
@@ -161,7 +162,7 @@ class Supervisor:
             await state.stopping.wait()
             state.tell(SwarmEventKind.SWARM_STOPPING, f"stopping ({state.stopped_by})")
             await self._wind_down()
-            await Caretaker(self._parts, state).tidy()
+            await self._caretaker.tidy()
             for task in background:
                 task.cancel()
 
@@ -172,7 +173,7 @@ class Supervisor:
         loops: list[Coroutine[Any, Any, None]] = [
             Heartbeat(parts, state).loop(),
             Lifeline(parts, state).loop(),
-            Caretaker(parts, state).loop(),
+            self._caretaker.loop(),
             Reconciler(parts, state).loop(),
             scheduler.loop(),
             Embedding(parts, state).loop(),

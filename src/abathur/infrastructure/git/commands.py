@@ -22,7 +22,7 @@ from typing import Protocol
 from abathur.domain.errors import GitError
 from abathur.infrastructure import secrets
 from abathur.infrastructure.cancellation import result_of, settle
-from abathur.infrastructure.git import stale_locks
+from abathur.infrastructure.git import stale_locks, torn_records
 
 # The user's hooks, signing key and background services are for the user's own commits. LF or CRLF
 # is no reason to lose an agent's file.
@@ -125,11 +125,15 @@ class Git:
                 break
             await self._sleep(pause)
             result = await self._once(args, stdin, env or {})
-        if result.code not in codes and waits_for_locks and stale_locks.clear(result.stderr):
+        if result.code not in codes and waits_for_locks and self._is_cleared(result.stderr):
             result = await self._once(args, stdin, env or {})
         if result.code not in codes:
             raise _error(args, result)
         return result
+
+    def _is_cleared(self, stderr: bytes) -> bool:
+        """Whether something that a git left when it was killed is out of the way now."""
+        return stale_locks.clear(stderr) or torn_records.mend(stderr, self.folder)
 
     async def commit(self, *args: str, stdin: bytes) -> Result:
         """Run a command that makes a commit; Abathur's name is on it if the user has set none."""
