@@ -485,6 +485,18 @@ async def test_an_agent_that_goes_on_can_look_for_the_answer(queue: Queue) -> No
     assert task.retry_count == 1
 
 
+async def test_only_a_question_takes_an_answer_in_words(queue: Queue) -> None:
+    await queue.submit()
+    claimed = await queue.claim_one()
+    review = await asked(queue, claimed)
+    with pytest.raises(InvalidInputError, match="the answer is empty"):
+        await queue.write(reviewing.answer, review.id, " ", actor=BOB, now=queue.now)
+    told = await queue.write(reviewing.answer, review.id, " 80\n", actor=BOB, now=queue.now)
+    assert (told.review.state, told.review.comment) == (ReviewState.APPROVED, "80")
+    with pytest.raises(IllegalTransitionError, match="approved already: 80"):
+        await queue.write(reviewing.answer, review.id, "81", actor=BOB, now=queue.now)
+
+
 async def test_a_task_with_two_questions_waits_for_both_answers(queue: Queue) -> None:
     await queue.submit()
     claimed = await queue.claim_one()

@@ -24,7 +24,8 @@ from abathur.cli.shape_fields_person import COMMAND_SHAPES as FOR_A_PERSON
 from abathur.cli.shape_fields_swarm import COMMAND_SHAPES as ABOUT_THE_PROJECT_AND_PLANS
 from abathur.domain.sessions import NewSession
 from abathur.infrastructure.database import Database
-from abathur.services import sessions
+from abathur.ports.stores import Stores
+from abathur.services import asking, sessions
 from tests.cli.commands import with_json
 from tests.embeddings import served
 
@@ -310,6 +311,7 @@ def test_every_command_for_a_person_prints_its_documented_shape(cli: Cli) -> Non
         "swarm status": status,
         "review list": listed,
         "review show": cli("review", "show", reviews[first], "--json"),
+        "review answer": cli("review", "answer", ask(cli, first), "8080", "--json"),
         "review approve": cli("review", "approve", reviews[first], "--comment", "ok", "--json"),
         "review reject": cli("review", "reject", reviews[second], "--comment", "no", "--json"),
         "salvage list": cli("salvage", "list", "--json"),
@@ -323,6 +325,23 @@ def test_every_command_for_a_person_prints_its_documented_shape(cli: Cli) -> Non
     assert len(json.loads(status)["reviews"]) == 2
     assert json.loads(printed["review show"])["files"]
     assert json.loads(printed["salvage show"])["files"]
+
+
+def ask(cli: Cli, task_id: str) -> str:
+    """As an agent of the task would; the id of its question."""
+    review_id = "01234567-89ab-7def-8123-456789abcdef"
+
+    async def write() -> None:
+        async with Database(cli.root / ".abathur" / "abathur.db") as db:
+            await db.write(put, db.clock().now())
+
+    def put(stores: Stores, now: datetime) -> None:
+        task = stores.tasks.get(task_id)
+        assert task is not None
+        asking.question(stores, task, "Which port?", "", review_id, actor="mcp:agent", now=now)
+
+    asyncio.run(write())
+    return review_id
 
 
 def test_every_command_about_the_project_prints_its_documented_shape(cli: Cli) -> None:

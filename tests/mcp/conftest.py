@@ -43,10 +43,15 @@ class Site:
 
     @asynccontextmanager
     async def client(
-        self, caller: Caller = PERSON, only: str | None = None, mode: str = "legacy"
+        self,
+        caller: Caller = PERSON,
+        only: str | None = None,
+        mode: str = "legacy",
+        message_handler: Any = None,
     ) -> AsyncIterator[Client]:
         desk = Desk(host=self.host, caller_of=lambda _: caller, log=self.log.append)
-        async with Client(make_server(desk, only), mode=mode) as client:
+        server = make_server(desk, only)
+        async with Client(server, mode=mode, message_handler=message_handler) as client:
             yield client
 
     async def call(self, tool: str, caller: Caller = PERSON, **args: Any) -> Any:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import httpx2
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
+from mcp_types import ResourceUpdatedNotification
 
 from abathur.bootstrap import Project
 from abathur.bootstrap.serving import key_of
@@ -33,6 +34,17 @@ INITIALIZE = {
 ACCEPT = {"Accept": "application/json, text/event-stream"}
 
 
+def over_http(root: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "abathur", "mcp", "serve", "--http", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, str]]:
     """A project and the address of its server, a process of its own."""
@@ -43,14 +55,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, 
     for args in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "Start"]):
         subprocess.run(["git", *args], cwd=root, check=True)
     make_project_files(root, "main")
-    with subprocess.Popen(
-        [sys.executable, "-m", "abathur", "mcp", "serve", "--http", "0"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    ) as process:
+    with over_http(root) as process:
         assert process.stdout is not None
         yield load_project(root), process.stdout.readline().strip()
         process.terminate()
@@ -168,6 +173,36 @@ async def test_the_bridge_passes_a_client_on_to_the_server_that_runs(
     assert found.structured_content["created_by"] == "mcp:bea"
     assert found.structured_content["prompt"] == "Größe 日本 \u2028"
     assert not any(one.is_error for one in many)
+
+
+@pytest.mark.filterwarnings("ignore:resources/.*subscribe is removed")
+async def test_the_bridge_starts_a_server_when_the_one_that_it_used_is_gone(
+    project: Project,
+) -> None:
+    heard: asyncio.Queue[str] = asyncio.Queue()
+
+    async def hear(message: Any) -> None:
+        if isinstance(message, ResourceUpdatedNotification):
+            heard.put_nowait(message.params.uri)
+
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    args = ["-m", "abathur", "mcp", "serve"]
+    started = StdioServerParameters(command=sys.executable, args=args, cwd=project.root, env=env)
+    folder = project.folder / "mcp"
+    with over_http(project.root) as first:
+        assert first.stdout is not None
+        first.stdout.readline()
+        async with Client(started, mode="legacy", message_handler=hear) as client:
+            await client.subscribe_resource("abathur://queue")
+            first.kill()
+            first.wait()
+            told = None
+            while told is None:  # its stream may not be open again at the first commit
+                await client.call_tool("task_enqueue", {"description": "Do it"})
+                with suppress(TimeoutError):
+                    told = await asyncio.wait_for(heard.get(), 1)
+            (own,) = {*folder.glob("server-*.json")} - {folder / f"server-{first.pid}.json"}
+    assert not own.exists()
 
 
 async def test_without_a_server_the_bridge_becomes_one(project: Project) -> None:

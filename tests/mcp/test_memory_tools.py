@@ -1,5 +1,6 @@
 """The tools about memories, sessions and documents, and who may reach what with them."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,6 +49,15 @@ async def test_every_older_tool_is_offered(site: Site) -> None:
         assert client.server_info is not None
         assert client.server_info.name == "abathur-memory"
         assert {tool.name for tool in (await client.list_tools()).tools} == OLDER
+
+
+async def test_the_quota_of_the_project_holds_for_agents_too(site: Site) -> None:
+    settings = site.host.project.settings
+    small = replace(settings, memory=replace(settings.memory, quota=1))
+    site.host = replace(site.host, project=replace(site.host.project, settings=small))
+    await site.call("memory_add", **NOTE)
+    with pytest.raises(Refused, match="holds 1 memories, which is its quota"):
+        await site.call("memory_add", **{**NOTE, "key": "linker"})
 
 
 async def test_a_memory_lives_through_all_its_versions(site: Site) -> None:

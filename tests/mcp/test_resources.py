@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from mcp import MCPError
-from mcp_types import TextResourceContents
+from mcp_types import ResourceUpdatedNotification, TextResourceContents
 
 from tests.mcp.conftest import Refused, Site
 
@@ -82,6 +82,32 @@ async def test_a_subscriber_is_told_when_a_resource_changes(site: Site) -> None:
                 assert getattr(event, "uri", None) == uri
                 break
     assert (await read(site, uri))["status"] == "cancelled"
+
+
+@pytest.mark.filterwarnings("ignore:resources/.*subscribe is removed")
+async def test_a_client_of_the_older_era_subscribes_to_one_resource_after_another(
+    site: Site,
+) -> None:
+    heard: asyncio.Queue[str] = asyncio.Queue()
+
+    async def hear(message: Any) -> None:
+        if isinstance(message, ResourceUpdatedNotification):
+            heard.put_nowait(message.params.uri)
+
+    first, second = [f"abathur://task/{await site.add()}" for _ in range(2)]
+    async with site.client(message_handler=hear) as client:
+        assert client.server_capabilities.resources is not None
+        assert client.server_capabilities.resources.subscribe
+        with pytest.raises(MCPError, match="no task"):
+            await client.subscribe_resource("abathur://task/01234567")
+        await client.subscribe_resource(first)
+        await client.subscribe_resource(second)
+        await client.unsubscribe_resource(first)
+        for uri in (first, second):
+            await client.call_tool("task_cancel", {"task_id": uri.rpartition("/")[2]})
+        async with asyncio.timeout(20):
+            assert await heard.get() == second
+    assert heard.empty()
 
 
 async def test_prompts_are_filled_with_what_is_given(site: Site) -> None:

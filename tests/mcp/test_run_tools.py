@@ -4,12 +4,13 @@ import asyncio
 from typing import Any
 
 import pytest
+from mcp import MCPError
 
 from abathur.domain.results import ExecutionStatus
 from abathur.services.noting import MOST_NOTES
 from abathur.services.reading import task_detail
 from abathur.services.reviewing import approve, resolve
-from tests.mcp.conftest import Refused, Site
+from tests.mcp.conftest import PERSON, Refused, Site
 
 
 async def test_a_result_is_kept_for_the_end_of_the_run(site: Site) -> None:
@@ -77,7 +78,7 @@ async def test_a_person_is_asked_and_the_answer_is_told_when_asked_again(site: S
     assert (asked["state"], asked["answer"]) == ("open", None)
     why = await site.call("task_why", run, task_id=own.id)
     (asking,) = [one for one in why["details"] if "its agent asked: Which port?" in one]
-    assert "answer with `abathur review approve" in asking
+    assert "answer with `abathur review answer" in asking
     review_id = asked["review_id"]
     review = await site.db.read(resolve, review_id)
     assert review.data == {"context": "token=[REDACTED]"}
@@ -87,6 +88,23 @@ async def test_a_person_is_asked_and_the_answer_is_told_when_asked_again(site: S
     assert (again["review_id"], again["answer"]) == (review_id, "8080")
     why = await site.call("task_why", run, task_id=own.id)
     assert "its agent asked: Which port?; cli:ada answered 8080" in why["details"]
+
+
+async def test_a_person_s_program_lists_and_answers_what_agents_have_asked(site: Site) -> None:
+    run, own = await site.run()
+    asked = await site.call("task_ask", run, question="Which port?", context="80 or 8080")
+    (question,) = (await site.call("question_list"))["questions"]
+    assert question["question"] == "Which port?"
+    assert (question["task_id"], question["context"]) == (own.id, "80 or 8080")
+    async with site.client(run) as client:
+        with pytest.raises(MCPError, match="Unknown tool"):
+            await client.call_tool("question_answer", {"review_id": "0", "answer": "80"})
+    told = await site.call("question_answer", review_id=asked["review_id"], answer=" 8080 ")
+    assert (told["task_id"], told["status"]) == (own.id, "running")
+    assert (await site.call("task_ask", run, question="Which port?"))["answer"] == "8080"
+    assert (await site.call("question_list"))["questions"] == []
+    review = await site.db.read(resolve, asked["review_id"])
+    assert review.decided_by == PERSON.actor
 
 
 async def test_waiting_tells_of_progress_and_ends_with_the_task(site: Site) -> None:

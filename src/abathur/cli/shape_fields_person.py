@@ -71,6 +71,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
 COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "review list": "Review[]",
     "review show": "ReviewDetail",
+    "review answer": "Review",
     "review approve": "Review",
     "review reject": "Review",
     "salvage list": "Salvaged[]",

@@ -98,7 +98,7 @@ def commands(review: Review, short_id: str) -> str:
     """How to answer, in one line."""
     if review.kind is ReviewKind.QUESTION:
         return (
-            f"`abathur review approve {short_id} --comment ANSWER` "
+            f"`abathur review answer {short_id} ANSWER` "
             f"or `abathur review reject {short_id} --comment WHY`"
         )
     return (

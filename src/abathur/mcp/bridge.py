@@ -1,7 +1,8 @@
 """From a client that only speaks stdio to a server that runs already and speaks HTTP.
 
 A server of one's own takes over a second to start; this takes a few hundredths, since it imports
-the standard library alone. It passes messages on as they are. Where no server runs, it becomes one.
+the standard library alone. It passes messages on as they are. Where no server runs, it becomes one;
+when the one that it has found is gone later, it looks for another, and else starts one.
 
     python -m abathur.mcp.bridge [--only tasks|memory]
 
@@ -15,6 +16,8 @@ import base64
 import http.client
 import json
 import os
+import signal
+import subprocess  # noqa: TID251 - it has the standard library alone
 import sys
 import threading
 import urllib.parse
@@ -28,41 +31,89 @@ SESSION: Final = "Mcp-Session-Id"
 NAMED: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 """Methods whose subject is repeated in a header -> the parameter that names it."""
 TRIES: Final = 20
+PATIENCE: Final = 4
+"""Tries before another server is looked for."""
 PAUSE_SECONDS: Final = 0.25
 """Between two tries to reach a server that is just being started again."""
 NOT_REACHED: Final = -32000
+TOKEN: Final = "ABATHUR_MCP_TOKEN"
+LOOPBACK: Final = ("127.0.0.1", "localhost", "::1", "0.0.0.0", "::")
+"""Where servers of this host are. A file that came with a clone may name others."""
 
 
 class Bridge:
-    def __init__(self, url: str, token: str) -> None:
-        parts = urllib.parse.urlsplit(url)
-        self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
-        self._path, self._token = parts.path, token
+    def __init__(self, found: tuple[str, str], start: Path, only: str | None) -> None:
+        self._start, self._only = start, only
+        self._own: subprocess.Popen[str] | None = None
+        self._go_to(found)
         self._session: str | None = None
         self._version: str | None = None
         self._initialize: dict[str, Any] | None = None
+        self._subscribed: dict[object, dict[str, Any]] = {}
         self._writing = threading.Lock()
+        self._beginning = threading.Lock()
+        self._moving = threading.Lock()
         self._open: dict[object, http.client.HTTPConnection] = {}
         self._idle: list[http.client.HTTPConnection] = []
         self._over = threading.Event()
 
     def run(self) -> None:
-        """Until stdin ends."""
-        for line in sys.stdin.buffer:
-            if not line.strip():
-                continue
-            try:
-                message = json.loads(line)
-            except ValueError:
-                self._say(_error(None, -32700, "this is no JSON"))
-                continue
-            if not isinstance(message, dict):
-                self._say(_error(None, -32600, "this is no message of JSON-RPC"))
-            elif message.get("method") in {"initialize", "notifications/initialized"}:
-                self._pass_on(message)  # what follows needs the session
-            else:
-                threading.Thread(target=self._pass_on, args=[message], daemon=True).start()
-        self._over.set()
+        """Until stdin ends, or a signal says so."""
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        try:
+            for line in sys.stdin.buffer:
+                if line.strip():
+                    self._take(line)
+        finally:
+            self._over.set()
+            if self._own is not None:
+                self._own.terminate()
+                self._own.wait()
+
+    def _take(self, line: bytes) -> None:
+        try:
+            message = json.loads(line)
+        except ValueError:
+            self._say(_error(None, -32700, "this is no JSON"))
+            return
+        if not isinstance(message, dict):
+            self._say(_error(None, -32600, "this is no message of JSON-RPC"))
+        elif message.get("method") in {"initialize", "notifications/initialized"}:
+            self._pass_on(message)  # what follows needs the session
+        else:
+            threading.Thread(target=self._pass_on, args=[message], daemon=True).start()
+
+    def _go_to(self, found: tuple[str, str]) -> None:
+        url, self._token = found
+        parts = urllib.parse.urlsplit(f"{url.rstrip('/')}/{self._only}" if self._only else url)
+        self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
+        self._path = parts.path
+
+    def _go_elsewhere(self, gone: tuple[str, int]) -> bool:
+        """To another server, or an own one; False for a run's, whose swarm starts it again."""
+        with self._moving:
+            if (self._host, self._port) != gone:
+                return True
+            if os.environ.get(TOKEN) or self._over.is_set():
+                return False
+            found = find(self._start) or self._started()
+            if found is not None:
+                self._go_to(found)
+            return found is not None
+
+    def _started(self) -> tuple[str, str] | None:
+        command = [sys.executable, "-m", "abathur", "mcp", "serve", "--http", "0"]
+        self._own = subprocess.Popen(
+            command,
+            cwd=self._start,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert self._own.stdout is not None
+        self._own.stdout.readline()  # once it takes requests, it has said where it is
+        return find(self._start)
 
     def _pass_on(self, message: dict[str, Any]) -> None:
         method, number = message.get("method"), message.get("id")
@@ -80,6 +131,10 @@ class Bridge:
             self._initialize = message
         elif method == "notifications/initialized" and self._session:
             threading.Thread(target=self._listen, daemon=True).start()
+        elif method == "resources/subscribe":
+            self._subscribed[_uri(message)] = message
+        elif method == "resources/unsubscribe":
+            self._subscribed.pop(_uri(message), None)
 
     def _hang_up(self, message: dict[str, Any]) -> None:
         """Without sessions the end of the answer's stream is what cancels a request."""
@@ -91,13 +146,13 @@ class Bridge:
                 connection.sock.shutdown(2)
 
     def _exchange(self, message: dict[str, Any]) -> None:
-        number = _hashable(message.get("id"))
+        number, session = _hashable(message.get("id")), self._session
         connection, response = self._send("POST", message)
         self._open[number] = connection
         try:
-            if response.status == 404 and self._session and self._initialize:
+            if response.status == 404 and session and self._initialize:
                 response.read()
-                self._begin_again()
+                self._begin_again(session)
                 connection, response = self._send("POST", message)
             self._session = response.getheader(SESSION) or self._session
             self._answer(message, response)
@@ -105,15 +160,20 @@ class Bridge:
         finally:
             self._open.pop(number, None)
 
-    def _begin_again(self) -> None:
-        """The server was started again and has forgotten the session."""
-        self._session = None
-        assert self._initialize is not None
-        _, response = self._send("POST", self._initialize)
-        self._session = response.getheader(SESSION)
-        response.read()
-        _, done = self._send("POST", {"jsonrpc": "2.0", "method": "notifications/initialized"})
-        done.read()
+    def _begin_again(self, lost: str) -> None:
+        """The server was started again and has forgotten the session, and who listens to what."""
+        with self._beginning:
+            if self._session != lost:
+                return
+            self._session = None
+            assert self._initialize is not None
+            _, response = self._send("POST", self._initialize)
+            self._session = response.getheader(SESSION)
+            response.read()
+            ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+            for message in (ready, *self._subscribed.values()):
+                _, done = self._send("POST", message)
+                done.read()
 
     def _send(
         self, method: str, message: dict[str, Any] | None
@@ -122,7 +182,7 @@ class Bridge:
         headers = self._headers(message)
         for attempt in range(TRIES):
             connection = self._idle.pop() if self._idle else self._connection()
-            was_used = connection.sock is not None
+            was_used, place = connection.sock is not None, (connection.host, connection.port)
             try:
                 connection.request(method, self._path, body, headers)
                 return connection, connection.getresponse()
@@ -131,7 +191,8 @@ class Bridge:
                 is_new = not was_used and not isinstance(error, ConnectionRefusedError)
                 if is_new or attempt == TRIES - 1 or self._over.is_set():
                     raise
-                if not was_used:
+                # Whatever was started again has the same address, or says where it is.
+                if not was_used and not (attempt >= PATIENCE and self._go_elsewhere(place)):
                     self._over.wait(PAUSE_SECONDS)
         raise AssertionError
 
@@ -184,12 +245,20 @@ class Bridge:
             self._version = json.loads(body)["result"]["protocolVersion"]
 
     def _listen(self) -> None:
-        """What the server says unasked, as long as it has this session."""
+        """What the server says unasked, also after it was started again."""
         with suppress(OSError, http.client.HTTPException):
-            _, response = self._send("GET", None)
-            if response.status == 200:
-                for text in _events(response):
-                    self._say(text)
+            while (session := self._session) and not self._over.is_set():
+                _, response = self._send("GET", None)
+                if response.status == 404:
+                    response.read()
+                    self._begin_again(session)
+                elif response.status != 200:
+                    return
+                else:
+                    with suppress(OSError, http.client.HTTPException):
+                        for text in _events(response):
+                            self._say(text)
+                    self._over.wait(PAUSE_SECONDS)
 
     def _say(self, text: bytes) -> None:
         if b'"protocolVersion"' in text and self._version is None:
@@ -217,6 +286,11 @@ def _error(number: object, code: int, message: str) -> bytes:
     return json.dumps(told).encode()
 
 
+def _uri(message: dict[str, Any]) -> object:
+    params = message.get("params")
+    return _hashable(params.get("uri")) if isinstance(params, dict) else None
+
+
 def _hashable(number: object) -> object:
     return number if isinstance(number, int | str) else None
 
@@ -234,7 +308,7 @@ def _header_value(text: str) -> str:
 
 def find(start: Path) -> tuple[str, str] | None:
     """Address and token of a server of the project for this process; None when none runs."""
-    url, token = os.environ.get("ABATHUR_MCP_URL"), os.environ.get("ABATHUR_MCP_TOKEN")
+    url, token = os.environ.get("ABATHUR_MCP_URL"), os.environ.get(TOKEN)
     if url and token:
         return (url, token) if _answers(url) else None
     for place in (start, *start.parents):
@@ -249,7 +323,8 @@ def _announced(folder: Path, token: str | None) -> tuple[str, str] | None:
         with suppress(OSError, ValueError, KeyError):
             url = json.loads(file.read_text(encoding="utf-8"))["url"]
             found = token or _own_token(folder)
-            if found is not None and _answers(url):
+            is_here = urllib.parse.urlsplit(url).hostname in LOOPBACK
+            if found is not None and is_here and _answers(url):
                 return url, found
     return None
 
@@ -277,15 +352,21 @@ def _answers(url: str) -> bool:
         connection.close()
 
 
+def serve(start: Path, only: str | None) -> bool:
+    """Pass messages on until stdin ends; False where no server runs."""
+    found = find(start)
+    if found is None:
+        return False
+    Bridge(found, start, only).run()
+    return True
+
+
 def main(args: list[str]) -> int:
     """Raises nothing that a client could have caused."""
     only = args[args.index("--only") + 1] if "--only" in args else None
-    found = find(Path.cwd())
-    if found is None:
+    if not serve(Path.cwd(), only):
         own = [sys.executable, "-m", "abathur", "mcp", "serve", *args]
         os.execv(sys.executable, own)
-    url, token = found
-    Bridge(f"{url.rstrip('/')}/{only}" if only else url, token).run()
     return 0
 
 

@@ -11,6 +11,7 @@ from abathur.mcp import (
     document_tools,
     enqueueing,
     memory_tools,
+    question_tools,
     queue_tools,
     run_tools,
     session_tools,
@@ -27,7 +28,13 @@ NAMES: Final[Mapping[str | None, str]] = {
 """What a server is called that offers a part, or everything."""
 
 PARTS: Final[Mapping[str, Sequence[Tool]]] = {
-    TASKS: (*enqueueing.TOOLS, *queue_tools.TOOLS, *branch_tools.TOOLS, *run_tools.TOOLS),
+    TASKS: (
+        *enqueueing.TOOLS,
+        *queue_tools.TOOLS,
+        *branch_tools.TOOLS,
+        *run_tools.TOOLS,
+        *question_tools.TOOLS,
+    ),
     MEMORY: (*memory_tools.TOOLS, *session_tools.TOOLS, *document_tools.TOOLS),
 }
 

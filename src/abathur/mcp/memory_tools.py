@@ -52,7 +52,8 @@ async def add(call: Call) -> Answer:
             created_by=args["created_by"],
             task_id=own.id if own else call.get("task_id"),
         )
-        return remembering.add(stores, new, actor=call.caller.actor, now=call.now)
+        rules = call.host.project.settings.memory.rules
+        return remembering.add(stores, new, actor=call.caller.actor, now=call.now, rules=rules)
 
     return {"memory_id": (await call.write(write)).entry_id, "status": "created"}
 
@@ -148,6 +149,7 @@ async def update(call: Call) -> Answer:
             updated_by=args["updated_by"],
             actor=call.caller.actor,
             now=call.now,
+            rules=call.host.project.settings.memory.rules,
         )
 
     memory = await call.write(write)

@@ -19,6 +19,7 @@ from abathur.domain.delegation import Caller
 from abathur.mcp.calling import Log, call
 from abathur.mcp.catalogue import NAMES, is_for, tools_of
 from abathur.mcp.offering import Offer
+from abathur.mcp.subscribing import Subscriptions
 from abathur.mcp.tool import Call, Host, Progress, Tool
 
 Context = ServerRequestContext[Any, Any]
@@ -72,7 +73,7 @@ def make_server(desk: Desk, only: str | None = None) -> Server[Any]:
         caller = desk.caller_of(ctx)
         return Call(host=desk.host, caller=caller, args={}, progress=_progress(ctx))
 
-    offer = Offer(call_of)
+    offer, subscriptions = Offer(call_of), Subscriptions(call_of)
     return Server(
         NAMES[only],
         version=__version__,
@@ -83,7 +84,9 @@ def make_server(desk: Desk, only: str | None = None) -> Server[Any]:
         on_list_resources=offer.resources,
         on_list_resource_templates=offer.templates,
         on_read_resource=offer.read,
-        on_subscriptions_listen=offer.listen,
+        on_subscribe_resource=subscriptions.subscribe,
+        on_unsubscribe_resource=subscriptions.unsubscribe,
+        on_subscriptions_listen=subscriptions.listen,
         on_list_prompts=offer.prompts,
         on_get_prompt=offer.prompt,
     )

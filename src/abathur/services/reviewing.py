@@ -117,6 +117,19 @@ def approve(
     return Answered(approved, _answered(stores, task, actor, now))
 
 
+def answer(stores: Stores, text: str, said: str, *, actor: str, now: datetime) -> Answered:
+    """Answer what an agent has asked. Raises `InvalidInputError` for a review of another kind."""
+    review = resolve(stores, text)
+    if review.kind is not ReviewKind.QUESTION:
+        raise InvalidInputError(
+            f"review {review.id} is about a {review.kind}, which takes a yes or a no; use "
+            "`abathur review approve` or `abathur review reject`"
+        )
+    if not said.strip():
+        raise InvalidInputError("the answer is empty; say what the agent shall know")
+    return approve(stores, review.id, comment=said.strip(), allow=(), actor=actor, now=now)
+
+
 def _answered(stores: Stores, task: Task, actor: str, now: datetime) -> Task:
     """A task that still runs goes on anyhow, and one that waits for another answer waits on."""
     reviews = stores.reviews.of_task(task.id)

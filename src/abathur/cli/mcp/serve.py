@@ -34,13 +34,22 @@ def serve(
 ) -> None:
     """Serve the queue's tools over stdin and stdout, until stdin ends.
 
-    This is what a client starts: `abathur mcp install` tells yours to.
+    This is what a client starts: `abathur mcp install` tells yours to. Where a server of the
+    project runs over HTTP already, it only passes messages on to that one.
     """
     if place is None:
-        context.run(_serve, only)
+        _serve_client(only)
         return
     host, port = _address(place)
     context.run(_serve_http, only, host, port, names)
+
+
+def _serve_client(only: str | None) -> None:
+    from abathur.mcp import bridge
+
+    told = context.app()
+    if told.database is not None or not bridge.serve(told.start, only):
+        context.run(_serve, only)
 
 
 async def _serve(only: str | None) -> None:

@@ -1,4 +1,4 @@
-"""`abathur review approve` and `abathur review reject`."""
+"""`abathur review answer`, `abathur review approve` and `abathur review reject`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,35 @@ import click
 from abathur import bootstrap
 from abathur.cli import context, output, shapes
 from abathur.cli.context import json_option
+from abathur.cli.stdin import stdin_text
 from abathur.cli.text import clean, short
 from abathur.domain.errors import InvalidInputError
 from abathur.domain.reviews import ReviewKind
 
 if TYPE_CHECKING:
     from abathur.services.reviewing import Answered
+
+
+@click.command()
+@click.argument("review_id", metavar="REVIEW")
+@click.argument("text", metavar="ANSWER")
+@json_option
+def answer(review_id: str, text: str, as_json: bool) -> None:
+    """Answer what an agent has asked; `-` reads the answer from stdin.
+
+    An agent that still runs sees the answer when it asks again or looks; the next attempt is told
+    it in any case. A task that waits only for this goes to an agent again.
+    """
+    from abathur.services.reviewing import answer as answer_review
+
+    answered = context.write(
+        answer_review,
+        review_id,
+        stdin_text() if text == "-" else text,
+        actor=bootstrap.actor(),
+        now=context.now(),
+    )
+    _tell(answered, "Answered", as_json)
 
 
 @click.command()

@@ -144,7 +144,7 @@ def _how(review: Review) -> Iterator[str]:
         made_by = review.data.get("made_by", review.attempt)
         yield f"diff:     abathur diff {short(review.task_id)} --attempt {made_by}"
     if review.kind is ReviewKind.QUESTION:
-        yield f"answer:   abathur review approve {name} --comment ANSWER"
+        yield f"answer:   abathur review answer {name} ANSWER"
     else:
         yield f"approve:  abathur review approve {name}"
     yield f"reject:   abathur review reject {name} --comment TEXT"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from abathur.cli.stdin import stdin_text
 from abathur.cli.task.ids import complete
 from abathur.domain.errors import InvalidInputError
 from abathur.domain.tasks import DEFAULT_AGENT_TYPE, DEFAULT_MAX_RETRIES, DEFAULT_PRIORITY
@@ -120,20 +120,10 @@ OPTIONS = (
 
 
 def _prompt(text: str) -> str:
-    whole = _stdin() if text == "-" else text
+    whole = stdin_text("prompt") if text == "-" else text
     if "\0" in whole:
         raise InvalidInputError("prompt: it has a NUL character, so it is no text; remove it")
     return whole
-
-
-def _stdin() -> str:
-    data: bytes = sys.stdin.buffer.read()
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidInputError(
-            f"prompt: stdin isn't UTF-8 text (byte {error.start}); convert it first"
-        ) from error
 
 
 def _input_data(text: str | None, file: Path | None) -> dict[str, Any]:
