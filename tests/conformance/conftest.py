@@ -228,7 +228,7 @@ class Queue:
 
     async def adopt(
         self, task: Task, worker: str = "w2", fence: int | None = None
-    ) -> tuple[Task, Attempt | None]:
+    ) -> tuple[Task, Sequence[Attempt]]:
         return await self.db.write(
             claiming.adopt,
             task.id,

@@ -232,11 +232,10 @@ async def test_an_adopted_task_belongs_to_the_adopter_and_its_attempt_is_lost(
     claimed = await queue.claim_one("w1")
     await queue.start(claimed, branch="b", worktree_path="/w")
     queue.pass_time(61)
-    task, attempt = await queue.adopt(claimed.task, "w2")
+    task, (attempt,) = await queue.adopt(claimed.task, "w2")
     assert task == await queue.task(task)
     assert (task.status, task.worker_id) == (TaskStatus.RUNNING, "w2")
     assert (task.fence, task.lease_until) == (claimed.task.fence + 1, queue.now + queue.lease)
-    assert attempt is not None
     assert attempt.worktree_path == "/w"
     lost = await queue.attempt(claimed)
     assert (lost.outcome, lost.ended_at) == (OutcomeKind.LOST, queue.now)

@@ -6,14 +6,30 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from abathur.domain.admission import Hold, HoldCause, HoldScope
+from abathur.domain.admission import (
+    UNLIMITED,
+    AdmissionRules,
+    Hold,
+    HoldCause,
+    HoldScope,
+)
+from abathur.domain.concurrency import Limits
 from abathur.domain.errors import IllegalTransitionError, NotFoundError, StaleFenceError
 from abathur.domain.iterations import Iteration, Trial
 from abathur.domain.loops.specs import Otherwise
 from abathur.domain.runs import Outcome, OutcomeKind, Usage
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.ports.upkeep import PruneFilter
-from abathur.services import looping, pausing, pruning, running, verifying
+from abathur.services import (
+    cancelling,
+    joining,
+    looping,
+    pausing,
+    pruning,
+    reports,
+    running,
+    verifying,
+)
 from abathur.services.claiming import Claim
 from abathur.services.running import Report
 
@@ -272,6 +288,152 @@ async def test_of_candidates_the_verified_one_lands_and_no_other(queue: Queue) -
     await queue.conclude(landing)
     assert len(await queue.read(lambda stores: stores.landings.of_task(task.id))) == 1
     await assert_sound(queue)
+
+
+async def begin_all(queue: Queue, rules: AdmissionRules = UNLIMITED) -> list[Claim]:
+    first = await queue.claim_one()
+    others = await queue.write(
+        joining.join,
+        first.task.id,
+        fence=first.task.fence,
+        worker_id="w1",
+        limit=9,
+        now=queue.now,
+        rules=rules,
+    )
+    return [first, *others]
+
+
+async def measured(queue: Queue, claimed: Claim, seen: Any, **more: Any) -> Task:
+    plan = await queue.read(looping.plan, claimed.task, claimed.attempt)
+    assert plan is not None
+    done = await checkpoint(queue, claimed, plan.number, f"tree{plan.number}")
+    trial = Trial(
+        number=plan.number,
+        attempt=claimed.attempt.number,
+        target="main",
+        base_commit="base",
+        work_commit=done.work_commit,
+        tree=done.tree,
+        measurement={"tree": done.tree, "observations": seen, "is_changed": True, **more},
+    )
+    report = Report(
+        outcome=Outcome(kind=OutcomeKind.SUCCEEDED, usage=Usage(cost_usd=0.5)),
+        base_commit="base",
+        head_commit=done.work_commit,
+        target="main",
+        landing_id=f"landing-{done.work_commit}",
+        trial=trial,
+    )
+    return await queue.write(running.report, queue.holder(claimed), report, queue.policy, queue.now)
+
+
+async def test_candidates_share_a_claim_and_one_lands_when_the_last_has_ended(
+    queue: Queue,
+) -> None:
+    task = await queue.submit(loop=CANDIDATES)
+    one, two = await begin_all(queue)
+    assert (two.task.fence, two.attempt.number) == (one.task.fence, 2)
+    assert (await measured(queue, two, gates(True), diff_lines=9)).fence == one.task.fence
+    assert await queue.claim() == []
+    assert (await measured(queue, one, gates(True), diff_lines=90)).status == "running"
+    landing = await queue.lander()
+    assert landing.work_commit == f"work-{task.id}-2"
+    await queue.conclude(landing)
+    assert (await queue.task(task)).status is TaskStatus.COMPLETED
+    await assert_sound(queue)
+
+
+async def test_every_candidate_counts_against_the_limits(queue: Queue) -> None:
+    await queue.submit(loop=CANDIDATES)
+    rules = AdmissionRules(limits=Limits(agent_types={"general": 1}))
+    assert len(await begin_all(queue, rules)) == 1
+    await queue.submit(agent_type="general")
+    two = AdmissionRules(limits=Limits(agent_types={"general": 3}))
+    (running_one,) = await queue.read(
+        lambda stores: stores.tasks.get_many([t.id for t in stores.admission.running()])
+    )
+    joined = await queue.write(
+        joining.join,
+        running_one.id,
+        fence=running_one.fence,
+        worker_id="w1",
+        limit=9,
+        now=queue.now,
+        rules=two,
+    )
+    assert len(joined) == 1
+    assert len(await queue.read(lambda stores: stores.admission.running())) == 2
+
+
+async def test_a_candidate_is_tried_once_under_a_claim_and_again_under_the_next(
+    queue: Queue,
+) -> None:
+    task = await queue.submit(loop=CANDIDATES)
+    one, two = await begin_all(queue)
+    refused = await queue.end(one, OutcomeKind.RATE_LIMITED, "slow down")
+    assert (refused.status, refused.fence) == (TaskStatus.RUNNING, one.task.fence)
+    known = (task.id, one.task.fence)
+    assert not await queue.read(joining.may_join, *known, UNLIMITED, queue.now)
+    assert (await measured(queue, two, gates(True), diff_lines=9)).status is TaskStatus.READY
+    again = await queue.claim_one()
+    assert again.attempt.feedback is not None
+    assert (again.attempt.number, again.attempt.feedback["iteration"]) == (3, 1)
+    assert (await measured(queue, again, gates(True), diff_lines=1)).status == "running"
+    assert (await queue.lander()).work_commit == f"work-{task.id}-3"
+    await assert_sound(queue)
+
+
+async def test_all_candidates_of_a_dead_worker_are_lost_and_its_checkpoints_are_kept(
+    queue: Queue,
+) -> None:
+    task = await queue.submit(loop=CANDIDATES)
+    _, two = await begin_all(queue)
+    await checkpoint(queue, two, 2, "tree2")
+    queue.pass_time(61)
+    adopted, lost = await queue.adopt(await queue.task(task))
+    assert [one.number for one in lost] == [1, 2]
+    runs = await queue.read(lambda stores: stores.attempts.of_task(task.id))
+    assert [one.outcome for one in runs] == ["lost", "lost"]
+    await queue.take_back(adopted)
+    first, second = await begin_all(queue)
+    plans = [await queue.read(looping.plan, one.task, one.attempt) for one in (first, second)]
+    assert [(p.number, p.checkpoint and p.checkpoint.tree) for p in plans if p] == [
+        (1, None),
+        (2, "tree2"),
+    ]
+    await assert_sound(queue)
+
+
+async def test_cancelling_a_task_ends_every_candidate(queue: Queue) -> None:
+    task = await queue.submit(loop=CANDIDATES)
+    claims = await begin_all(queue)
+    await queue.write(cancelling.cancel, task.id, now=queue.now, actor="cli:eve")
+    ended = [await queue.attempt(claimed) for claimed in claims]
+    assert [one.outcome for one in ended] == ["cancelled", "cancelled"]
+    with pytest.raises(StaleFenceError):
+        await measured(queue, claims[0], gates(True))
+    await assert_sound(queue)
+
+
+async def test_a_report_of_a_candidate_is_applied_once(queue: Queue) -> None:
+    await queue.submit(loop=CANDIDATES)
+    one, _ = await begin_all(queue)
+    await measured(queue, one, gates(True), diff_lines=1)
+    found = await queue.read(reports.standing, queue.holder(one))
+    assert found.fate is reports.Fate.ALREADY
+
+
+async def test_what_is_left_of_a_limit_is_shared_by_the_candidates_to_come(queue: Queue) -> None:
+    await queue.submit(loop={**CANDIDATES, "max_usd": 4.0, "max_tokens": 100})
+    one, two = await begin_all(queue)
+    plan = await queue.read(looping.plan, two.task, two.attempt)
+    assert plan is not None
+    assert (plan.usd_left, plan.tokens_left) == (2.0, 50)
+    await measured(queue, one, gates(True))
+    later = await queue.read(looping.plan, two.task, two.attempt)
+    assert later is not None
+    assert later.usd_left == 3.5
 
 
 async def test_a_candidate_whose_run_fails_has_lost_and_spends_no_retry(queue: Queue) -> None:

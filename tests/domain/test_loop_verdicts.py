@@ -152,7 +152,15 @@ def candidate(number: int, *, passed: bool, score: float, lines: float) -> Itera
 def test_candidates_are_all_made_before_one_is_chosen() -> None:
     one = candidate(1, passed=True, score=1, lines=1)
     verdict = decide(Situation(spec=loop_spec(CANDIDATES), iterations=[one]))
-    assert (verdict.next, verdict.number, verdict.model) == (Next.AGAIN, None, "b")
+    assert (verdict.next, verdict.number) == (Next.AGAIN, None)
+
+
+def test_nothing_is_decided_while_candidates_are_at_work() -> None:
+    done = [candidate(number, passed=True, score=1, lines=1) for number in (1, 3)]
+    spec = loop_spec(CANDIDATES)
+    for stop_as in (None, Otherwise.LAND):
+        now = Situation(spec=spec, iterations=done, at_work=1, stop_as=stop_as)
+        assert decide(now).next is Next.AGAIN
 
 
 @pytest.mark.parametrize(

@@ -287,7 +287,7 @@ class Supervisor:
 
     def _take_over(self, task: Task) -> Steps:
         try:
-            adopted, attempt = self.write(
+            adopted, (attempt,) = self.write(
                 claiming.adopt,
                 task.id,
                 fence=task.fence,
@@ -296,7 +296,7 @@ class Supervisor:
                 lease=LEASE,
             )
             yield
-            if attempt is not None and attempt.branch is not None:
+            if attempt.branch is not None:
                 work = self.world.git.branches.get(attempt.branch)
                 self._salvage(task.id, attempt.number, work)
             yield

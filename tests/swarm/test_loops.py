@@ -4,6 +4,7 @@ import asyncio
 import signal
 import tempfile
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,64 @@ WAYS = {
     "3": [{"write": {"path": "small.txt", "text": "1\n2\n"}}],
 }
 THREE = {"candidates": [{"model": "a"}, {"model": "b"}, {"model": "c"}]}
+
+
+def meeting(world: Any, number: int, of: int) -> list[dict[str, Any]]:
+    """Steps that end only when as many agents are at work at once."""
+    flags = world.root / ".abathur"
+    waits = [{"wait_for": str(flags / f"here-{n}")} for n in range(1, of + 1) if n != number]
+    return [{"touch": str(flags / f"here-{number}")}, *waits]
+
+
+async def test_candidates_are_made_at_once(world: Any) -> None:
+    ways = {key: [*meeting(world, int(key), 3), *steps] for key, steps in WAYS.items()}
+    task = await world.submit("Ways", ways, loop=THREE)
+    await world.run_until_idle()
+    assert (await world.task(task)).status == "completed"
+    assert world.landed() == [task.id]
+    runs = await world.attempts(task)
+    assert [(one.model, one.outcome) for one in runs] == [(m, "succeeded") for m in "abc"]
+    assert len({one.fence for one in runs}) == 1
+    assert [one.attempt for one in await iterations(world, task)] == [1, 2, 3]
+    await world.assert_sound()
+
+
+async def test_candidates_keep_to_the_limits_on_agents(world: Any) -> None:
+    world.configure(limits={"agent_types": {"general": 1}})
+    task = await world.submit("Ways", WAYS, loop=THREE)
+    await world.run_until_idle()
+    runs = await world.attempts(task)
+    assert [one.model for one in runs] == ["a", "b", "c"]
+    assert all(one.ended_at <= two.started_at for one, two in pairwise(runs))
+    assert world.landed() == [task.id]
+
+
+AT_ONCE_DEATHS = {
+    "all are at work": ("db.add_process", "after", 3),
+    "one has a checkpoint": ("db.checkpoint", "after", 1),
+    "two have one": ("db.checkpoint", "after", 2),
+    "one is reported": ("db.report", "after", 1),
+    "one is spooled": ("spool.put", "after", 1),
+    "two are reported": ("db.report", "after", 2),
+    "a further one is begun": ("db.join", "after", 1),
+}
+
+
+@pytest.mark.parametrize("point", AT_ONCE_DEATHS.values(), ids=AT_ONCE_DEATHS)
+async def test_candidates_at_once_survive_their_swarm(world: Any, point: Any) -> None:
+    world.configure(verify={"command": ["test", "!", "-f", "broken.txt"]})
+    steps = [{"write": {"path": "new.txt", "text": "1\n"}}]
+    ways = {str(n): [*meeting(world, n, 3), *steps] for n in (1, 2, 3)}
+    task = await world.submit("Ways", {**ways, "*": steps}, loop=THREE, max_retries=0)
+    die(world, *point)
+    await world.run_until_idle()
+    assert (await world.task(task)).status == "completed"
+    assert world.landed() == [task.id]
+    history = await iterations(world, task)
+    assert [(one.number, one.model) for one in history] == [(1, "a"), (2, "b"), (3, "c")]
+    assert all(one.reading and one.reading.is_met for one in history)
+    assert (await world.task(task)).retry_count == 0
+    await world.assert_sound()
 
 
 async def test_of_several_candidates_the_best_lands_and_the_losers_are_kept(world: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from abathur.cli import shape_fields_loops as fields
@@ -10,6 +12,7 @@ from abathur.domain.loop_verdicts import best_of
 
 if TYPE_CHECKING:
     from abathur.domain.iterations import Iteration
+    from abathur.domain.runs import Attempt
     from abathur.services.looping import LoopView
 
 
@@ -44,11 +47,18 @@ def iteration_shape(one: Iteration) -> Json:
     )
 
 
-def candidates_shape(value: LoopView) -> list[Json]:
-    return [
+def candidates_shape(value: LoopView, at_work: Mapping[int, Attempt]) -> list[Json]:
+    made = [
         pick(fields.CANDIDATE, one, **{**_judged(one), "is_winner": one.number == winner(value)})
         for one in value.iterations
     ]
+    return sorted([*made, *(_begun(*one) for one in at_work.items())], key=itemgetter("number"))
+
+
+def _begun(number: int, attempt: Attempt) -> Json:
+    empty = dict.fromkeys(fields.CANDIDATE)
+    told = {"runtime": attempt.runtime, "model": attempt.model, "work_commit": ""}
+    return {**empty, **told, "number": number, "attempt": attempt.number, "is_winner": False}
 
 
 def winner(value: LoopView) -> int | None:

@@ -48,6 +48,8 @@ class Action(StrEnum):
     TASK_PRUNED = "task_pruned"
     LOOP_STARTED = "loop_started"
     LOOP_STOPPED = "loop_stopped"
+    CANDIDATE_BEGUN = "candidate_begun"
+    """A further attempt under the claim that there is."""
     ITERATION_MADE = "iteration_made"
     """Its work is done and kept, and not measured yet."""
     ITERATION_ENDED = "iteration_ended"

@@ -57,6 +57,8 @@ class Situation:
     refused: Collection[str] = ()
     """Work commits that couldn't land."""
     stop_as: Otherwise | None = None
+    at_work: int = 0
+    """Candidates that are being made beside the newest."""
 
 
 def decide(now: Situation) -> Verdict:
@@ -195,16 +197,13 @@ def _ended(now: Situation, why: str, otherwise: Otherwise) -> Verdict:
 def _among_candidates(now: Situation) -> Verdict:
     """Every candidate is made before one is chosen, unless somebody or a limit ends it earlier."""
     made, choices = len(now.iterations), now.spec.candidates
+    if now.at_work:
+        why = f"{made} of {count(len(choices), 'candidate')} are made; {now.at_work} at work"
+        return Verdict(next=Next.AGAIN, why=why, strategy=S.FRESH_START)
     reason = "it was asked to stop" if now.stop_as else over(now.spec, now.spent, made)
     if reason is None and made < len(choices):
-        nth = choices[made]
-        return Verdict(
-            next=Next.AGAIN,
-            why=f"candidate {made + 1} of {len(choices)}",
-            strategy=S.FRESH_START,
-            runtime=nth.runtime,
-            model=nth.model,
-        )
+        why = f"{made} of {count(len(choices), 'candidate')} are made"
+        return Verdict(next=Next.AGAIN, why=why, strategy=S.FRESH_START)
     best = best_of(now.iterations, now.refused)
     if best is not None and best.reading is not None and best.reading.is_met:
         why = f"candidate {best.number} of {made} is the best: {best.reading.text}"

@@ -61,11 +61,11 @@ def _end_run(stores: Stores, task: Task, now: datetime) -> None:
                 landing, state=LandingState.CANCELLED, ended_at=now, fence=landing.fence + 1
             )
             stores.landings.save(gone, landing.fence)
-    attempt = stores.attempts.get(task.id, task.attempt_count)
-    if attempt is not None and attempt.ended_at is None:
-        ended = changed(attempt, ended_at=now, outcome=OutcomeKind.CANCELLED)
-        stores.attempts.save(ended)
-        accounting.settle(stores, task, ended, None, UNPRICED, now)
+    for attempt in stores.attempts.of_task(task.id):
+        if attempt.ended_at is None:
+            ended = changed(attempt, ended_at=now, outcome=OutcomeKind.CANCELLED)
+            stores.attempts.save(ended)
+            accounting.settle(stores, task, ended, None, UNPRICED, now)
     stores.workers.end_agents(task.id, now)
 
 

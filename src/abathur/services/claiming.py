@@ -91,8 +91,9 @@ def _taken(
     return tasks
 
 
-def _begin(stores: Stores, task: Task, worker_id: str, now: datetime) -> Claim:
-    attempt = Attempt(
+def new_attempt(task: Task, worker_id: str, now: datetime, feedback: JsonObject | None) -> Attempt:
+    """The newest of the task, by its count."""
+    return Attempt(
         task_id=task.id,
         number=task.attempt_count,
         fence=task.fence,
@@ -115,12 +116,17 @@ def _begin(stores: Stores, task: Task, worker_id: str, now: datetime) -> Claim:
         exit_code=None,
         error_message=None,
         usage=None,
-        feedback=feedback_for(stores, task, task.attempt_count),
+        feedback=feedback,
         failure_class=None,
         definition_version=None,
         model_choice=None,
         result=None,
     )
+
+
+def _begin(stores: Stores, task: Task, worker_id: str, now: datetime) -> Claim:
+    feedback = feedback_for(stores, task, task.attempt_count)
+    attempt = new_attempt(task, worker_id, now, feedback)
     stores.attempts.insert(attempt)
     trail.record(
         stores,
@@ -178,11 +184,11 @@ def adopt(
     now: datetime,
     lease: timedelta,
     pricing: Pricing = UNPRICED,
-) -> tuple[Task, Attempt | None]:
-    """Take over a running task whose worker is gone, to clean up after it.
+) -> tuple[Task, Sequence[Attempt]]:
+    """Take over a running task whose worker is gone, to clean up after it: it and what ran of it.
 
-    Its attempt is over from here on, and nothing that the old worker may still write is accepted.
-    Raises `StaleFenceError` when somebody else was faster.
+    Those attempts, and the newest in any case, are over from here on, and nothing that the old
+    worker may still write is accepted. Raises `StaleFenceError` when somebody else was faster.
     """
     old = stores.tasks.get(task_id)
     check_fence(f"task {task_id}", old.fence if old else -1, fence)
@@ -191,15 +197,24 @@ def adopt(
         old, worker_id=worker_id, lease_until=now + lease, fence=old.fence + 1, last_updated_at=now
     )
     trail.save(stores, Action.TASK_ADOPTED, old, task, actor_of(worker_id), now)
-    attempt = stores.attempts.get(task_id, task.attempt_count)
-    if attempt is not None and attempt.ended_at is None:
-        lost = changed(
-            attempt,
-            ended_at=now,
-            outcome=OutcomeKind.LOST,
-            error_message=f"worker {attempt.worker_id} was gone",
-        )
-        stores.attempts.save(lost, attempt)
-        accounting.settle(stores, task, lost, None, pricing, now)
+    left = [
+        one
+        for one in stores.attempts.of_task(task_id)
+        if one.ended_at is None or one.number == task.attempt_count
+    ]
+    for attempt in left:
+        if attempt.ended_at is None:
+            _lose(stores, task, attempt, pricing, now)
     stores.workers.end_agents(task_id, now)
-    return task, attempt
+    return task, left
+
+
+def _lose(stores: Stores, task: Task, attempt: Attempt, pricing: Pricing, now: datetime) -> None:
+    lost = changed(
+        attempt,
+        ended_at=now,
+        outcome=OutcomeKind.LOST,
+        error_message=f"worker {attempt.worker_id} was gone",
+    )
+    stores.attempts.save(lost, attempt)
+    accounting.settle(stores, task, lost, None, pricing, now)

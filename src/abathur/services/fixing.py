@@ -160,10 +160,16 @@ def _waits_for_nothing(task: Task, around: Surroundings) -> bool:
 def _end_attempt(stores: Stores, task: Task, now: datetime, actor: str) -> Sequence[Fix]:
     """The caretaker clears its worktree then, like that of any run whose worker was gone."""
     stores.workers.end_agents(task.id, now)
-    key = f"{task.id}/{task.attempt_count}"
-    text = f"attempt {key} has no end, but nobody runs it"
-    unended = Problem(code="attempt_unended", text=text, table="attempts", key=key, task_id=task.id)
-    return _fix_row(stores, unended, now, actor)
+    fixes: list[Fix] = []
+    for one in stores.attempts.of_task(task.id):
+        if one.ended_at is None:
+            key = f"{task.id}/{one.number}"
+            text = f"attempt {key} has no end, but nobody runs it"
+            unended = Problem(
+                code="attempt_unended", text=text, table="attempts", key=key, task_id=task.id
+            )
+            fixes.extend(_fix_row(stores, unended, now, actor))
+    return fixes
 
 
 def _compared(problem: Problem, before: Mapping[str, Any], after: Mapping[str, Any] | None) -> Fix:

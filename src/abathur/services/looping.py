@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from abathur.domain import candidates
 from abathur.domain.audit import Action
 from abathur.domain.budgets import UNBUDGETED, BudgetScope, SpendingRules
 from abathur.domain.errors import IllegalTransitionError, InvalidInputError, NotFoundError
@@ -24,7 +25,7 @@ from abathur.domain.loops.specs import (
 )
 from abathur.domain.records import changed
 from abathur.domain.retry import failure_of
-from abathur.domain.runs import Outcome
+from abathur.domain.runs import Attempt, Outcome
 from abathur.domain.tasks import JsonObject, Task, TaskStatus
 from abathur.domain.wording import count, quote
 from abathur.ports.stores import Stores
@@ -52,7 +53,7 @@ class LoopView:
 
     @property
     def measured(self) -> Sequence[Iteration]:
-        return [one for one in self.iterations if one.verdict is not None]
+        return candidates.in_turn(self.spec, self.iterations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,8 @@ class Plan:
     """Of a loop that is settling: any iteration, for the target and base that it names."""
     verdict: Verdict | None = None
     """What led to this iteration."""
+    shares: int = 1
+    """How many candidates have to do with what is left; the limits here are for this one alone."""
     seconds_left: int | None = None
     usd_left: float | None = None
     tokens_left: int | None = None
@@ -199,38 +202,42 @@ def spent(stores: Stores, task_id: str) -> Spent:
     return Spent(seconds=seconds, tokens=tokens, usd=usd)
 
 
-def plan(stores: Stores, task: Task) -> Plan | None:
+def plan(stores: Stores, task: Task, attempt: Attempt | None = None) -> Plan | None:
     """What the attempt that begins is to do; None for a task without a loop."""
     loop = stores.loops.get(task.id)
     if loop is None:
         return None
     spec, iterations = loop_spec(loop.spec), stores.loops.iterations(task.id)
-    measured = [one for one in iterations if one.verdict is not None]
-    checkpoint = next((one for one in iterations if one.verdict is None), None)
-    verdict = measured[-1].verdict if measured else None
-    used = spent(stores, task.id)
+    measured = candidates.in_turn(spec, iterations)
+    number = candidates.number_for(spec, measured, attempt)
+    open_ones = [one for one in iterations if one.verdict is None]
+    if spec.candidates:
+        open_ones = [one for one in open_ones if one.number == number]
+    checkpoint = next(iter(open_ones), None)
+    used, shares = spent(stores, task.id), max(1, len(spec.candidates) - len(measured))
     return Plan(
         spec=spec,
-        number=len(measured) + 1,
-        choice=_choice(spec, measured),
+        number=number,
+        choice=_choice(spec, measured, number),
         checkpoint=checkpoint,
         is_settling=loop.stop_as is not None and checkpoint is None and bool(measured),
         base=measured[-1] if measured else None,
-        verdict=verdict,
-        seconds_left=_left(spec.max_seconds, used.seconds),
-        usd_left=None if spec.max_usd is None else max(0.0, spec.max_usd - used.usd),
-        tokens_left=_left(spec.max_tokens, used.tokens),
+        verdict=measured[-1].verdict if measured and not spec.candidates else None,
+        shares=shares,
+        seconds_left=_left(spec.max_seconds, used.seconds, shares),
+        usd_left=None if spec.max_usd is None else max(0.0, spec.max_usd - used.usd) / shares,
+        tokens_left=_left(spec.max_tokens, used.tokens, shares),
     )
 
 
-def _left(limit: int | None, used: float) -> int | None:
-    return None if limit is None else max(1, int(limit - used))
+def _left(limit: int | None, used: float, shares: int) -> int | None:
+    return None if limit is None else max(1, int((limit - used) / shares))
 
 
-def _choice(spec: LoopSpec, measured: Sequence[Iteration]) -> Choice:
+def _choice(spec: LoopSpec, measured: Sequence[Iteration], number: int) -> Choice:
     """With what the next one is made; one that mends a winner's work, with what the winner was."""
-    if len(measured) < len(spec.candidates):
-        return spec.candidates[len(measured)]
+    if number <= len(spec.candidates):
+        return spec.candidates[number - 1]
     verdict = measured[-1].verdict if measured else None
     if verdict is None:
         return Choice()
@@ -245,12 +252,15 @@ def feedback_for(stores: Stores, task: Task) -> JsonObject | None:
     loop = stores.loops.get(task.id)
     if loop is None:
         return None
-    iterations = stores.loops.iterations(task.id)
+    spec, iterations = loop_spec(loop.spec), stores.loops.iterations(task.id)
+    measured = candidates.in_turn(spec, iterations)
+    if spec.candidates and len(measured) < len(spec.candidates):
+        number = candidates.number_for(spec, measured, None)
+        return candidates.facts(spec, iterations, number)
     if not iterations:
         return None
-    measured = [one for one in iterations if one.verdict is not None]
     verdict = measured[-1].verdict if measured else None
-    facts = feedback(loop_spec(loop.spec), verdict, measured)
+    facts = feedback(spec, verdict, measured)
     open_one = next((one for one in iterations if one.verdict is None), None)
     if open_one is not None:
         facts |= {"work_commit": open_one.work_commit, "onto": open_one.base_commit}
@@ -260,7 +270,7 @@ def feedback_for(stores: Stores, task: Task) -> JsonObject | None:
 def newest_attempt(stores: Stores, task_id: str) -> int:
     """The one that handed in the newest measured iteration; 0 when there is none."""
     ended = [one for one in stores.loops.iterations(task_id) if one.verdict is not None]
-    return ended[-1].attempt if ended else 0
+    return max((one.attempt for one in ended), default=0)
 
 
 def checkpoint(stores: Stores, iteration: Iteration, *, fence: int, actor: str) -> None:
@@ -289,12 +299,14 @@ def end_iteration(
     trial: Trial,
     spending: SpendingRules | None,
     *,
+    at_work: int = 0,
     actor: str,
     now: datetime,
 ) -> Following:
     """Judge what was measured and decide what follows; the iteration that the verdict names.
 
-    Part of a use case. Counts what the iteration says of the strategy that it went by.
+    Part of a use case. Counts what the iteration says of the strategy that it went by. `at_work` is
+    how many candidates of the same task go on.
     """
     found = view(stores, task)
     before = found.measured
@@ -302,7 +314,7 @@ def end_iteration(
         verdict = decide(_situation(stores, found, before, spending))
         ended = changed(before[-1], verdict=verdict)
     else:
-        ended, verdict = _judge(stores, found, trial, spending, now)
+        ended, verdict = _judge(stores, found, trial, spending, now, at_work)
     stores.loops.put(ended)
     read = ended.reading
     trail.record(
@@ -324,7 +336,12 @@ def end_iteration(
 
 
 def _judge(
-    stores: Stores, found: LoopView, trial: Trial, spending: SpendingRules | None, now: datetime
+    stores: Stores,
+    found: LoopView,
+    trial: Trial,
+    spending: SpendingRules | None,
+    now: datetime,
+    at_work: int,
 ) -> tuple[Iteration, Verdict]:
     before = found.measured
     open_one = next(one for one in found.iterations if one.number == trial.number)
@@ -342,7 +359,7 @@ def _judge(
             judged.strategy,
             is_improved=is_improved(judged.reading, before),
         )
-    verdict = decide(_situation(stores, found, [*before, judged], spending))
+    verdict = decide(_situation(stores, found, [*before, judged], spending, at_work))
     return changed(judged, verdict=verdict), verdict
 
 
@@ -351,6 +368,7 @@ def _situation(
     found: LoopView,
     iterations: Sequence[Iteration],
     spending: SpendingRules | None,
+    at_work: int = 0,
 ) -> Situation:
     rules, used = spending or UNBUDGETED, found.spent
     if found.spec.max_usd is not None:
@@ -362,6 +380,7 @@ def _situation(
         evidence=stores.loops.evidence(found.task.agent_type),
         refused=_refused(stores, found.task.id),
         stop_as=found.loop.stop_as,
+        at_work=at_work,
     )
 
 
@@ -374,9 +393,11 @@ def _refused(stores: Stores, task_id: str) -> frozenset[str]:
 def after_failure(
     stores: Stores,
     task: Task,
+    attempt: Attempt,
     outcome: Outcome,
     spending: SpendingRules | None,
     *,
+    at_work: int = 0,
     actor: str,
     now: datetime,
 ) -> Following | None:
@@ -390,10 +411,10 @@ def after_failure(
     found = view(stores, task)
     before = list(found.measured)
     if found.spec.candidates and _is_own(outcome) and not found.is_all_made:
-        before.append(_lost(stores, found, outcome, now))
-    elif not before or not (_is_spent(found) or found.loop.stop_as is not None):
+        before.append(_lost(found, attempt, outcome, now))
+    elif at_work or not before or not (_is_spent(found) or found.loop.stop_as is not None):
         return None
-    verdict = decide(_situation(stores, found, before, spending))
+    verdict = decide(_situation(stores, found, before, spending, at_work))
     if len(before) > len(found.measured):
         stores.loops.put(changed(before[-1], verdict=verdict))
     elif verdict.next is Next.AGAIN:
@@ -421,14 +442,12 @@ def _is_own(outcome: Outcome) -> bool:
     return outcome.kind.spends_retry and reaction not in {Reaction.WAIT, Reaction.ASK}
 
 
-def _lost(stores: Stores, found: LoopView, outcome: Outcome, now: datetime) -> Iteration:
+def _lost(found: LoopView, attempt: Attempt, outcome: Outcome, now: datetime) -> Iteration:
     """A candidate whose run failed: what it left is kept by the salvage ref of its attempt."""
-    attempt = stores.attempts.get(found.task.id, found.task.attempt_count)
-    assert attempt is not None
     why = outcome.message or outcome.kind.value
     return Iteration(
         task_id=found.task.id,
-        number=len(found.measured) + 1,
+        number=candidates.number_for(found.spec, found.measured, attempt),
         attempt=attempt.number,
         runtime=attempt.runtime,
         model=attempt.model,

@@ -17,20 +17,26 @@ FAILED: Final = frozenset({OutcomeKind.FAILED, OutcomeKind.TIMED_OUT, OutcomeKin
 MAX_MESSAGE: Final = 500
 
 
-def prompt_facts(stores: Stores, task_id: str, spec: AgentSpec, target: str) -> PromptFacts:
-    """For the attempt that runs, or else for the next one. Raises `NotFoundError`."""
+def prompt_facts(
+    stores: Stores, task_id: str, spec: AgentSpec, target: str, attempt: int | None = None
+) -> PromptFacts:
+    """For that attempt, the newest that runs, or else the next one. Raises `NotFoundError`."""
     task = stores.tasks.get(task_id)
     if task is None:
         raise NotFoundError(f"no task has the id {task_id}")
     attempts = stores.attempts.of_task(task_id)
-    current = attempts[-1] if attempts and attempts[-1].ended_at is None else None
-    before = [one for one in attempts if one is not current]
+    newest = attempts[-1] if attempts and attempts[-1].ended_at is None else None
+    current = next((one for one in attempts if one.number == attempt), newest)
     number = current.number if current else task.attempt_count + 1
+    feedback = current.feedback if current else feedback_for(stores, task, number)
+    # Candidates are told nothing of each other.
+    is_candidate = bool(feedback and feedback.get("is_candidate"))
+    before = [one for one in attempts if one.number < number and not is_candidate]
     return PromptFacts(
         task=task,
         attempt=number,
         target=target,
-        feedback=current.feedback if current else feedback_for(stores, task, number),
+        feedback=feedback,
         failures=_failures(before),
         prerequisites=tuple(_handed_over(stores, one) for one in _prerequisites(stores, task)),
         schema=_schema(spec),

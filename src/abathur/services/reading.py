@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -209,7 +209,7 @@ def swarm_status(stores: Stores) -> SwarmStatus:
     return SwarmStatus(
         counts=stores.tasks.counts(),
         workers=stores.workers.live(),
-        running=[_running(stores, task, landings.get(task.id)) for task in tasks],
+        running=[one for task in tasks for one in _running(stores, task, landings.get(task.id))],
         landings=list(landings.values()),
         reviews=reviews,
         held=_held(stores, reviews),
@@ -228,15 +228,20 @@ def _held(stores: Stores, reviews: Sequence[Review]) -> int:
     return sum(one.status is TaskStatus.PENDING and one.not_before is None for one in tasks)
 
 
-def _running(stores: Stores, task: Task, landing: Landing | None) -> Running:
-    last = stores.attempts.last_event(task.id, task.attempt_count)
-    return Running(
-        task=task,
-        attempt=stores.attempts.get(task.id, task.attempt_count),
-        last_event_at=last[0] if last else None,
-        last_event=last[1] if last else None,
-        landing=landing,
-    )
+def _running(stores: Stores, task: Task, landing: Landing | None) -> Iterator[Running]:
+    """One for each agent at work, of which a task with candidates has several."""
+    attempts = stores.attempts.of_task(task.id)
+    at_work = [one for one in attempts if one.ended_at is None and one.fence == task.fence]
+    shown: Sequence[Attempt | None] = at_work or attempts[-1:] or [None]
+    for attempt in shown:
+        last = stores.attempts.last_event(task.id, attempt.number) if attempt else None
+        yield Running(
+            task=task,
+            attempt=attempt,
+            last_event_at=last[0] if last else None,
+            last_event=last[1] if last else None,
+            landing=landing,
+        )
 
 
 def explain_task(

@@ -94,10 +94,9 @@ def standing(stores: Stores, holder: Holder) -> Standing:
 def _fate(task: Task | None, attempt: Attempt | None, holder: Holder) -> Fate:
     if task is None or attempt is None:
         return Fate.UNKNOWN
-    if task.fence == holder.fence:
-        return Fate.APPLIED
-    is_own = attempt.fence == holder.fence and attempt.outcome not in {None, *TAKEN_AWAY}
-    return Fate.ALREADY if is_own else Fate.LATE
+    if attempt.fence == holder.fence and attempt.outcome not in {None, *TAKEN_AWAY}:
+        return Fate.ALREADY
+    return Fate.APPLIED if task.fence == holder.fence else Fate.LATE
 
 
 def report(stores: Stores, spooled: SpooledReport, policy: RetryPolicy, now: datetime) -> Standing:

@@ -36,7 +36,9 @@ def report_result(
     found = stores.attempts.get(task_id, number)
     if task is None or found is None:
         raise NotFoundError(f"no attempt {number} of a task {task_id} is known")
-    is_current = task.status is TaskStatus.RUNNING and number == task.attempt_count
+    is_current = task.status is TaskStatus.RUNNING and (
+        number == task.attempt_count or found.fence == task.fence
+    )
     if not is_current or found.ended_at is not None:
         raise RefusedError(
             f"attempt {number} of task {task_id} isn't running; "

@@ -21,7 +21,7 @@ from abathur.domain.retry import Decision, RetryAction, RetryPolicy, decide
 from abathur.domain.runs import Attempt, Outcome, OutcomeKind, RunEvent
 from abathur.domain.tasks import Task, TaskStatus, moved
 from abathur.ports.stores import Stores, foreseen_by
-from abathur.services import accounting, asking, learning, looping, pooling, trail
+from abathur.services import accounting, asking, joining, learning, looping, pooling, trail
 from abathur.services.asking import Asking
 from abathur.services.claiming import actor_of
 from abathur.services.finishing import fail
@@ -167,7 +167,11 @@ def report(
     accounting.settle(
         stores, task, ended, report.target, (report.spending or UNBUDGETED).pricing, now
     )
-    stores.workers.end_agents(task.id, now)
+    at_work = _at_work(stores, report, attempt)
+    if at_work:
+        stores.workers.end_agent(task.id, attempt.number, now)
+    else:
+        stores.workers.end_agents(task.id, now)
     if report.draws and report.is_probe and pooling.shows_answer(outcome):
         pooling.answered(stores, report.draws, now)
     actor = actor_of(holder.worker_id)
@@ -175,8 +179,10 @@ def report(
         return _ask_landing(stores, task, report, holder, now)
     if outcome.kind is not OutcomeKind.SUCCEEDED or report.trial is None:
         trail.record(stores, Action.ATTEMPT_ENDED, task.id, actor, now, **_end_of(holder, outcome))
-    if following := _iterated(stores, task, report, actor, now):
-        return _follow(stores, task, report, following, holder, now)
+    if following := _iterated(stores, task, ended, report, at_work, actor, now):
+        return _follow(stores, task, report, following, holder, now, at_work)
+    if at_work:
+        return task  # its claim goes on with the others; this one is made under the next
     if outcome.denied and report.asking is not None:
         waiting = asking.permission(stores, task, outcome, report.asking, actor=actor, now=now)
         if waiting is not None:
@@ -188,16 +194,37 @@ def report(
     return after_failure(stores, task, report, policy, now, holder.worker_id)
 
 
+def _at_work(stores: Stores, report: Report, attempt: Attempt) -> int:
+    """How many other candidates of the task run. Of a task without a loop none do."""
+    is_plain = report.trial is None and (
+        report.outcome.kind is OutcomeKind.SUCCEEDED or stores.loops.get(attempt.task_id) is None
+    )
+    return 0 if is_plain else joining.at_work(stores, attempt)
+
+
 def _iterated(
-    stores: Stores, task: Task, report: Report, actor: str, now: datetime
+    stores: Stores,
+    task: Task,
+    attempt: Attempt,
+    report: Report,
+    at_work: int,
+    actor: str,
+    now: datetime,
 ) -> looping.Following | None:
     """What follows in a loop; None where the usual rules hold."""
     if report.outcome.kind is OutcomeKind.SUCCEEDED and report.trial is not None:
         return looping.end_iteration(
-            stores, task, report.trial, report.spending, actor=actor, now=now
+            stores, task, report.trial, report.spending, at_work=at_work, actor=actor, now=now
         )
     return looping.after_failure(
-        stores, task, report.outcome, report.spending, actor=actor, now=now
+        stores,
+        task,
+        attempt,
+        report.outcome,
+        report.spending,
+        at_work=at_work,
+        actor=actor,
+        now=now,
     )
 
 
@@ -208,6 +235,7 @@ def _follow(
     following: looping.Following,
     holder: Holder,
     now: datetime,
+    at_work: int,
 ) -> Task:
     verdict, named = following
     if verdict.next in {Next.LAND, Next.ASK} and named is not None:
@@ -217,6 +245,8 @@ def _follow(
     end = _end_of(holder, report.outcome)
     if report.trial is not None:
         trail.record(stores, Action.ATTEMPT_ENDED, task.id, actor, now, **end)
+    if at_work:
+        return task
     if verdict.next is not Next.AGAIN:
         fail(stores, task, verdict.why, actor, now)
         return stores.tasks.get(task.id) or task
@@ -266,7 +296,7 @@ def _ask_landing(stores: Stores, task: Task, report: Report, holder: Holder, now
     landing = Landing(
         id=report.landing_id,
         task_id=task.id,
-        attempt=holder.number,
+        attempt=task.attempt_count,
         target=report.target,
         base_commit=report.base_commit,
         work_commit=report.head_commit,

@@ -129,5 +129,5 @@ def _is_left_over(task: Task, attempt: Attempt) -> bool:
     """Nobody works there and no landing will: the run has ended, and the task has gone on."""
     if attempt.ended_at is None:
         return False
-    is_current = attempt.number == task.attempt_count
+    is_current = attempt.number == task.attempt_count or attempt.fence == task.fence
     return not (is_current and task.status is TaskStatus.RUNNING)

@@ -11,7 +11,7 @@ from abathur.domain.admission import UNLIMITED, AdmissionRules
 from abathur.domain.errors import DatabaseError
 from abathur.domain.tasks import TaskStatus
 from abathur.ports.stores import Stores
-from abathur.services import admitting, claiming, reading
+from abathur.services import admitting, claiming, joining, reading
 from abathur.services.claiming import Claim
 from abathur.services.running import Holder
 from abathur.swarm.admission import admission_rules
@@ -48,6 +48,7 @@ class Dispatcher:
             await self._bell.wait(pause)
 
     async def _claim(self, start: Callable[[Run], asyncio.Task[None]]) -> None:
+        await self._join(start)
         free = await self._free_slots()
         now, rules = self._parts.clock.now(), admission_rules(self._parts)
         if free <= 0 or not await self._parts.db.read(has_work, now, rules):
@@ -63,7 +64,36 @@ class Dispatcher:
         for claim in claims:
             self._begin(claim, start)
 
-    def _begin(self, claim: Claim, start: Callable[[Run], asyncio.Task[None]]) -> None:
+    async def _join(self, start: Callable[[Run], asyncio.Task[None]]) -> None:
+        """Give free slots to further candidates of what runs here, before any other task."""
+        runs = self._state.runs.values()
+        claims = {run.holder.task_id: run.holder for run in runs if run.is_candidate}
+        for holder in claims.values():
+            free = self._parts.settings.swarm.max_agents - len(self._state.runs)
+            if free <= 0 or self._state.stopping.is_set():
+                return
+            known, now = (holder.task_id, holder.fence), self._parts.clock.now()
+            rules = admission_rules(self._parts)
+            if not await self._parts.db.read(joining.may_join, *known, rules, now):
+                continue
+            for claim in await self._parts.db.write(
+                joining.join,
+                holder.task_id,
+                fence=holder.fence,
+                worker_id=self._state.worker_id,
+                limit=free,
+                now=now,
+                rules=rules,
+            ):
+                self._begin(claim, start, is_further=True)
+
+    def _begin(
+        self,
+        claim: Claim,
+        start: Callable[[Run], asyncio.Task[None]],
+        *,
+        is_further: bool = False,
+    ) -> None:
         task = claim.task
         holder = Holder(task.id, claim.attempt.number, task.fence, self._state.worker_id)
         run = Run(task, claim.attempt, holder)
@@ -72,9 +102,13 @@ class Dispatcher:
             run.end(StopReason.RELEASED)
         self._state.runs[run.key] = run
         self._state.claimed.add(task.id)
+        kind, text = SwarmEventKind.TASK_CLAIMED, "claimed"
+        if is_further:
+            number = (claim.attempt.feedback or {}).get("iteration")
+            kind, text = SwarmEventKind.ITERATION, f"candidate {number} begins beside the others"
         self._state.tell(
-            SwarmEventKind.TASK_CLAIMED,
-            "claimed",
+            kind,
+            text,
             task=task,
             attempt=claim.attempt.number,
             ready_at=_ready_at(claim),

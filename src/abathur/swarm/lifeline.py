@@ -116,7 +116,7 @@ class Lifeline:
 
     async def _rescue(self, task: Task) -> bool:
         try:
-            adopted, attempt = await self._parts.db.write(
+            adopted, attempts = await self._parts.db.write(
                 claiming.adopt,
                 task.id,
                 fence=task.fence,
@@ -125,19 +125,20 @@ class Lifeline:
                 lease=self._state.lease,
                 pricing=self._parts.settings.budget.pricing,
             )
-            await self._end_agents(task)
-            if attempt is not None:
+            await self._end_agents(task, attempts)
+            for attempt in attempts:
                 await self._keep(task, attempt)
             await self._queue_again(adopted)
         except StaleFenceError:
             return False  # somebody else was faster
         return True
 
-    async def _end_agents(self, task: Task) -> None:
+    async def _end_agents(self, task: Task, attempts: Sequence[Attempt]) -> None:
         """Its worker may be alive but stuck; its agents must not go on writing."""
         if task.worker_id == self._state.worker_id:
-            run = {RUN_TAG: f"{task.id}/{task.attempt_count}"}
-            await self._parts.processes.reap(run, self._parts.settings.swarm.grace_seconds)
+            for attempt in attempts:
+                run = {RUN_TAG: f"{task.id}/{attempt.number}"}
+                await self._parts.processes.reap(run, self._parts.settings.swarm.grace_seconds)
         elif task.worker_id is not None:
             await self._reap(task.worker_id)
 

@@ -45,6 +45,8 @@ class Meter:
         """What is left for the task, or what its agent type may spend in a run; None: no end."""
         self.tokens_left: int | None = None
         """What is left of its loop's tokens; None: no end."""
+        self._left_usd: float | None = None
+        self._own_usd: float | None = None
         self._tokens = 0
         self._uses = 0
         self._most_uses: int | None = None
@@ -54,11 +56,17 @@ class Meter:
         task_id, number = self._run.key
         self._draws = Draws(f"{task_id}/{number}", pools_of(spec))
         left, self._is_probe = await self._parts.db.read(self._facts, self._draws)
-        limits = [one for one in (left, spec.settings.get("budget")) if one is not None]
-        self.budget_usd = min(limits) if limits else None
+        self._left_usd, self._own_usd = left, spec.settings.get("budget")
+        self.keep_to(1, None)
         turns = spec.settings.get("max_turns")
         if isinstance(turns, int) and spec.runtime not in COUNTING_TURNS:
             self._most_uses = turns
+
+    def keep_to(self, shares: int, usd: float | None) -> None:
+        """To `usd`, and to its share of the task's budget when several runs go on at once."""
+        left = None if self._left_usd is None else self._left_usd / shares
+        limits = [one for one in (left, self._own_usd, usd) if one is not None]
+        self.budget_usd = min(limits) if limits else None
 
     def _facts(self, stores: Stores, draws: Draws) -> tuple[float | None, bool]:
         left = budgeting.left_for_task(stores, self._spending, self._run.task.id)

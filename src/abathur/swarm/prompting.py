@@ -21,10 +21,12 @@ def is_briefed(spec: AgentSpec) -> bool:
     return bool(spec.settings.get("briefing", spec.runtime not in PLAIN_RUNTIMES))
 
 
-async def prompt_for(parts: Parts, task: Task, spec: AgentSpec, target: str) -> str:
+async def prompt_for(
+    parts: Parts, task: Task, spec: AgentSpec, target: str, attempt: int | None = None
+) -> str:
     """Raises `ConfigError`, `DatabaseError`."""
     if not is_briefed(spec):
         return task.prompt
     memories = tuple(Recalled(source, text) for source, text in await recalled(parts, task))
-    facts = await parts.db.read(prompt_facts, task.id, spec, target)
+    facts = await parts.db.read(prompt_facts, task.id, spec, target, attempt)
     return parts.prompts.write(replace(facts, memories=memories))

@@ -61,9 +61,7 @@ class Refining:
     def adapted(self, spec: AgentSpec, meter: Meter) -> AgentSpec:
         """With the runtime and model of this iteration, and within what is left of its limits."""
         plan = self._plan
-        if plan.usd_left is not None:
-            known = meter.budget_usd
-            meter.budget_usd = plan.usd_left if known is None else min(known, plan.usd_left)
+        meter.keep_to(plan.shares, plan.usd_left)
         meter.tokens_left = plan.tokens_left
         self._spec = self._chosen(spec, plan.choice)
         return self._spec
@@ -275,8 +273,13 @@ class Refining:
 
 async def begin(parts: Parts, state: State, run: Run) -> Refining | None:
     """None for a task without a loop. Raises `DatabaseError`."""
-    plan = await parts.db.read(looping.plan, run.task)
-    return None if plan is None else Refining(parts, state, run, plan)
+    plan = await parts.db.read(looping.plan, run.task, run.attempt)
+    if plan is None:
+        return None
+    if plan.spec.candidates and not plan.is_settling:
+        run.is_candidate = True
+        state.ring_all()
+    return Refining(parts, state, run, plan)
 
 
 def _file_name(path: str) -> str:

@@ -67,6 +67,8 @@ class Run:
     reason: StopReason | None = None
     why: str = ""
     """What a person is told of the reason."""
+    is_candidate: bool = False
+    """Others of its task may begin beside it, under its claim."""
 
     @property
     def key(self) -> RunKey:

@@ -206,7 +206,7 @@ class Worker:
             Path(self._parts.repository.root),
             task_id=task.id,
             attempt=attempt.number,
-            prompt=await prompt_for(self._parts, task, spec, place.target),
+            prompt=await prompt_for(self._parts, task, spec, place.target, attempt.number),
             mcp_servers=await self._tools.entries(self._run, spec),
             worktree=place.path,
             scratch=scratch,

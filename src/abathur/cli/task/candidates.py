@@ -15,7 +15,10 @@ from abathur.cli.text import clean, short
 from abathur.domain.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from abathur.domain.iterations import Iteration
+    from abathur.domain.runs import Attempt
     from abathur.ports.stores import Stores
     from abathur.services.looping import LoopView
 
@@ -34,22 +37,24 @@ CANDIDATES = (
 @json_option
 def candidates(task_id: str, as_json: bool) -> None:
     """List the candidates that were made for a task, and which one was chosen."""
-    found = context.read(_found, task_id)
+    found, at_work = context.read(_found, task_id)
     if as_json:
-        output.write_json(candidates_shape(found))
+        output.write_json(candidates_shape(found, at_work))
         return
-    if not found.iterations:
+    rows = {one.number: _row(found, one) for one in found.iterations}
+    rows |= {number: _at_work(number, one) for number, one in at_work.items()}
+    if not rows:
         output.say("No candidate is made yet.")
         return
-    output.write_table(CANDIDATES, [_row(found, one) for one in found.iterations])
+    output.write_table(CANDIDATES, [rows[number] for number in sorted(rows)])
     if output.is_terminal():
         output.say(
             f"`abathur salvage restore {short(found.task.id)}/ATTEMPT` makes a branch of one."
         )
 
 
-def _found(stores: Stores, text: str) -> LoopView:
-    from abathur.services import looping
+def _found(stores: Stores, text: str) -> tuple[LoopView, Mapping[int, Attempt]]:
+    from abathur.services import joining, looping
     from abathur.services.reading import get_task
 
     found = looping.view(stores, get_task(stores, text))
@@ -57,7 +62,13 @@ def _found(stores: Stores, text: str) -> LoopView:
         raise NotFoundError(
             f"task {found.task.id} has a loop and no candidates; see `abathur loop status`"
         )
-    return found
+    made = {one.number for one in found.iterations}
+    runs = joining.runs(stores, found)
+    return found, {number: one for number, one in runs.items() if number not in made}
+
+
+def _at_work(number: int, one: Attempt) -> list[str]:
+    return [str(number), str(one.number), one.runtime or "-", one.model or "-", "", "is at work"]
 
 
 def _row(found: LoopView, one: Iteration) -> list[str]:

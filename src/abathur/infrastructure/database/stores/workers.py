@@ -55,5 +55,10 @@ class SqlWorkers:
     def end_agents(self, task_id: str, now: datetime) -> None:
         self._session.send("agents_end_of_task", task_id=task_id, now=now)
 
+    def end_agent(self, task_id: str, attempt: int, now: datetime) -> None:
+        # Agents are named after their type and the number of their attempt.
+        name = f"%-{attempt}"
+        self._session.send("agents_end_of_attempt", task_id=task_id, name=name, now=now)
+
     def agents(self, task_id: str | None = None) -> Sequence[Agent]:
         return [agent_of(row) for row in self._session.fetch("agents_select", task_id=task_id)]

@@ -14,11 +14,13 @@ SELECT 'paths', '', '', '', '', '', NULL, '', '' WHERE EXISTS (SELECT 1 FROM tas
 -- name: admission_turn
 SELECT 1 AS turn;
 
--- Running tasks as admission sees them. While its work is landing a task has no worker.
+-- Running tasks as admission sees them, once for each agent at work. While its work is landing a
+-- task has no worker.
 -- name: admission_running
 SELECT t.id, t.rank, t.agent_type, t.feature_branch AS target, w.host,
   (SELECT json_group_array(pattern) FROM task_paths WHERE task_id = t.id) AS touches
 FROM tasks AS t LEFT JOIN workers AS w ON w.id = t.worker_id
+LEFT JOIN attempts AS a ON a.task_id = t.id AND a.fence = t.fence AND a.ended_at IS NULL
 WHERE t.status = 'running';
 
 -- The next ready tasks in the order of claiming, without those that are known to be refused.

@@ -101,7 +101,9 @@ SELECT 'attempts' AS tbl, a.task_id || '/' || a.number AS row_key, a.task_id,
   'attempt ' || a.task_id || '/' || a.number || ' has no end, but its task is ' || t.status
   || ' after attempt ' || t.attempt_count AS what
 FROM attempts AS a JOIN tasks AS t ON t.id = a.task_id
-WHERE a.ended_at IS NULL AND (t.status <> 'running' OR a.number < t.attempt_count) LIMIT :limit;
+WHERE a.ended_at IS NULL
+  AND (t.status <> 'running' OR (a.number < t.attempt_count AND a.fence <> t.fence))
+LIMIT :limit;
 
 -- name: check_landing_open
 SELECT 'landings' AS tbl, l.id AS row_key, l.task_id,

@@ -9,7 +9,8 @@ WHERE id = :row_key AND status = 'running' AND worker_id IS NOT NULL AND lease_u
 UPDATE attempts SET ended_at = :now, outcome = 'lost', error_message = 'its end was not recorded'
 WHERE task_id = :task_id AND task_id || '/' || number = :row_key AND ended_at IS NULL
   AND EXISTS (SELECT 1 FROM tasks AS t WHERE t.id = :task_id
-    AND (t.status <> 'running' OR attempts.number < t.attempt_count));
+    AND (t.status <> 'running'
+      OR (attempts.number < t.attempt_count AND attempts.fence <> t.fence)));
 
 -- name: fix_landing_open
 UPDATE landings SET state = 'cancelled', ended_at = :now, lease_until = NULL, fence = fence + 1

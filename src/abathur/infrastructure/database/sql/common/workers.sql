@@ -35,6 +35,10 @@ VALUES (:id, :name, :specialization, :task_id, :state, :model, :spawned_at, :ter
 UPDATE agents SET state = 'terminated', terminated_at = :now
 WHERE task_id = :task_id AND terminated_at IS NULL;
 
+-- name: agents_end_of_attempt
+UPDATE agents SET state = 'terminated', terminated_at = :now
+WHERE task_id = :task_id AND name LIKE :name AND terminated_at IS NULL;
+
 -- name: agents_select
 SELECT * FROM agents WHERE (:task_id IS NULL OR task_id = :task_id)
 ORDER BY spawned_at DESC, id LIMIT 1000;
