@@ -9,6 +9,8 @@ SOURCE = Path(__file__).resolve().parents[2] / "src" / "abathur"
 ALLOWED = {
     "remove_worktree": {"swarm/workspace.py:remove"},
     "delete_branch": {"swarm/workspace.py:_delete_branch"},
+    "drop_salvage": {"swarm/cleaning.py:_is_removed"},
+    "drop_transcripts": {"swarm/cleaning.py:_is_removed", "chaos/tight_disk.py:drop_transcripts"},
     # Worktrees that only a gate ran in.
     "remove_detached_worktree": {
         "swarm/gates.py:_once",

@@ -188,6 +188,8 @@ BY_OTHERS = {
     *(Action.BUDGET_SET, Action.LATE_REPORT_KEPT),
     *(action for action in Action if action.startswith(OF_OTHERS)),
     Action.TRANSCRIPTS_REMOVED,
+    Action.SALVAGE_REMOVED,
+    Action.REPORT_REMOVED,
     Action.RESULT_REPORTED,
     Action.PROGRESS_NOTED,
 }

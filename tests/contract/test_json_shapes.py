@@ -375,6 +375,7 @@ def test_every_command_about_the_project_prints_its_documented_shape(cli: Cli) -
         "cost": cli("cost", "--json"),
         "task budget": cli("task", "budget", waiting, "2.50", "--json"),
         "reconcile": cli("reconcile", "--json"),
+        "clean": cli("clean", "--json"),
     }
     queue = cli("why", "--json")
     printed["resume"] = cli("resume", "--all", "--json")

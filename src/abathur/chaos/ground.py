@@ -224,6 +224,9 @@ async def submit_some(
     surroundings.leave_unknown_report(ground.root)
     async with bootstrap.open_database(ground.project) as db:
         await db.write(surroundings.surround, db.clock().now())
+        known_ids = [task.id for task in ground.tasks]
+        if done := await db.read(surroundings.completed_attempt, known_ids):
+            surroundings.leave_of_no_use(ground.root, done)
         for kind in kinds:
             known = _new(ground, kind)
             now = db.clock().now()

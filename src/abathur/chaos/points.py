@@ -75,9 +75,9 @@ READS: Final[Mapping[str, frozenset[str]]] = {
     ),
     "processes": frozenset({"is_alive", "me"}),
     "evidence": frozenset({"busy_until", "newest_change", "processes"}),
-    "spool": frozenset({"read"}),
+    "spool": frozenset({"files", "read"}),
     "source": frozenset({"stamp", "read"}),
-    "disk": frozenset({"free", "kept", "transcripts"}),
+    "disk": frozenset({"free", "kept", "transcripts", "transcripts_size"}),
     "tool_servers": frozenset({"command", "own", "foreign", "described", "answers"}),
 }
 """What only looks. All else that a port offers is taken for a write, so none is forgotten."""

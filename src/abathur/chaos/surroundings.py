@@ -1,7 +1,8 @@
-"""What is around the tasks of a ground: memories, a schedule, a pause, an unknown report."""
+"""What is around the tasks of a ground: memories, a schedule, a pause, what is of no use."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -9,15 +10,20 @@ from typing import Final
 
 from abathur.bootstrap import new_id
 from abathur.bootstrap.timing import next_time
+from abathur.chaos.programs import git
 from abathur.domain.admission import Hold, HoldCause, HoldScope
+from abathur.domain.branches import salvage_ref
 from abathur.domain.memories import NewMemory
 from abathur.domain.records import changed
+from abathur.domain.runs import Attempt
 from abathur.domain.schedules import MissedPolicy, OverlapPolicy, Schedule
+from abathur.domain.tasks import TaskStatus
 from abathur.ports.stores import Stores
 from abathur.services import remembering, scheduling
 
 ACTOR: Final = "chaos"
 KEY: Final = "briefed-tasks"
+TARGET: Final = "refs/heads/main"
 
 
 def surround(stores: Stores, now: datetime) -> None:
@@ -75,3 +81,18 @@ def leave_unknown_report(root: Path) -> None:
     body = b"{}"
     digest = sha256(body).hexdigest().encode()
     (folder / "unknown.report").write_bytes(digest + b"\n" + body)
+
+
+def completed_attempt(stores: Stores, task_ids: Sequence[str]) -> Attempt | None:
+    """The one that landed, of one of the tasks."""
+    for task in stores.tasks.get_many(task_ids):
+        if task.status is TaskStatus.COMPLETED:
+            return stores.attempts.get(task.id, task.attempt_count)
+    return None
+
+
+def leave_of_no_use(root: Path, done: Attempt) -> None:
+    """A report of it that was set aside, and a ref for what the target contains."""
+    claim = f"{done.task_id}.{done.number}.{done.fence}"
+    (root / ".abathur" / "spool" / f"{claim}.report.refused").write_bytes(b"known")
+    git(root, "update-ref", salvage_ref(done.task_id, done.number + 1000), TARGET)

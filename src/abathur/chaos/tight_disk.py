@@ -30,5 +30,8 @@ class TightDisk:
     async def transcripts(self) -> Sequence[str]:
         return await self.real.transcripts()
 
+    async def transcripts_size(self, task_id: str) -> int:
+        return await self.real.transcripts_size(task_id)
+
     async def drop_transcripts(self, task_id: str) -> int:
         return await self.real.drop_transcripts(task_id)

@@ -37,6 +37,7 @@ COMMANDS: Final[Commands] = {
         "abathur.cli.reconcile:reconcile",
         "Compare the queue with what is, and repair it.",
     ),
+    "clean": ("abathur.cli.clean:clean", "Remove what is proven to be of no use any more."),
     "why": ("abathur.cli.task.why:why", "Say why a task, or the queue, isn't moving."),
     "cost": ("abathur.cli.cost:cost", "Show what agents cost, by task, day, agent type."),
     "metrics": ("abathur.cli.metrics:metrics", "Print figures of the queue for Prometheus."),

@@ -45,6 +45,7 @@ SWARM_EVENT: Final[Fields] = {
         "swarm_started, swarm_stopping, swarm_stopped, task_claimed, agent_started, agent_event, "
         "agent_silent, attempt_ended, task_waits, task_taken_back, work_salvaged, limit_reached, "
         "limit_over, landing_started, landing_refused, overlap_found, schedule_fired, room_again, "
+        "cleaned, "
         "settings_changed, task_completed, task_failed, task_cancelled, needs_person or warning",
     ),
     "at": ("time", "when it happened"),
@@ -245,6 +246,23 @@ DEMO: Final[Fields] = {
     "history": ("string[]", "the lines of its git log, newest first"),
 }
 
+CLEANED: Final[Fields] = {
+    "dry_run": ("boolean", "whether it was only looked for"),
+    "removed": ("Unneeded[]", "what was removed, or would be"),
+    "left": ("string[]", "what couldn't be removed, with the reason"),
+}
+
+UNNEEDED: Final[Fields] = {
+    "kind": ("string", "salvage, transcripts or report"),
+    "task_id": ("string", "the task that it is of"),
+    "name": ("string", "of the ref, or of the file or folder"),
+    "why": ("string", "the proof in words"),
+    "attempt": ("integer?", "number of the attempt; null for all of the task's"),
+    "commit": ("string?", "what a salvage ref kept"),
+    "target": ("string?", "the branch that contains the commit"),
+    "bytes": ("integer?", "what it takes on the disk; null for a ref"),
+}
+
 SHAPES: Final[Mapping[str, Fields]] = {
     "Initialized": INITIALIZED,
     "Applied": APPLIED,
@@ -261,6 +279,8 @@ SHAPES: Final[Mapping[str, Fields]] = {
     "Refused": REFUSED,
     "Queue": QUEUE,
     "Reconciled": RECONCILED,
+    "Cleaned": CLEANED,
+    "Unneeded": UNNEEDED,
     "Stopped": STOPPED,
     "Reloaded": RELOADED,
     "Diagnosis": DIAGNOSIS,
@@ -291,6 +311,7 @@ COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "pause": "Hold",
     "resume": "Hold[]",
     "reconcile": "Reconciled",
+    "clean": "Cleaned",
     "doctor": "Diagnosis",
     "trust": "Trust",
     **database.COMMAND_SHAPES,

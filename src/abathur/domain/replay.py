@@ -38,6 +38,8 @@ NOTES: Final = frozenset(
         Action.ITERATION_MADE.value,
         Action.ITERATION_ENDED.value,
         Action.TRANSCRIPTS_REMOVED.value,
+        Action.SALVAGE_REMOVED.value,
+        Action.REPORT_REMOVED.value,
         Action.HOLD_BEGUN.value,
         Action.HOLD_ENDED.value,
         Action.MEMORY_ADDED.value,

@@ -141,6 +141,8 @@ class DiskSettings:
     """Bytes of worktrees, transcripts, logs, spool and salvaged work together; None: no limit."""
     keep_transcripts: int = 100
     """Completed tasks whose transcripts stay when room is made, the last completed."""
+    max_transcript_age_seconds: float = 90 * 86_400
+    """After which the transcripts of an ended task go. 0: never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

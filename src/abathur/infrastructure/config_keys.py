@@ -330,6 +330,13 @@ KEYS: Final = (
         "Completed tasks whose transcripts stay when room has to be made; older ones go first.",
     ),
     Key(
+        "disk.max_transcript_age",
+        duration(),
+        "90d",
+        "How long after a task's end its transcripts go; 0: never.",
+        "disk.max_transcript_age_seconds",
+    ),
+    Key(
         "mcp.max_depth",
         whole(0, 100),
         "8",

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -63,6 +64,9 @@ class SystemDisk:
     async def transcripts(self) -> Sequence[str]:
         return await asyncio.to_thread(_task_folders, self.folder / "runs")
 
+    async def transcripts_size(self, task_id: str) -> int:
+        return await asyncio.to_thread(used_bytes, _folder_of(self.folder / "runs", task_id))
+
     async def drop_transcripts(self, task_id: str) -> int:
         return await asyncio.to_thread(drop, self.folder / "runs", task_id)
 
@@ -114,9 +118,14 @@ def _is_task_id(name: str) -> bool:
 
 def drop(runs: Path, task_id: str) -> int:
     """Raises `OSError`. A link in the folder's place isn't followed."""
+    folder = _folder_of(runs, task_id)
+    size = used_bytes(folder)
+    with suppress(FileNotFoundError):
+        shutil.rmtree(folder)
+    return size
+
+
+def _folder_of(runs: Path, task_id: str) -> Path:
     if not _is_task_id(task_id):
         raise OSError(f"`{task_id}` isn't the id of a task")
-    folder = runs / task_id
-    size = used_bytes(folder)
-    shutil.rmtree(folder)
-    return size
+    return runs / task_id

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from itertools import count
@@ -17,11 +18,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from abathur.domain.errors import SpoolError
-from abathur.ports.spool import SpoolContent, SpoolEntry
+from abathur.ports.spool import SpoolContent, SpooledFile, SpoolEntry
 
 SUFFIX: Final = ".report"
 PARTIAL: Final = ".partial"
 LABELS: Final = (".corrupt", ".half-written", ".refused")
+_CLAIM: Final = re.compile(
+    r"([0-9a-f-]{36})\.(\d{1,9})\.(\d{1,18})"
+    r"(?:\.report(?:\.(?:corrupt|refused)(?:-\d+)?)?|\.\d+\.partial\.half-written(?:-\d+)?)"
+)
+"""Whose report is in a file, whole or set aside. One that is being written isn't among them."""
 
 
 class FolderSpool:
@@ -41,6 +47,12 @@ class FolderSpool:
 
     async def set_aside(self, name: str, why: str) -> str:
         return await asyncio.to_thread(self._set_aside, self._path(name), ".refused", why)
+
+    async def files(self) -> Sequence[SpooledFile]:
+        return await asyncio.to_thread(self._files)
+
+    async def discard(self, name: str) -> None:
+        await asyncio.to_thread(self._unlink, name)
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}{SUFFIX}"
@@ -106,6 +118,34 @@ class FolderSpool:
         except OSError as error:
             return f"the report {path} isn't applied: {why}; it can't be renamed: {error}"
         return f"a report is set aside as {kept}: {why}"
+
+    def _files(self) -> list[SpooledFile]:
+        try:
+            names = sorted(path.name for path in self._folder.iterdir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise SpoolError(f"can't read the reports in {self._folder}: {error}") from error
+        found = []
+        for name in names:
+            if claim := _CLAIM.fullmatch(name):
+                with suppress(OSError):  # it has gone meanwhile
+                    size = (self._folder / name).lstat().st_size
+                    task_id, attempt, fence = claim[1], int(claim[2]), int(claim[3])
+                    found.append(
+                        SpooledFile(
+                            name=name, task_id=task_id, attempt=attempt, fence=fence, bytes=size
+                        )
+                    )
+        return found
+
+    def _unlink(self, name: str) -> None:
+        if not _CLAIM.fullmatch(name):
+            raise SpoolError(f"`{name}` isn't a file of the spool")
+        try:
+            (self._folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise SpoolError(f"can't remove {self._folder / name}: {error}") from error
 
     def _remove(self, name: str) -> None:
         try:

@@ -21,6 +21,13 @@ class Disk(Protocol):
         """Ids of the tasks whose transcripts are there, in the order of submission."""
         ...
 
+    async def transcripts_size(self, task_id: str) -> int:
+        """Bytes that those of all attempts of a task take; 0 when they are gone."""
+        ...
+
     async def drop_transcripts(self, task_id: str) -> int:
-        """Remove those of all attempts of a task; the bytes that were taken. Raises `OSError`."""
+        """Remove those of all attempts of a task; the bytes that were taken. Raises `OSError`.
+
+        Those that are gone already take none.
+        """
         ...

@@ -113,8 +113,15 @@ class Refs(Protocol):
         """The same under `refs/abathur/landed/`, for work that isn't in its target's history."""
         ...
 
-    async def salvage_refs(self) -> Sequence[tuple[str, str]]:
-        """(name of the ref, commit) of everything salvaged."""
+    async def salvage_refs(self, within: str | None = None) -> Sequence[tuple[str, str]]:
+        """(name of the ref, commit) of everything salvaged, or of what a branch contains of it."""
+        ...
+
+    async def drop_salvage(self, ref: str, commit: str, *, kept_by: str) -> None:
+        """Delete a salvage ref, if it is at `commit` and the branch `kept_by` contains that.
+
+        The branch can't move in between. A ref that is gone already is no error.
+        """
         ...
 
 

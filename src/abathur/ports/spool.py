@@ -23,6 +23,17 @@ class SpoolContent:
     """What this look put aside, with its reason; told once, for it isn't found again."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpooledFile:
+    """A file by its name alone: one that was set aside mayn't be readable."""
+
+    name: str
+    task_id: str
+    attempt: int
+    fence: int
+    bytes: int
+
+
 class Spool(Protocol):
     async def put(self, name: str, content: dict[str, Any]) -> None:
         """Durable when it returns: after a power cut it is there whole. Replaces what was there.
@@ -41,4 +52,12 @@ class Spool(Protocol):
 
     async def set_aside(self, name: str, why: str) -> str:
         """Keep the entry under another name, where it isn't read again; what to tell of it."""
+        ...
+
+    async def files(self) -> Sequence[SpooledFile]:
+        """All whose names tell a claim, with those that were set aside. Raises `SpoolError`."""
+        ...
+
+    async def discard(self, name: str) -> None:
+        """Remove a file that `files` named. Raises `SpoolError`."""
         ...

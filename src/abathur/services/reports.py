@@ -99,6 +99,15 @@ def _fate(task: Task | None, attempt: Attempt | None, holder: Holder) -> Fate:
     return Fate.APPLIED if task.fence == holder.fence else Fate.LATE
 
 
+def is_known(stores: Stores, task_id: str, attempt: int, fence: int) -> bool:
+    """Whether the report of this claim was applied, or is kept as evidence."""
+    found = standing(stores, Holder(task_id, attempt, fence, ""))
+    if found.fate is Fate.ALREADY:
+        return True
+    late = stores.attempts.late_reports(task_id)
+    return any((one.attempt, one.fence) == (attempt, fence) for one in late)
+
+
 def report(stores: Stores, spooled: SpooledReport, policy: RetryPolicy, now: datetime) -> Standing:
     """Apply the report, or keep it as evidence. Doing it twice is the same as doing it once.
 

@@ -7,20 +7,19 @@ that was left.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import timedelta
 from typing import Final
 
 from abathur.domain.admission import Hold, HoldCause, HoldScope
-from abathur.domain.audit import Action
+from abathur.domain.cleaning import Unneeded, UnneededKind, told
 from abathur.domain.disk import Kept, shortage
 from abathur.domain.errors import AbathurError
 from abathur.domain.needs import Need
-from abathur.domain.tasks import TaskStatus
 from abathur.domain.wording import count, size_text
-from abathur.ports.stores import Stores
-from abathur.services import pausing, trail
+from abathur.services import cleaning, pausing
 from abathur.services.claiming import actor_of
 from abathur.swarm.caretaker import Caretaker
+from abathur.swarm.cleaning import Cleaner
 from abathur.swarm.events import SwarmEventKind
 from abathur.swarm.parts import Parts
 from abathur.swarm.state import State
@@ -32,6 +31,8 @@ QUIET_SECONDS: Final = 1.0
 MEASURE_SECONDS: Final = 300.0
 """Between two measurements of what is kept, which are walks through all of it."""
 CLEAN_SECONDS: Final = 60.0
+CLEAR_SECONDS: Final = 3600.0
+"""Between two looks for what is of no use, when there is room."""
 AT_ONCE: Final = 20
 """Tasks whose transcripts go before it is looked at the room again."""
 
@@ -42,7 +43,15 @@ class DiskWatch:
         self._bell = state.bell("disk")
         self._caretaker = Caretaker(parts, state)
         self._kept: Kept | None = None
-        self._measured_at = self._cleaned_at = float("-inf")
+        self._measured_at = self._cleaned_at = self._cleared_at = float("-inf")
+        self._cleaner = Cleaner(
+            db=parts.db,
+            repository=parts.repository,
+            disk=parts.disk,
+            spool=parts.spool,
+            actor=actor_of(state.worker_id),
+            complain=state.warn,
+        )
         self._may_be_held = True
         self._complained = ""
 
@@ -73,6 +82,8 @@ class DiskWatch:
             await self._begin(problem)
         elif hold is not None and not problem:
             await self._end()
+        if not problem and self._since(self._cleared_at) >= CLEAR_SECONDS:
+            await self._clear()
         self._may_be_held = bool(problem)
 
     async def _shortage(self, *, is_held: bool) -> str:
@@ -124,37 +135,44 @@ class DiskWatch:
         self._cleaned_at = self._parts.clock.monotonic()
         await self._caretaker.tidy()
         self._measured_at = float("-inf")
+        await self._clear()
         ids = await self._droppable()
-        gone, freed = 0, 0
+        gone: list[Unneeded] = []
         while ids and await self._shortage(is_held=is_held):
             now, ids = ids[:AT_ONCE], ids[AT_ONCE:]
-            sizes = {task_id: await self._parts.disk.drop_transcripts(task_id) for task_id in now}
-            await self._parts.db.write(
-                _tell_dropped, sizes, self._parts.clock.now(), actor_of(self._state.worker_id)
-            )
-            gone, freed = gone + len(sizes), freed + sum(sizes.values())
+            gone += await self._removed(await self._cleaner.sized(list(map(_transcripts, now))))
             self._measured_at = float("-inf")
         if gone:
-            tasks = count(gone, "completed task")
-            self._state.warn(
-                f"transcripts of {tasks} ({size_text(freed)}) were removed to make room"
-            )
+            freed = size_text(sum(one.bytes or 0 for one in gone))
+            tasks = count(len(gone), "completed task")
+            self._state.warn(f"transcripts of {tasks} ({freed}) were removed to make room")
 
     async def _droppable(self) -> Sequence[str]:
         """Completed tasks with transcripts, the first completed first, but for the newest."""
         ids = await self._parts.disk.transcripts()
-        found = await self._parts.db.read(_completed, ids)
+        found = await self._parts.db.read(cleaning.completed, ids)
         keep = self._parts.settings.disk.keep_transcripts
         return found[: max(0, len(found) - keep)]
 
+    async def _clear(self) -> None:
+        """What is of no use whether there is room or not."""
+        self._cleared_at = self._parts.clock.monotonic()
+        age = self._parts.settings.disk.max_transcript_age_seconds
+        found = await self._cleaner.find(
+            self._parts.settings,
+            self._parts.clock.now(),
+            timedelta(seconds=age) if age else None,
+        )
+        gone = await self._removed(found)
+        if gone:
+            self._state.tell(SwarmEventKind.CLEANED, f"removed {told(gone)}")
 
-def _completed(stores: Stores, ids: Sequence[str]) -> list[str]:
-    tasks = stores.tasks.get_many(ids)
-    done = [task for task in tasks if task.status is TaskStatus.COMPLETED]
-    done.sort(key=lambda task: (task.completed_at or task.last_updated_at, task.id))
-    return [task.id for task in done]
+    async def _removed(self, unneeded: Sequence[Unneeded]) -> Sequence[Unneeded]:
+        if not unneeded:
+            return []
+        return await self._cleaner.remove(unneeded, self._parts.clock.now())
 
 
-def _tell_dropped(stores: Stores, sizes: dict[str, int], now: datetime, actor: str) -> None:
-    for task_id, size in sizes.items():
-        trail.record(stores, Action.TRANSCRIPTS_REMOVED, task_id, actor, now, bytes=size)
+def _transcripts(task_id: str) -> Unneeded:
+    kind = UnneededKind.TRANSCRIPTS
+    return Unneeded(kind=kind, task_id=task_id, name=task_id, why="to make room")

@@ -46,6 +46,8 @@ class SwarmEventKind(StrEnum):
     """The configuration was read again; `data["changed"]` names what is another now."""
     ROOM_AGAIN = "room_again"
     """The disk was too full to start anything."""
+    CLEANED = "cleaned"
+    """What was proven to be of no use has been removed."""
     OVERLAP_FOUND = "overlap_found"
     """Work that lands changes what another task, under way, declared or changed too."""
     TASK_COMPLETED = "task_completed"

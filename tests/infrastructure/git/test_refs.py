@@ -168,6 +168,22 @@ async def test_salvage_only_ever_adds(git: Outside, repository: GitRepository) -
         await repository.salvage("no..good", 1, first)
 
 
+async def test_a_salvage_ref_is_deleted_only_while_a_branch_contains_it(
+    git: Outside, repository: GitRepository
+) -> None:
+    first, kept = git.commit({"a": "1"}), git.commit({"a": "2"})
+    other = git("commit-tree", "-m", "Other", "HEAD^{tree}")
+    inside, beside = [await repository.salvage("task", n, c) for n, c in ((1, kept), (2, other))]
+    assert await repository.salvage_refs(within="main") == [(inside, kept)]
+    for ref, commit in ((beside, other), (inside, first), ("refs/heads/main", kept)):
+        with pytest.raises(GitError):
+            await repository.drop_salvage(ref, commit, kept_by="main")
+    assert {ref for ref, _ in await repository.salvage_refs()} == {inside, beside}
+    for _ in range(2):
+        await repository.drop_salvage(inside, kept, kept_by="main")
+    assert [ref for ref, _ in await repository.salvage_refs()] == [beside]
+
+
 async def test_the_same_files_in_two_commits_are_kept_by_one_ref(
     git: Outside, repository: GitRepository
 ) -> None:

@@ -146,10 +146,28 @@ class Refs(Placed):
     async def _are_in_line(self, a: str, b: str) -> bool:
         return await is_ancestor(self._git, a, b) or await is_ancestor(self._git, b, a)
 
-    async def salvage_refs(self) -> Sequence[tuple[str, str]]:
-        listed = await self._git.run("for-each-ref", "--format=%(objectname) %(refname)", SALVAGE)
+    async def salvage_refs(self, within: str | None = None) -> Sequence[tuple[str, str]]:
+        wanted = ["--format=%(objectname) %(refname)", SALVAGE]
+        if within is not None:
+            tip = await commit_of(self._git, HEADS + require_branch(within))
+            wanted.insert(0, f"--merged={tip}")
+        listed = await self._git.run("for-each-ref", *wanted)
         rows = (line.partition(" ") for line in listed.text.splitlines())
         return [(name, commit) for commit, _, name in rows]
+
+    async def drop_salvage(self, ref: str, commit: str, *, kept_by: str) -> None:
+        if not ref.startswith(SALVAGE):
+            raise GitError(f"`{ref}` isn't a salvage ref")
+        keeper, commit = HEADS + require_branch(kept_by), require_hash(commit)
+        if await self._read(ref) is None:
+            return
+        tip = await commit_of(self._git, keeper)
+        if not await is_ancestor(self._git, commit, tip):
+            raise GitError(f"{ref} isn't deleted: `{kept_by}` doesn't contain {commit[:12]}")
+        await self._write(
+            f"verify {keeper}\0{tip}\0delete {require_branch(ref)}\0{commit}\0",
+            f"deleted, kept by {kept_by}",
+        )
 
     async def _read(self, ref: str) -> str | None:
         return (await look_up(self._git, f"{ref}^{{commit}}"))[0]
