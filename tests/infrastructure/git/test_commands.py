@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from abathur.domain.errors import GitError
+from abathur.infrastructure.git import spawning
 from abathur.infrastructure.git.commands import Git
 from abathur.infrastructure.git.repository import GitRepository, open_repository
 
@@ -119,6 +120,36 @@ def filtered(git: Outside) -> Path:
     return fifo
 
 
+@pytest.fixture(params=["files in memory", "pipes"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How git is given its input and read: pipes are for systems that lack the other."""
+    if request.param == "pipes":
+        monkeypatch.setattr(spawning, "is_available", lambda: False)
+    elif not spawning.is_available():
+        pytest.skip("this system hasn't what it takes")
+
+
+@pytest.mark.usefixtures("way")
+async def test_git_hears_all_of_its_input_and_is_heard(git_repo: Path) -> None:
+    text = b"line\n" * 100_000
+    made = await Git(git_repo).run("hash-object", "-w", "--stdin", stdin=text)
+    assert (await Git(git_repo).run("cat-file", "blob", made.text)).stdout == text
+    none = await Git(git_repo).run("cat-file", "-e", "0" * 40, codes=(0, 1))
+    assert (none.code, none.stdout) == (1, b"")
+    with pytest.raises(GitError, match=r"the folder .*/gone doesn't exist"):
+        await Git(git_repo / "gone").run("version")
+
+
+@pytest.mark.usefixtures("way")
+async def test_a_git_that_is_not_installed_is_told(
+    git_repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(git_repo))
+    with pytest.raises(GitError, match="isn't installed, or isn't on PATH"):
+        await Git(git_repo).run("version")
+
+
+@pytest.mark.usefixtures("way")
 async def test_cancelling_leaves_no_git_and_no_lock(git: Outside, filtered: Path) -> None:
     lock = git.root / ".git" / "index.lock"
     task = asyncio.ensure_future(Git(git.root).run("add", "a.slow"))

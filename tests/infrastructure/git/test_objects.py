@@ -12,6 +12,7 @@ import pytest
 from abathur.domain.errors import GitError
 from abathur.infrastructure.git.commands import Git
 from abathur.infrastructure.git.objects import KeptObjects
+from abathur.infrastructure.git.revisions import is_ancestor
 from tests.infrastructure.git.conftest import Outside
 
 MAIN = "refs/heads/main"
@@ -63,9 +64,38 @@ async def test_parents(git: Outside, objects: KeptObjects) -> None:
     git("checkout", "--quiet", "-")
     other = git.commit({"other.txt": "x\n"})
     git("merge", "--quiet", "--no-ff", "-m", f"parent {first}\n\nparent {first}", "side")
-    assert await objects.parents(git.head()) == (other, side)
-    assert await objects.parents(first) == ()
-    assert await objects.parents("0" * 40) == ()
+    assert await objects.parents([git.head(), first, "0" * 40]) == [(other, side), (), None]
+
+
+async def test_who_is_whose_ancestor_is_found_without_another_process(
+    git: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [git.head()]
+    behind = [{0}]
+    for parents in ([0], [0], [1, 2], [1], [3, 4], [5], [6], [2, 7]):
+        named = [word for one in parents for word in ("-p", made[one])]
+        text = str(len(made))
+        made.append(git("commit-tree", "-m", text, *named, "HEAD^{tree}"))
+        behind.append({len(made) - 1}.union(*(behind[one] for one in parents)))
+    asking = Git(git.root)
+    asking.objects = objects = KeptObjects(asking)
+    monkeypatch.setattr(asking, "run", None)  # a process for the question would fail
+    for one, commit in enumerate(made):
+        for other, descendant in enumerate(made):
+            assert await is_ancestor(asking, commit, descendant) == (one in behind[other])
+    await objects.close()
+
+
+async def test_a_history_that_is_cut_off_is_left_to_git(git: Outside) -> None:
+    commits = [git.head(), *(git.commit({"a": f"{number}\n"}) for number in range(12))]
+    (git.root / ".git" / "shallow").write_text(f"{commits[3]}\n")
+    asking = Git(git.root)
+    asking.objects = objects = KeptObjects(asking)
+    assert await is_ancestor(asking, commits[3], commits[-1])
+    assert not await is_ancestor(asking, commits[0], commits[-1])
+    with pytest.raises(GitError):
+        await is_ancestor(asking, "1" * 40, commits[0])
+    await objects.close()
 
 
 async def test_one_that_was_killed_is_replaced(git: Outside, objects: KeptObjects) -> None:

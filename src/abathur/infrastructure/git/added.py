@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Iterator
 from typing import Final
 
-from abathur.domain.errors import GitError
 from abathur.domain.leaks import AddedText
 from abathur.infrastructure.git.commands import Git
+from abathur.infrastructure.git.diffs import diff_tree
 
 LIMIT_BYTES: Final = 16_000_000
 """Of the patch; what comes after it isn't looked at."""
 
 # `--text`, or the work could name its own files binary and so keep them from being looked at.
 _OPTIONS: Final = (
-    *("-r", "-p", "-z", "-U0", "--text", "--no-renames", "--no-ext-diff", "--no-textconv"),
+    *("-p", "-z", "-U0", "--text", "--no-renames", "--no-ext-diff", "--no-textconv"),
     *("--no-color", "--diff-filter=AM", "--src-prefix=a/", "--dst-prefix=b/"),
 )
 _HUNK: Final = re.compile(rb"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
@@ -24,21 +23,7 @@ _HUNK: Final = re.compile(rb"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 
 async def patch_of(git: Git, old: str, new: str) -> bytes:
     """Both are full hashes. The beginning of the patch, up to the limit. Raises `GitError`."""
-    process = await git.start("diff-tree", *_OPTIONS, old, new, "--")
-    assert process.stdout is not None
-    parts: list[bytes] = []
-    room = LIMIT_BYTES
-    try:
-        while room > 0 and (part := await process.stdout.read(min(room, 1 << 20))):
-            parts.append(part)
-            room -= len(part)
-    finally:
-        if room <= 0 and process.returncode is None:
-            process.kill()  # it only reads, and so has no lock to leave behind
-        await asyncio.shield(process.communicate())
-    if room > 0 and process.returncode:
-        raise GitError(f"`git diff-tree` of {old} and {new} ended with {process.returncode}")
-    return b"".join(parts)
+    return await diff_tree(git, old, new, *_OPTIONS, limit=LIMIT_BYTES)
 
 
 def added_text(patch: bytes) -> Iterator[AddedText]:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from abathur.domain.errors import GitError
 from abathur.infrastructure.git.commands import Git
+from abathur.infrastructure.git.diffs import diff_tree
 from abathur.infrastructure.git.place import Placed
 from abathur.infrastructure.git.revisions import HEADS, require_hash
 from abathur.infrastructure.git.status import has_unstaged_changes, is_unfinished
 from abathur.infrastructure.git.worktree_list import holders, linked_record
 from abathur.ports.repository import CheckedOut
 
+_ADDED = ("-z", "--no-renames", "--name-only", "--diff-filter=A")
 _INDEX_DIFFERS = ("diff-index", "--cached", "--quiet", "--ignore-submodules=dirty")
 
 # Said before git touches the first file, when a person is at work at the same moment.
@@ -43,7 +45,7 @@ class Checkouts(Placed):
         require_hash(old)
         require_hash(new)
         git = self._git.at(path)
-        if await self._is_dirty(path, old) or await _would_cover(git, old, new):
+        if await self._is_dirty(path, old) or await self._would_cover(path, old, new):
             return False
         try:
             await _read_tree(git, old, new)
@@ -52,6 +54,12 @@ class Checkouts(Placed):
                 return False
             raise
         return True
+
+    async def _would_cover(self, path: Path, old: str, new: str) -> bool:
+        """`read-tree` itself overwrites ignored files."""
+        added = await diff_tree(self._git, old, new, *_ADDED)
+        names = [os.fsdecode(name) for name in added.split(b"\0") if name]
+        return any(_is_taken(path, name) for name in names)
 
     async def _is_dirty(self, path: Path, at: str) -> bool:
         git_dir = self._git_dir(path)
@@ -80,14 +88,6 @@ async def _read_tree(git: Git, old: str, new: str) -> None:
         # A file that was touched but not changed is taken for a changed one until that is seen.
         await git.run("update-index", "-q", "--refresh", waits_for_locks=False)
         await git.run(*move, waits_for_locks=False)
-
-
-async def _would_cover(git: Git, old: str, new: str) -> bool:
-    """`read-tree` itself overwrites ignored files."""
-    added = await git.run(
-        "diff-tree", "-r", "-z", "--no-renames", "--name-only", "--diff-filter=A", old, new
-    )
-    return any(_is_taken(git.folder, os.fsdecode(name)) for name in added.fields)
 
 
 def _is_taken(folder: Path, name: str) -> bool:

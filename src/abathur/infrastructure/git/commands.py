@@ -12,17 +12,17 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from abathur.domain.errors import GitError
 from abathur.infrastructure import secrets
 from abathur.infrastructure.cancellation import result_of, settle
-from abathur.infrastructure.git import stale_locks, torn_records
+from abathur.infrastructure.git import spawning, stale_locks, torn_records
 
 # The user's hooks, signing key and background services are for the user's own commits. LF or CRLF
 # is no reason to lose an agent's file.
@@ -62,6 +62,7 @@ _SECONDS_TO_FINISH = 1.0
 _TERMS = 50
 _SECONDS_BETWEEN_TERMS = 0.1
 _SHOWN_LINES = 3
+_FATAL = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,15 @@ class Objects(Protocol):
 
     async def names(self, names: Sequence[str]) -> list[str | None]: ...
 
-    async def parents(self, commit: str) -> tuple[str, ...]: ...
+    async def parents(self, commits: Sequence[str]) -> list[tuple[str, ...] | None]: ...
+
+
+class Diffs(Protocol):
+    """Says what differs without a process for each answer."""
+
+    async def between(
+        self, old: str, new: str, options: tuple[str, ...], limit: int | None
+    ) -> bytes: ...
 
 
 class Git:
@@ -103,6 +112,8 @@ class Git:
         self._cache: dict[str, Mapping[str, str]] = {}
         self.objects: Objects | None = None
         """Set while somebody keeps the repository open."""
+        self.diffs: Diffs | None = None
+        """Likewise."""
 
     def at(self, folder: Path) -> Git:
         """The same for another working tree of the repository."""
@@ -150,29 +161,47 @@ class Git:
         lock.unlink(missing_ok=True)
 
     async def _once(self, args: Sequence[str], stdin: bytes, env: Mapping[str, str]) -> Result:
+        if not spawning.is_available():
+            return await self._through_pipes(args, stdin, env)
+        argv = (_program(os.environ.get("PATH")), *_OPTIONS, *args)
+        try:
+            git = spawning.Spawned(argv, self.folder, self._whole_environment(env), stdin)
+        except OSError as error:
+            raise _not_started(self.folder, error) from error
+        try:
+            await git.gone.wait()
+            result = Result(git.code, *git.answer())
+        finally:
+            if not git.gone.is_set():
+                await settle(asyncio.ensure_future(_end(git.pid, git.gone.wait())))
+            git.close()
+        if result.code == _FATAL and not self.folder.is_dir():
+            raise GitError(_why_not_started(self.folder))
+        return result
+
+    async def _through_pipes(
+        self, args: Sequence[str], stdin: bytes, env: Mapping[str, str]
+    ) -> Result:
         stdin_kind = subprocess.PIPE if stdin else subprocess.DEVNULL
         starting = asyncio.ensure_future(self._spawn(args, env, stdin_kind, subprocess.PIPE))
         try:
             # Cancelled half-way, the event loop would kill git, which leaves its locks then.
             process = await settle(starting)
             stdout, stderr = await process.communicate(stdin or None)
-        except FileNotFoundError as error:
-            raise GitError(_why_not_started(self.folder)) from error
         except OSError as error:
-            raise GitError(f"can't run git: {error.strerror}") from error
+            raise _not_started(self.folder, error) from error
         finally:
             if (started := result_of(starting)) and started.returncode is None:
-                await settle(asyncio.ensure_future(_end(started)))
+                ended = _end(started.pid, started.communicate())
+                await settle(asyncio.ensure_future(ended))
         return Result(process.returncode or 0, stdout, stderr)
 
     async def start(self, *args: str) -> asyncio.subprocess.Process:
         """A git that the caller talks to, and ends. Raises `GitError` if it can't be started."""
         try:
             return await self._spawn(args, {}, subprocess.PIPE, subprocess.DEVNULL)
-        except FileNotFoundError as error:
-            raise GitError(_why_not_started(self.folder)) from error
         except OSError as error:
-            raise GitError(f"can't run git: {error.strerror}") from error
+            raise _not_started(self.folder, error) from error
 
     async def _spawn(
         self, args: Sequence[str], env: Mapping[str, str], stdin: int, stderr: int
@@ -185,9 +214,12 @@ class Git:
             stdout=subprocess.PIPE,
             stderr=stderr,
             cwd=self.folder,
-            env={**_environment(), **_encoded(env), **_encoded(self._tags)},
+            env=self._whole_environment(env),
             start_new_session=True,
         )
+
+    def _whole_environment(self, more: Mapping[str, str]) -> Mapping[bytes, bytes]:
+        return {**_environment(), **_encoded(more), **_encoded(self._tags)}
 
     async def _find_identity(self) -> Mapping[str, str]:
         pattern = r"^(user|author|committer)\.(name|email)$"
@@ -239,12 +271,12 @@ def _program(path: str | None) -> str:
     return shutil.which("git", path=path) or "git"
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end(pid: int, ended: Coroutine[Any, Any, object]) -> None:
     """Let git finish, for most commands are short. Then TERM, on which it removes its locks.
 
     In the moment in which it makes a lock it doesn't yet, so TERM isn't the first choice.
     """
-    done = asyncio.ensure_future(process.communicate())
+    done = asyncio.ensure_future(ended)
     await asyncio.wait((done,), timeout=_SECONDS_TO_FINISH)
     for number in (*[signal.SIGTERM] * _TERMS, signal.SIGKILL):
         if done.done():
@@ -252,10 +284,16 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         # The group, for git runs git. Again and again: a signal that comes while git forks is
         # kept for git alone, and the new process doesn't get it.
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
+            os.killpg(pid, number)
         await asyncio.wait((done,), timeout=_SECONDS_BETWEEN_TERMS)
     # Who still holds the output now has left git's group.
     done.cancel()
+
+
+def _not_started(folder: Path, error: OSError) -> GitError:
+    if isinstance(error, FileNotFoundError):
+        return GitError(_why_not_started(folder))
+    return GitError(f"can't run git: {error.strerror}")
 
 
 def _why_not_started(folder: Path) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from abathur.domain.errors import GitError
 from abathur.infrastructure.git.commands import Git
 from abathur.infrastructure.git.place import Placed
-from abathur.infrastructure.git.planted import leave_others_branch, links, refuse_planted
+from abathur.infrastructure.git.planted import leave_others_branch, links_of, refuse_planted
 from abathur.infrastructure.git.revisions import HEADS, look_up
 from abathur.infrastructure.git.status import is_hollow, is_unfinished, operation, status_of
 from abathur.infrastructure.git.worktree_list import linked_record, record_of
@@ -36,7 +36,7 @@ class Leftovers(Placed):
         await refuse_planted(git, record)
         await leave_others_branch(git, self._common, record)
         found = await status_of(git)
-        inside = {*found.repositories_inside, *await links_inside(git)}
+        inside = {*found.repositories_inside, *await links_inside(git, record)}
         foreign = sorted(name for name in inside if self._is_foreign(path / name))
         is_merging = is_unfinished(record)
         if not found.changes and not foreign and not is_merging:
@@ -79,9 +79,9 @@ class Leftovers(Placed):
         return record
 
 
-async def links_inside(git: Git) -> Sequence[str]:
+async def links_inside(git: Git, record: Path) -> Sequence[str]:
     """Repositories inside that are in the index as links without being submodules."""
-    filled = await links(git)
+    filled = await links_of(git, record)
     return sorted(set(filled) - await _submodules(git)) if filled else []
 
 

@@ -8,10 +8,12 @@ from abathur.domain.errors import GitError, UnrelatedHistoriesError
 from abathur.domain.landing import WORK_TRAILER, Strategy
 from abathur.infrastructure.git import rebasing
 from abathur.infrastructure.git.commands import Git, Result
+from abathur.infrastructure.git.diffs import diff_tree
 from abathur.infrastructure.git.place import Placed
 from abathur.infrastructure.git.revisions import commit_of, is_ancestor, look_up, require_hash
 from abathur.ports.repository import Conflict, Merge
 
+_CHANGED = ("-z", "--name-only", "--no-renames")
 _MERGE_TREE = ("merge-tree", "--write-tree", "-z", "--name-only", "--messages")
 
 
@@ -42,9 +44,8 @@ class Merging(Placed):
         return Merge(commit=made, onto=onto, tree=tree, strategy=strategy)
 
     async def changed_paths(self, old: str, new: str) -> Sequence[str]:
-        options = ("-r", "-z", "--name-only", "--no-renames")
-        listed = await self._git.run("diff-tree", *options, require_hash(old), require_hash(new))
-        return [name.decode(errors="replace") for name in listed.fields]
+        listed = await diff_tree(self._git, require_hash(old), require_hash(new), *_CHANGED)
+        return [name.decode(errors="replace") for name in listed.split(b"\0") if name]
 
     async def diff(self, old: str, new: str) -> bytes:
         old, new = await commit_of(self._git, old), await commit_of(self._git, new)

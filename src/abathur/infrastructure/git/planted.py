@@ -45,9 +45,13 @@ async def leave_others_branch(git: Git, common: Path, record: Path) -> None:
 async def refuse_planted(git: Git, record: Path) -> None:
     """Raise `GitError` when git, looking for changes, would write elsewhere or run something."""
     _refuse_links(record)
-    if _may_have_links(record):
-        for inside in await links(git):
-            await _refuse_programs(git.at(git.folder / inside))
+    for inside in await links_of(git, record):
+        await _refuse_programs(git.at(git.folder / inside))
+
+
+async def links_of(git: Git, record: Path) -> Sequence[str]:
+    """Like `links`; git isn't asked where the index of the worktree's record holds none."""
+    return await links(git) if _may_have_links(record) else ()
 
 
 async def links(git: Git) -> Sequence[str]:

@@ -12,6 +12,7 @@ from abathur.domain.errors import GitError, NotARepositoryError
 from abathur.infrastructure.git.checkouts import Checkouts
 from abathur.infrastructure.git.commands import Git
 from abathur.infrastructure.git.conflicts import Conflicts
+from abathur.infrastructure.git.diffs import KeptDiffs
 from abathur.infrastructure.git.inspecting import Inspecting
 from abathur.infrastructure.git.leftovers import Leftovers
 from abathur.infrastructure.git.merging import Merging
@@ -50,13 +51,14 @@ class GitRepository(
 
     @asynccontextmanager
     async def kept_open(self) -> AsyncIterator[None]:
-        objects = KeptObjects(self._git)
-        self._git.objects = objects
+        objects, diffs = KeptObjects(self._git), KeptDiffs(self._git)
+        self._git.objects, self._git.diffs = objects, diffs
         try:
             yield
         finally:
-            self._git.objects = None
+            self._git.objects = self._git.diffs = None
             await objects.close()
+            await diffs.close()
 
 
 async def open_repository(

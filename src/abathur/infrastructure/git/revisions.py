@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping, Sequence
 
 from abathur.domain.branches import branch_problem
 from abathur.domain.errors import GitError, UnknownBranchError
 from abathur.infrastructure.git.commands import Git, Objects
 
 HEADS = "refs/heads/"
+
+# Further back one look of git's own is cheaper.
+_MOST_STEPS = 6
+_MOST_COMMITS = 50
 
 _HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
@@ -57,12 +62,38 @@ async def is_ancestor(git: Git, commit: str, descendant: str) -> bool:
 
 
 async def _is_near_ancestor(objects: Objects, commit: str, descendant: str) -> bool | None:
-    """The answer when the two are one commit or next to each other, else None."""
-    if commit == descendant or commit in await objects.parents(descendant):
-        return True
-    if descendant in await objects.parents(commit):
-        return False  # there are no circles
+    """The answer if some steps back through both histories give it, else None.
+
+    What `commit` comes from needn't be followed: there are no circles, so it isn't behind that.
+    """
+    parents: dict[str, tuple[str, ...]] = {}
+    for _ in range(_MOST_STEPS):
+        before = _reached(commit, parents)
+        behind = _reached(descendant, parents, up_to=before)
+        if commit in behind:
+            return True
+        if all(one in before or one in parents for one in behind):
+            return False
+        unknown = [one for one in before | behind if one not in parents]
+        if len(unknown) > _MOST_COMMITS:
+            return None
+        for one, found in zip(unknown, await objects.parents(unknown), strict=True):
+            if found is None:
+                return None  # git knows whether a history ends here, or tells what is missing
+            parents[one] = found
     return None
+
+
+def _reached(
+    commit: str, parents: Mapping[str, Sequence[str]], up_to: Collection[str] = ()
+) -> set[str]:
+    reached, ahead = {commit}, [commit]
+    while ahead:
+        one = ahead.pop()
+        new = set(() if one in up_to else parents.get(one, ())) - reached
+        reached |= new
+        ahead += new
+    return reached
 
 
 async def make_branch(git: Git, branch: str, commit: str) -> None:

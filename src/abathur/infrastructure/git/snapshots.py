@@ -32,7 +32,7 @@ class Snapshots(Placed):
         try:
             if (record / "index").exists():
                 shutil.copyfile(record / "index", index)
-            inside = {*found.repositories_inside, *await links_inside(git)}
+            inside = {*found.repositories_inside, *await links_inside(git, record)}
             await add_all(git, without=inside, env=env)
             tree = (await git.run("write-tree", env=env)).text
         finally:

@@ -25,7 +25,7 @@ SECONDS: Final = 3.0
 
 _NAMED: Final = re.compile(rb"Unable to create '([^']+\.lock)': File exists")
 _INDEX: Final = "index.lock"
-_HARMLESS: Final = frozenset({"cat-file", "fsmonitor--daemon", "daemon"})
+_HARMLESS: Final = frozenset({"cat-file", "diff-tree", "fsmonitor--daemon", "daemon"})
 """Commands that live long and lock no ref."""
 
 Mark = tuple[int, int, int]
