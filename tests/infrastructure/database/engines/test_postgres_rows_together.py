@@ -42,6 +42,24 @@ async def test_what_json_says_otherwise_is_stored_as_one_by_one(db: Database) ->
     assert {task.id: task.input_data for task in tasks} == told
 
 
+async def test_nothing_takes_the_place_of_something_in_rows_that_are_saved_together(
+    db: Database,
+) -> None:
+    def save(task_id: str, message: str | None) -> Callable[[Stores], None]:
+        def use_case(stores: Stores) -> None:
+            task = stores.tasks.get(task_id)
+            assert task is not None
+            stores.tasks.save(changed(task, error_message=message), task.fence, ("error_message",))
+
+        return use_case
+
+    await together(db, submit("a"), submit("b"))
+    for message in ("told", None):
+        await together(db, save("a", message), save("b", message))
+        rows = await db.query("SELECT error_message FROM tasks")
+        assert rows == 2 * [{"error_message": message}]
+
+
 async def test_a_stale_fence_among_others_that_are_saved_hurts_nobody(db: Database) -> None:
     await together(db, submit("a"), submit("b"), submit("c"))
 

@@ -159,6 +159,26 @@ async def test_who_waits_for_a_lock_holds_up_nobody(db: Database, postgres_url: 
     assert await asyncio.wait_for(calls, LONG) == [None, "two", "three"]
 
 
+async def test_the_next_writes_run_while_others_are_being_committed(
+    db: Database, postgres_url: str
+) -> None:
+    loop, begun = asyncio.get_running_loop(), asyncio.Event()
+
+    def first(stores: Stores) -> None:
+        submit("one")(stores)
+        loop.call_soon_threadsafe(begun.set)
+
+    with psycopg.connect(postgres_url) as other:
+        other.execute("SELECT pg_advisory_xact_lock('audit'::regclass::oid::bigint)")
+        call = asyncio.ensure_future(db.write(first))
+        async with asyncio.timeout(LONG):
+            await begun.wait()
+            assert await db.write(lambda stores: stores.tasks.get("two")) is None
+        assert not call.done()
+    await asyncio.wait_for(call, LONG)
+    assert (await ids_and_commits(db))[0] == ["one"]
+
+
 async def test_two_transactions_that_wait_for_each_other_both_succeed_in_the_end(
     db: Database, postgres_url: str
 ) -> None:

@@ -10,7 +10,7 @@ import orjson
 
 from abathur.domain.errors import AbathurError
 from abathur.infrastructure.database.codecs import json_bytes, to_columns
-from abathur.infrastructure.database.engines.postgres_statements import EXPECTED, Statement, Update
+from abathur.infrastructure.database.engines.postgres_statements import Statement, Update
 
 PARENTS_FIRST: Final = (
     "workers",
@@ -21,7 +21,8 @@ PARENTS_FIRST: Final = (
     "landings",
 )
 """Rows point to rows of tables that come before theirs."""
-MOST_ROWS: Final = 1000
+MOST_ROWS: Final = 100
+"""Few enough that the server is busy with some while others are being made."""
 MOST_BYTES: Final = 16 * 1024 * 1024
 UNLIKE_COLUMNS: Final = (b"\\u0000", b":true", b":false")
 """What JSON may hold that isn't what the driver would make of it for a column."""
@@ -38,6 +39,8 @@ class Batch:
     is_guarded: bool = False
     is_update: bool = False
     rows: list[Mapping[str, object]] = field(default_factory=list)
+    expected: tuple[str, ...] = ()
+    """Of the names, those that no column gets its value from."""
     missing: list[AbathurError] = field(default_factory=list)
     """What it means, for each row of guarded updates, that it isn't there."""
     keys: set[object] = field(default_factory=set)
@@ -53,12 +56,13 @@ class Batch:
         return text
 
     def _shape(self, row: Mapping[str, object]) -> dict[str, object]:
-        names = self.names
+        """What the row holds, without what is NULL: the server makes that of what is missing."""
+        shape = {name: value for name in self.names if (value := row[name]) is not None}
         if not self.is_update:
-            return {name: row[name] for name in names}
-        shape: dict[str, object] = {name: row[name] for name in names if name.startswith(EXPECTED)}
-        shape["new"] = {name: row[name] for name in names if not name.startswith(EXPECTED)}
-        return shape
+            return shape
+        told: dict[str, object] = {name: shape.pop(name) for name in self.expected}
+        told["new"] = shape
+        return told
 
     def one_by_one(self) -> Iterator[list[Any]]:
         for row in self.rows:
@@ -83,12 +87,14 @@ class Batches:
             assert statement.many is not None
             batch = Batch(statement.table, statement.sql, statement.many, statement.names)
             self._by_table[statement.table] = batch
-        key = tuple([row[name] for name in statement.key])
-        if batch.sql != statement.sql or len(batch.rows) == MOST_ROWS or key in batch.keys:
+        if batch.sql != statement.sql or len(batch.rows) == MOST_ROWS:
             return False
-        batch.rows.append(row)
-        if key:
+        if statement.key:
+            key = tuple([row[name] for name in statement.key])
+            if key in batch.keys:
+                return False
             batch.keys.add(key)
+        batch.rows.append(row)
         return True
 
     def update(
@@ -106,6 +112,7 @@ class Batches:
                 update.statement.names,
                 is_guarded=missing is not None,
                 is_update=True,
+                expected=update.expected,
             )
             self._by_table[table] = batch
         elif batch.sql != update.guarded or key in batch.keys or len(batch.rows) == MOST_ROWS:

@@ -118,15 +118,17 @@ class Link(Generic[C]):
             return False
         return self._session.is_loud
 
-    def write_together(self, jobs: Sequence[Job[C, Any]]) -> bool:
+    def write_together(self, jobs: Sequence[Job[C, Any]], done: Callable[[], None]) -> bool:
         """Do the jobs in one transaction and commit; as `write`, and waits for locks only shortly.
 
-        A job that raises before it changes anything spoils nothing. Raises `Apart`, with nothing
-        done, when one raises later, or when the server refuses anything; and `Lost`.
+        Calls `done` when the jobs have run and all that they lock is locked, so that others may run
+        theirs while these are committed. A job that raises before it changes anything spoils
+        nothing. Raises `Apart`, with nothing done, when one raises later, or when the server
+        refuses anything; and `Lost`.
         """
         self._run_together(jobs)
         try:
-            self._commit()
+            self._commit(done)
         except (AbathurError, Repeat) as error:
             raise Apart(None) from error
         return self._session.is_loud
@@ -195,13 +197,15 @@ class Link(Generic[C]):
             # A use case that swallowed the error has gone on without its statement.
             job.error = job.error or self._session.problem
 
-    def _commit(self) -> None:
+    def _commit(self, done: Callable[[], None] = lambda: None) -> None:
         """Raises what keeps the transaction from being, after undoing it."""
         session = self._session
         token = None
         try:
             if session.changes:
                 token = self._send_token()
+                session.write_batches()
+                done()
                 session.write_all()
             if session.is_loud:
                 session.queue(NOTIFY)

@@ -29,6 +29,20 @@ class Limits:
     """Jobs that are taken in one turn."""
 
 
+class Turn:
+    """Of one thread, which may give it up before it is done."""
+
+    __slots__ = ("_give_back",)
+
+    def __init__(self, give_back: Callable[[], None]) -> None:
+        self._give_back: Callable[[], None] | None = give_back
+
+    def end(self) -> None:
+        give_back, self._give_back = self._give_back, None
+        if give_back is not None:
+            give_back()
+
+
 class Pool(Generic[C]):
     def __init__(
         self, limits: Limits, name: str, where: str, runner: Callable[[], Runner[C]]
@@ -110,23 +124,24 @@ class Pool(Generic[C]):
     def _serve(self, runner: Runner[C], jobs: Sequence[Job[C, Any]]) -> bool:
         """False when the thread has to end, as others have the connections."""
         live = [job for job in jobs if not job.future.cancelled()]
+        turn = Turn(self._end_turn)
         try:
-            apart = self._together(runner, live, may_yield=True)
+            apart = self._together(runner, live, turn, may_yield=True)
         except Crowded:
             if self._is_left_to_others(jobs):
                 return False
-            apart = self._together(runner, live, may_yield=False)
-        self._end_turn()
+            apart = self._together(runner, live, turn, may_yield=False)
+        turn.end()
         for job in apart:
             self._alone(runner, job)
         return True
 
     def _together(
-        self, runner: Runner[C], jobs: Sequence[Job[C, Any]], *, may_yield: bool
+        self, runner: Runner[C], jobs: Sequence[Job[C, Any]], turn: Turn, *, may_yield: bool
     ) -> Sequence[Job[C, Any]]:
         """Those that have to be done again, each by itself; the others have their answer."""
         try:
-            apart = runner.together(jobs, may_yield=may_yield)
+            apart = runner.together(jobs, turn.end, may_yield=may_yield)
         except Crowded:
             raise
         except BaseException as error:

@@ -55,9 +55,11 @@ class Runner(Generic[C]):
         self._may_yield = False
 
     def together(
-        self, jobs: Sequence[Job[C, Any]], *, may_yield: bool = False
+        self, jobs: Sequence[Job[C, Any]], done: Callable[[], None], *, may_yield: bool = False
     ) -> Sequence[Job[C, Any]]:
         """Do the jobs in one transaction, without waiting long for locks of others.
+
+        Calls `done`, maybe several times, once the jobs have run and are only to be committed.
 
         Those that come back have to be `run`: what failed here may go well there. The others have
         their results, durable if they are writes, or their errors. Raises `Crowded`, with the jobs
@@ -68,7 +70,7 @@ class Runner(Generic[C]):
         left, apart = list(jobs), list[Job[C, Any]]()
         while left:
             try:
-                self._once(left, end, together=True)
+                self._once(left, end, done)
                 break
             except Repeat:
                 return jobs
@@ -88,7 +90,7 @@ class Runner(Generic[C]):
         is_second = isinstance(job.error, StaleFenceError)
         for repeat in range(REPEATS):
             try:
-                self._once([job], end, together=False)
+                self._once([job], end)
             except Repeat as conflict:
                 job.error = conflict.error
                 if isinstance(conflict.error, IntegrityViolation) and repeat >= REPEATS_OF_REFUSED:
@@ -105,12 +107,14 @@ class Runner(Generic[C]):
         if self._link is not None:
             self._link.close()
 
-    def _once(self, jobs: Sequence[Job[C, Any]], end: float, *, together: bool) -> None:
+    def _once(
+        self, jobs: Sequence[Job[C, Any]], end: float, done: Callable[[], None] | None = None
+    ) -> None:
         """One transaction, begun again for as long as the connection is lost in it."""
         attempt = 0
         while True:
             try:
-                self._attempt(jobs, end, together)
+                self._attempt(jobs, end, done)
                 return
             except DatabaseError as error:
                 _fail(jobs, error)
@@ -125,7 +129,10 @@ class Runner(Generic[C]):
             self._wait(attempt)
             attempt += 1
 
-    def _attempt(self, jobs: Sequence[Job[C, Any]], end: float, together: bool) -> None:
+    def _attempt(
+        self, jobs: Sequence[Job[C, Any]], end: float, done: Callable[[], None] | None
+    ) -> None:
+        """In a transaction of all if there is something to tell when they are `done`."""
         if self._link is None or not self._link.is_usable:
             self._drop()
             self._link = self._linked(end)
@@ -134,7 +141,7 @@ class Runner(Generic[C]):
         if self._tell is None:
             for job in jobs:
                 self._link.read(job)
-        elif self._link.write_together(jobs) if together else self._link.write(jobs[0]):
+        elif self._link.write_together(jobs, done) if done else self._link.write(jobs[0]):
             self._tell()
 
     def _linked(self, end: float) -> Link[C]:

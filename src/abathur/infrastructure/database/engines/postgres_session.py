@@ -103,13 +103,18 @@ class PostgresSession:
         self._refuse_after_end()
         update = self._statements.change(name, only, missing is not None)
         if not self._batches.update(update, missing, params):
-            self._write_batches()
+            self.write_batches()
             self._batches.update(update, missing, params)
         self._note(update.statement, 1, params)
 
     def execute_many(self, name: str, rows: Iterable[Mapping[str, object]], /) -> None:
+        statement = self._statements[name]
         for row in rows:
-            self.send(name, **row)
+            self._note(statement, 1, row)
+            if statement.many is None:
+                self._send(statement, row)
+            else:
+                self._collect(statement, row)
 
     def fetch(self, name: str, /, **params: object) -> list[Row]:
         statement = self._statements[name]
@@ -151,18 +156,19 @@ class PostgresSession:
 
     def put_off(self, write: Callable[[list[Row]], None], alone: str, row: Row, /) -> None:
         self._refuse_after_end()
-        if any("\0" in value for value in row.values()):
-            names = row.keys()
-            row = dict(zip(names, without_nul(list(row.values())), strict=True))
+        for value in row.values():
+            if "\0" in value:
+                row = dict(zip(row, without_nul(list(row.values())), strict=True))
+                break
         self._put_off.setdefault((write, alone), []).append(row)
         self.changes += 1
         self.is_loud = True
 
     def write_all(self) -> None:
         """Send everything that waits; has to be called before each commit."""
-        self._write_batches()
+        self.write_batches()
         self._write_put_off()
-        self._write_batches()
+        self.write_batches()
 
     def _write_put_off(self) -> None:
         if self._put_off:
@@ -184,7 +190,7 @@ class PostgresSession:
     def names(self, prefix: str) -> Sequence[str]:
         return sorted(name for name in self._statements if name.startswith(prefix))
 
-    def _write_batches(self) -> None:
+    def write_batches(self) -> None:
         """Send what is kept back."""
         for batch in self._batches.take():
             text = batch.json() if len(batch.rows) > 1 else None
@@ -229,13 +235,13 @@ class PostgresSession:
 
     def _send(self, statement: Statement, params: Mapping[str, object]) -> Cursor:
         self._refuse_after_end()
-        self._write_batches()
+        self.write_batches()
         return self.queue(statement.sql, to_columns(params, statement.names))
 
     def _collect(self, statement: Statement, params: Mapping[str, object]) -> None:
         self._refuse_after_end()
         if not self._batches.insert(statement, params):
-            self._write_batches()
+            self.write_batches()
             self._batches.insert(statement, params)
 
     def _refuse_after_end(self) -> None:
@@ -252,7 +258,8 @@ class PostgresSession:
         if rows and statement.changes:
             self.changes += 1
             self.is_loud = self.is_loud or not statement.is_quiet
-            self._foreseen.forget(task_of(params))
+            if self._foreseen.has_rows:
+                self._foreseen.forget(task_of(params))
 
     def _wait(self) -> None:
         """Wait for all that was sent.

@@ -63,6 +63,8 @@ class Update:
     guarded: bytes
     many: bytes
     """Takes a JSON array of rows, and how many they are when it is a guarded one."""
+    expected: tuple[str, ...]
+    """Names of the parameters that it is only compared with."""
     statement: Statement
 
 
@@ -156,5 +158,6 @@ def _update(sql: str, is_guarded: bool) -> Update:
     return Update(
         guarded=(GUARD % (plain.decode().rstrip("; \n"), 1)).encode() if is_guarded else plain,
         many=(GUARD % (many, "$2") if is_guarded else many).encode(),
+        expected=tuple(expected),
         statement=Statement(sql=plain, names=names, changes=True, table=table),
     )
