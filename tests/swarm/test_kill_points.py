@@ -5,13 +5,16 @@
 
 import signal
 import tempfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from abathur.domain.schedules import MissedPolicy, OverlapPolicy
 from abathur.swarm.events import SwarmEventKind
 from tests.forked import Forked
+from tests.swarm.test_schedules import add
 
 DIE_AT = Path(__file__).with_name("die_at.py")
 SCRIPT = [
@@ -170,6 +173,24 @@ async def test_refused_work_is_kept(world: Any, point: tuple[str, str, int]) -> 
     await finish(world, task)
     first = (await world.attempts(task))[0]
     assert world.git("show", f"{first.salvage_ref}:b.txt") == "b"
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_due_time_makes_one_task_whenever_the_swarm_that_fires_it_dies(
+    world: Any, moment: str
+) -> None:
+    """Two times of each of two schedules are due; it dies around the second's."""
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    every: dict[str, Any] = {"missed": MissedPolicy.ALL, "overlap": OverlapPolicy.ALLOW}
+    for name in ("first", "second"):
+        await add(world, midnight - timedelta(hours=36), "0 0 * * *", name=name, **every)
+    die(world, "db.fire", moment, 2)
+    for _ in range(2):
+        await world.run_until_idle()
+        tasks = await world.tasks()
+        assert [task.status for task in tasks] == ["completed"] * 4
+        assert len({task.idempotency_key for task in tasks}) == 4
+    await world.assert_sound()
 
 
 @pytest.mark.parametrize("point", RESCUE.values(), ids=RESCUE)

@@ -56,6 +56,14 @@ async def test_a_folder_without_repository_is_told_what_to_do(tmp_path: Path) ->
         await open_repository(tmp_path)
 
 
+async def test_a_path_with_a_line_break_is_refused_in_one_line(git_repo: Path) -> None:
+    odd = git_repo.with_name("two\nlines")
+    git_repo.rename(odd)
+    with pytest.raises(GitError, match="give the folder another name") as refused:
+        await open_repository(odd)
+    assert "\n" not in str(refused.value)
+
+
 async def test_a_folder_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(GitError, match="doesn't exist"):
         await open_repository(tmp_path / "gone")

@@ -101,7 +101,13 @@ async def _locate(git: Git) -> Place:
         raise NotARepositoryError(
             f"{git.folder} is in no git repository; go into one with `cd`, or run `git init`"
         ) from error
-    is_inside, own, common = found.text.split("\n")
+    lines = found.text.split("\n")
+    if len(lines) != len(asked):
+        raise GitError(
+            f"the path {str(git.folder)!r} has a line break, with which git's lists can't be told "
+            "apart; give the folder another name"
+        )
+    is_inside, own, common = lines
     if is_inside == "true" and own == common:
         root = Path((await git.run("rev-parse", "--show-toplevel")).text)
     else:
