@@ -4,16 +4,20 @@ import signal
 import socket
 import urllib.request
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from abathur.bootstrap.measuring import Measured
 from abathur.domain.figures import Past, Present
 from abathur.domain.pools import Pool, PoolSource
+from abathur.domain.settings import Settings, SwarmSettings
 from abathur.infrastructure import prometheus
-from abathur.infrastructure.prometheus import Read, Throttled
+from abathur.infrastructure.prometheus import Read, SwarmMetrics, Throttled
+from abathur.swarm.events import SwarmEvent, SwarmEventKind
 from tests.cli.conftest import Abathur, configure
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -85,6 +89,33 @@ def test_a_swarm_serves_the_figures_of_its_queue_and_of_itself(abathur: Abathur)
     swarm.communicate(timeout=60)
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10)
+
+
+def test_a_claim_is_a_wake_up_by_as_many_agents_as_there_may_be_by_then() -> None:
+    """With a second agent since a reload, one was free all the time."""
+    going_by = Going(Settings(swarm=SwarmSettings(max_agents=1)))
+    metrics = SwarmMetrics(lambda: Read(None, None, NOON), "1")
+    sink = Measured(metrics, lambda _: None, cast(Any, going_by)).sink
+
+    def tell(kind: SwarmEventKind, second: int, **more: Any) -> float:
+        at = NOON + timedelta(seconds=second)
+        sink(SwarmEvent(kind=kind, at=at, text="", attempt=1, **more))
+        return metrics.registry.get_sample_value("abathur_wakeup_seconds_count") or 0
+
+    tell(SwarmEventKind.SWARM_STARTED, 0)
+    ready = {"ready_at": NOON + timedelta(seconds=5)}
+    assert tell(SwarmEventKind.TASK_CLAIMED, 5, task_id="a", **ready) == 1
+    assert tell(SwarmEventKind.TASK_CLAIMED, 6, task_id="b", **ready) == 1
+    tell(SwarmEventKind.ATTEMPT_ENDED, 7, task_id="b")
+    going_by.settings = Settings(swarm=SwarmSettings(max_agents=2))
+    tell(SwarmEventKind.SETTINGS_CHANGED, 8)
+    ready = {"ready_at": NOON + timedelta(seconds=9)}
+    assert tell(SwarmEventKind.TASK_CLAIMED, 9, task_id="c", **ready) == 2
+
+
+@dataclass
+class Going:
+    settings: Settings
 
 
 def test_a_port_that_is_taken_is_told_before_anything_starts(abathur: Abathur) -> None:

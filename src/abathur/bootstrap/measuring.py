@@ -14,6 +14,7 @@ from abathur.domain.errors import DatabaseError
 if TYPE_CHECKING:
     from abathur.infrastructure.database import Database
     from abathur.infrastructure.prometheus import Read, SwarmMetrics
+    from abathur.ports.configured import Configuration
     from abathur.ports.stores import UnitOfWork
     from abathur.swarm.events import Sink, SwarmEvent
 
@@ -39,7 +40,7 @@ async def exposition(db: UnitOfWork, now: datetime) -> str:
 
 @contextmanager
 def measuring_sink(
-    db: Database, sink: Sink, address: tuple[str, int] | None, max_agents: int
+    db: Database, sink: Sink, address: tuple[str, int] | None, going_by: Configuration
 ) -> Iterator[Sink]:
     """The sink, with what reaches it counted and served at the address; None serves nothing.
 
@@ -54,7 +55,7 @@ def measuring_sink(
     metrics = SwarmMetrics(_reader(db), __version__)
     stop = metrics.serve(*address)
     try:
-        yield _Measured(metrics, sink, max_agents).sink
+        yield Measured(metrics, sink, going_by).sink
     finally:
         stop()
 
@@ -81,9 +82,11 @@ def _reader(db: Database) -> Any:
     return read
 
 
-class _Measured:
-    def __init__(self, metrics: SwarmMetrics, sink: Sink, max_agents: int) -> None:
-        self._metrics, self._sink, self._max_agents = metrics, sink, max_agents
+class Measured:
+    """Counts what the database can't know. How many agents there may be changes with a reload."""
+
+    def __init__(self, metrics: SwarmMetrics, sink: Sink, going_by: Configuration) -> None:
+        self._metrics, self._sink, self._going_by = metrics, sink, going_by
         self._running: set[tuple[str | None, int | None]] = set()
         self._free_since: datetime | None = None
 
@@ -98,6 +101,8 @@ class _Measured:
             self._count({*self._running, run}, event.at)
         elif event.kind in {Kind.ATTEMPT_ENDED, Kind.TASK_CANCELLED, Kind.TASK_WAITS}:
             self._count(self._running - {run}, event.at)
+        elif event.kind is Kind.SETTINGS_CHANGED:
+            self._count(self._running, event.at)
         elif event.kind is Kind.WARNING:
             self._metrics.warned()
         self._sink(event)
@@ -108,10 +113,9 @@ class _Measured:
             self._metrics.woken((event.at - since) / timedelta(seconds=1))
 
     def _count(self, running: set[tuple[str | None, int | None]], at: datetime) -> None:
-        was_full = len(self._running) >= self._max_agents
         self._running = running
-        if len(running) >= self._max_agents:
+        if len(running) >= self._going_by.settings.swarm.max_agents:
             self._free_since = None
-        elif was_full or self._free_since is None:
+        elif self._free_since is None:
             self._free_since = at
         self._metrics.agents(len(running))

@@ -165,14 +165,14 @@ def _plain(ending: Ending) -> dict[str, Any]:
 
 
 async def _start(project: Project, options: Options) -> Ending:
-    began, many = now(), project.settings.swarm.max_agents
+    began = now()
     view = make_view(now, as_json=options.as_json)
     async with bootstrap.open_database(project) as db:
         going_by = supervision.configuration_of(project)
         with (
             supervision.logging_sink(project, view.sink, going_by) as logged,
             supervision.notifying_sink(project, logged, going_by) as called,
-            measuring.measuring_sink(db, called, options.metrics, many) as measured,
+            measuring.measuring_sink(db, called, options.metrics, going_by) as measured,
         ):
             async with telemetry.tracing(project, db, measured) as (sink, into):
                 supervisor = await supervision.build_supervisor(
