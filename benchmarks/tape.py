@@ -16,9 +16,9 @@ from typing import Any, Final, TypeAlias
 
 import apsw
 
+from abathur.infrastructure.database.codecs import to_column
 from abathur.infrastructure.database.engines.sqlite import connect
 
-WRITING: Final = ("INSERT", "UPDATE", "DELETE")
 BUSY_TIMEOUT: Final = 60.0
 
 Statement: TypeAlias = tuple[str, Any]
@@ -33,14 +33,14 @@ class Recorder:
     operations: list[Operation] = field(default_factory=list)
     _open: list[Statement] = field(default_factory=list)
 
-    def hear(self, _cursor: apsw.Cursor, sql: str, bindings: Any) -> bool:
+    def hear(self, cursor: apsw.Cursor, sql: str, bindings: Any) -> bool:
         word = sql.lstrip().partition(" ")[0].rstrip(";")
         if word == "BEGIN":
             self._open = []
         elif word == "COMMIT":
             self.operations.append(self._open)
-        elif word in WRITING:
-            self._open.append((sql, bindings))
+        elif not cursor.is_readonly:
+            self._open.append((sql, [to_column(value) for value in bindings or ()]))
         return True
 
     def listen_to(self, connection: apsw.Connection) -> None:

@@ -13,7 +13,7 @@ from benchmarks.peers.raw import RawSqlite, Tapes, every_call
 from benchmarks.peers.settings import SHOWN
 from benchmarks.results import Cell
 
-WRITING: Final = (*tape.WRITING, "WITH")
+WRITING: Final = ("INSERT", "UPDATE", "DELETE", "WITH")
 
 
 class RawPostgresql(RawSqlite):

@@ -12,8 +12,8 @@ from abathur.services import asking, trail
 from abathur.services.submitting import waiting_status
 
 
-def complete(stores: Stores, task: Task, actor: str, now: datetime) -> Sequence[Task]:
-    """Make it completed and let go what waited only for it; the tasks let go."""
+def complete(stores: Stores, task: Task, actor: str, now: datetime) -> tuple[Task, Sequence[Task]]:
+    """Make it completed and let go what waited only for it; the task, and the tasks let go."""
     asking.void_open(stores, task.id, "the task is completed", actor=actor, now=now)
     done = moved(task, TaskStatus.COMPLETED, now, completed_at=now, error_message=None)
     trail.save(stores, Action.TASK_COMPLETED, task, done, actor, now)
@@ -30,7 +30,7 @@ def complete(stores: Stores, task: Task, actor: str, now: datetime) -> Sequence[
                 now,
                 unmet_count=dependent.unmet_count,
             )
-    return released
+    return done, released
 
 
 def _let_go(stores: Stores, task: Task, actor: str, now: datetime) -> Task:

@@ -136,8 +136,8 @@ def conclude(
     state = LandingState.LANDED if proof.merge_commit else LandingState.NOTHING_CHANGED
     ended = _end(stores, current, state, now, detail=detail, proof=proof, facts=facts)
     actor = actor_of(landing.worker_id or "")
-    released = complete(stores, task, actor, now)
-    return Concluded(ended, stores.tasks.get(task.id) or task, released)
+    done, released = complete(stores, task, actor, now)
+    return Concluded(ended, done, released)
 
 
 def _check_proof(landing: Landing, proof: Proof) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from abathur.domain.errors import AbathurError, DatabaseError, InvalidInputError
-from abathur.infrastructure.database.codecs import to_columns
 from abathur.infrastructure.database.engines.base import Columns, Row
 from abathur.infrastructure.database.engines.sqlite import (
     Connection,
@@ -14,7 +13,8 @@ from abathur.infrastructure.database.engines.sqlite import (
     DriverError,
     translate,
 )
-from abathur.infrastructure.database.queries import narrowed, parameters, reads_trail
+from abathur.infrastructure.database.engines.sqlite_binding import Bound, stored
+from abathur.infrastructure.database.queries import narrowed, reads_trail
 
 Values = tuple[Any, ...]
 
@@ -26,6 +26,7 @@ class SqliteSession:
     """Meets `base.Session`. Used again for every transaction of its connection."""
 
     __slots__ = (
+        "_bound",
         "_columns",
         "_connection",
         "_cursor",
@@ -39,8 +40,10 @@ class SqliteSession:
     def __init__(self, connection: Connection, statements: Mapping[str, str], where: str) -> None:
         self._connection = connection
         self._cursor = connection.cursor()
+        self._cursor.convert_binding = stored
         self._statements = statements
         self._where = where
+        self._bound = Bound()
         self._columns: dict[str, tuple[str, ...]] = {}
         self._put_off: dict[Callable[[list[Row]], None], list[Row]] = {}
         self._told = 0
@@ -59,12 +62,12 @@ class SqliteSession:
 
     def execute(self, name: str, /, **params: object) -> int:
         statement = self._statements[name]
-        self._run(statement, to_columns(params, parameters(statement)))
+        self._run(statement, self._bound[statement](params))
         return self._connection.changes()
 
     def send(self, name: str, /, **params: object) -> None:
         statement = self._statements[name]
-        self._run(statement, to_columns(params, parameters(statement)))
+        self._run(statement, self._bound[statement](params))
 
     def save(
         self, name: str, only: Columns | None, missing: AbathurError | None, /, **params: object
@@ -72,7 +75,7 @@ class SqliteSession:
         statement = self._statements[name]
         if only is not None:
             statement = narrowed(statement, only)
-        self._run(statement, to_columns(params, parameters(statement)))
+        self._run(statement, self._bound[statement](params))
         if missing is not None and self._connection.changes() == 0:
             raise missing
 
@@ -101,10 +104,10 @@ class SqliteSession:
 
     def execute_many(self, name: str, rows: Iterable[Mapping[str, object]], /) -> None:
         statement = self._statements[name]
-        names = parameters(statement)
+        pick = self._bound[statement]
         self._refuse_without_transaction()
         try:
-            self._cursor.executemany(statement, [to_columns(row, names) for row in rows])
+            self._cursor.executemany(statement, list(map(pick, rows)))
         except (DriverError, UnicodeEncodeError, OverflowError) as error:
             raise self._failure(error) from error
 
@@ -113,7 +116,7 @@ class SqliteSession:
         statement = self._statements[name]
         if self._put_off and reads_trail(statement):
             self.write_put_off()
-        values = to_columns(params, parameters(statement))
+        values = self._bound[statement](params)
         if columns is None:
             columns, rows = self._described(statement, values)
             self._columns[name] = columns
@@ -133,7 +136,7 @@ class SqliteSession:
     def names(self, prefix: str) -> Sequence[str]:
         return sorted(name for name in self._statements if name.startswith(prefix))
 
-    def _run(self, statement: str, values: list[Any]) -> list[Values]:
+    def _run(self, statement: str, values: Values) -> list[Values]:
         self._refuse_without_transaction()
         try:
             # To the end, else a RETURNING would leave its work half done.
@@ -141,7 +144,7 @@ class SqliteSession:
         except (DriverError, UnicodeEncodeError, OverflowError) as error:
             raise self._failure(error) from error
 
-    def _described(self, statement: str, values: list[Any]) -> tuple[tuple[str, ...], list[Values]]:
+    def _described(self, statement: str, values: Values) -> tuple[tuple[str, ...], list[Values]]:
         """With the names of the columns, which the driver tells only while a statement runs."""
         columns: list[tuple[str, ...]] = []
         tracer = self._connection.exec_trace

@@ -20,7 +20,8 @@ class SqlGraph:
 
     def resolve(self, task_id: str, now: datetime) -> Sequence[Task]:
         rows = self._session.fetch("edges_count_down", id=task_id, now=now)
-        self._session.send("edges_resolve", id=task_id, now=now)
+        if rows:
+            self._session.send("edges_resolve", id=task_id, now=now)
         return sorted((task_of(row) for row in rows), key=lambda task: task.id)
 
     def edges(self, task_ids: Iterable[str] | None = None) -> Sequence[Edge]:
