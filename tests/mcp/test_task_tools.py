@@ -205,3 +205,34 @@ async def test_adding_to_a_known_branch_starts_no_git_but_the_first_time(
     assert task["feature_branch"] == "main"
     with pytest.raises(Refused, match="git"):
         await site.add(feature_branch="another")
+
+
+async def test_a_loop_or_candidates_are_asked_for_in_the_words_of_a_backlog(site: Site) -> None:
+    judge = {"judge": {"agent": "critic", "rubric": "Is it short?", "threshold": 0.8}}
+    one = await site.call("task_enqueue", description="a", loop=judge)
+    two = await site.call("task_enqueue", description="b", candidates=[{"model": "x"}, {}])
+    many = await site.call("task_enqueue_many", tasks=[{"description": "c", "candidates": 3}])
+    ids = [one["task_id"], two["task_id"], many["tasks"][0]["task_id"]]
+    loops = await site.db.read(lambda stores: [stores.loops.get(one) for one in ids])
+    assert [one and one.spec for one in loops] == [
+        judge,
+        {"candidates": [{"model": "x"}, {}]},
+        {"candidates": 3},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"loop": {"passes": "rm -rf /"}}, "can't bring programs along"),
+        ({"loop": {"all": [{"custom": {"command": "x", "threshold": 1}}]}}, "bring programs"),
+        ({"loop": "nightly"}, "no loop `nightly` is configured"),
+        ({"loop": {"candidates": 2}, "candidates": 2}, "leave one out"),
+        ({"candidates": 17}, "smaller than or equal to 16"),
+    ],
+)
+async def test_a_client_brings_no_programs_to_be_run(
+    site: Site, given: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(Refused, match=told):
+        await site.call("task_enqueue", description="a", **given)

@@ -47,10 +47,22 @@ def named_loop(settings: Settings, given: Any, where: str) -> dict[str, Any]:
         return whole_loop(settings, settings.loops[given])
     if loop_spec(given, dict.fromkeys(settings.criteria, ANYTHING), where).runs_programs:
         raise InvalidInputError(
-            f"{where}: a backlog can't bring programs along; put the criterion under `criteria:` "
-            "in .abathur/config.yaml and write `use: NAME` here"
+            f"{where}: a backlog or a client can't bring programs along; put the criterion under "
+            "`criteria:` in .abathur/config.yaml and write `use: NAME` here"
         )
     return whole_loop(settings, given)
+
+
+def asked_loop(settings: Settings, loop: Any, candidates: Any) -> dict[str, Any] | None:
+    """What a client of the servers says, in whose words nothing may be run either.
+
+    Raises `InvalidInputError`.
+    """
+    if loop is not None and candidates is not None:
+        raise InvalidInputError("candidates: a task has a loop or candidates; leave one out")
+    if candidates is not None:
+        return named_loop(settings, {"candidates": candidates}, "candidates")
+    return None if loop is None else named_loop(settings, loop, "loop")
 
 
 def whole_loop(settings: Settings, data: Any) -> dict[str, Any]:

@@ -8,9 +8,11 @@ from typing import Any, Final
 
 from abathur.bootstrap import unknown_agents
 from abathur.bootstrap.definitions import as_defined
+from abathur.bootstrap.loops import asked_loop
 from abathur.bootstrap.targets import resolve_target
 from abathur.domain.delegation import Caller
 from abathur.domain.errors import InvalidInputError
+from abathur.domain.loops.specs import MAX_CANDIDATES
 from abathur.domain.tasks import (
     DEFAULT_MAX_RETRIES,
     DEFAULT_PRIORITY,
@@ -99,6 +101,27 @@ FIELDS: Final = {
         " run at once.",
         most=100,
     ),
+    "loop": {
+        "type": ["string", "object"],
+        "description": (
+            "Refine it until something measured is good enough: the name of a configured loop, or"
+            ' like {"use": CRITERION, "max_iterations": 5} with a configured criterion, or with'
+            ' {"judge": {"agent": NAME, "rubric": TEXT, "threshold": 0.8}}.'
+        ),
+    },
+    "candidates": {
+        "type": ["integer", "array"],
+        "minimum": 2,
+        "maximum": MAX_CANDIDATES,
+        "maxItems": MAX_CANDIDATES,
+        "items": thing(
+            {"runtime": text("Its name.", most=200), "model": text("Its name.", most=200)}
+        ),
+        "description": (
+            "Have it made several times, of which the best one lands: how many, or a list with"
+            " the runtime or the model of each."
+        ),
+    },
 }
 SOURCE: Final = text(
     "Who asks: `human`, `agent_requirements`, `agent_planner`, `agent_implementation`, or the name"
@@ -201,6 +224,7 @@ async def _order(
         idempotency_key=None if key is None else _own_key(call.caller, key),
         created_by=call.caller.actor,
         touches=tuple(get("touches", ())),
+        loop=asked_loop(call.host.project.settings, get("loop"), get("candidates")),
     )
     return Order(
         new=new,

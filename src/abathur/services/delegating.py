@@ -76,7 +76,8 @@ def enqueue(
     known = _known(stores, named.values())
     added = [name for name, order in named.items() if order.new.idempotency_key not in known]
     if own is not None and added:
-        check_spawn(limits, family_of(stores, own, limits.max_tasks), len(added))
+        agents = sum(_agents(named[name].new) for name in added)
+        check_spawn(limits, family_of(stores, own, limits.max_tasks), agents)
     blocking = Counter(name for one in added for name in named[one].needs)
     made: dict[str, Submitted] = {}
     outside: dict[str, Task] = {}
@@ -125,6 +126,12 @@ def _check_needs(named: Mapping[str, Order]) -> None:
 def _known(stores: Stores, orders: Collection[Order]) -> Mapping[str, Task]:
     keys = [order.new.idempotency_key for order in orders if order.new.idempotency_key]
     return stores.tasks.by_keys(keys) if keys else {}
+
+
+def _agents(new: NewTask) -> int:
+    """How many tasks it counts as: each candidate costs as much as one."""
+    wanted = (new.loop or {}).get("candidates", 1)
+    return wanted if isinstance(wanted, int) else len(wanted)
 
 
 def stores_task(stores: Stores, own: Task | None, text: str) -> Task:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,6 +15,9 @@ from abathur.cli.task.ids import complete
 from abathur.domain.errors import InvalidInputError
 from abathur.domain.tasks import DEFAULT_AGENT_TYPE, DEFAULT_MAX_RETRIES, DEFAULT_PRIORITY
 from abathur.domain.times import parse_duration
+
+if TYPE_CHECKING:
+    from abathur.domain.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,6 +40,9 @@ class Described:
     touches: tuple[str, ...]
     allow_overlap: bool
     budget: float | None
+    loop: str | None
+    candidates: int | None
+    candidate: tuple[str, ...]
 
     def values(self) -> dict[str, Any]:
         """Of a `NewTask`, but for what it takes a queue or a repository to know.
@@ -56,6 +62,20 @@ class Described:
             "touches": self.touches,
             "may_overlap": self.allow_overlap,
         }
+
+    def refined(self, settings: Settings) -> dict[str, Any] | None:
+        """Its loop or its candidates. Raises `InvalidInputError`, `click.UsageError`."""
+        from abathur.bootstrap.loops import typed_choice, typed_loop, whole_loop
+
+        given = (self.loop is not None, self.candidates is not None, bool(self.candidate))
+        if sum(given) > 1:
+            raise click.UsageError("--loop, --candidates and --candidate exclude each other")
+        if self.loop is not None:
+            return typed_loop(settings, self.loop)
+        choices = [typed_choice(one) for one in self.candidate]
+        if self.candidates or choices:
+            return whole_loop(settings, {"candidates": choices or self.candidates})
+        return None
 
 
 def task_options(command: F) -> F:
@@ -115,6 +135,23 @@ OPTIONS = (
     click.option("--allow-overlap", is_flag=True, help="Run it beside others that touch the same."),
     click.option(
         "--budget", type=click.FloatRange(min=0), metavar="USD", help="The most that it may cost."
+    ),
+    click.option(
+        "--loop",
+        metavar="SPEC",
+        help="Refine it until that is met: a loop of the configuration, @FILE, or YAML.",
+    ),
+    click.option(
+        "--candidates",
+        type=click.IntRange(2, 16),
+        metavar="N",
+        help="Make it N times, and let the best one land.",
+    ),
+    click.option(
+        "--candidate",
+        multiple=True,
+        metavar="runtime=NAME,model=NAME",
+        help="A candidate of its own kind; give at least two.",
     ),
 )
 

@@ -23,7 +23,6 @@ from abathur.domain.times import parse_time
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from abathur.bootstrap import Project
     from abathur.ports.stores import Stores
     from abathur.services.submitting import Submitted
 
@@ -37,9 +36,6 @@ class Options(Described):
     deadline: str | None
     not_before: str | None
     idempotency_key: str | None
-    loop: str | None
-    candidates: int | None
-    candidate: tuple[str, ...]
 
 
 @click.command()
@@ -56,23 +52,6 @@ class Options(Described):
 @click.option("--deadline", metavar="TIME", help="When it should be done: 2030-01-31T18:00Z, +2h.")
 @click.option("--not-before", metavar="TIME", help="Don't start it earlier: as --deadline.")
 @click.option("--idempotency-key", metavar="TEXT", help="Submit at most once under this key.")
-@click.option(
-    "--loop",
-    metavar="SPEC",
-    help="Refine it until that is met: a loop of the configuration, @FILE, or YAML.",
-)
-@click.option(
-    "--candidates",
-    type=click.IntRange(2, 16),
-    metavar="N",
-    help="Make it N times, and let the best one land.",
-)
-@click.option(
-    "--candidate",
-    multiple=True,
-    metavar="runtime=NAME,model=NAME",
-    help="A candidate of its own kind; give at least two.",
-)
 @json_option
 def submit(as_json: bool, **typed: Any) -> None:
     """Put a task into the queue and print its id. `-` reads the prompt from stdin."""
@@ -98,7 +77,7 @@ async def _submit(new: NewTask, options: Options) -> Submitted:
     new = replace(new, feature_branch=await resolve_target(project, options.target))
     warn_of_strangers(project, [new.agent_type])
     (new,) = as_defined(project, [new])
-    new = replace(new, loop=_loop(project, options))
+    new = replace(new, loop=options.refined(project.settings))
     async with context.opened(project) as db:
         return await db.write(
             _submit_resolved,
@@ -108,19 +87,6 @@ async def _submit(new: NewTask, options: Options) -> Submitted:
             now=context.now(),
             actor=bootstrap.actor(),
         )
-
-
-def _loop(project: Project, options: Options) -> dict[str, Any] | None:
-    from abathur.bootstrap.loops import typed_choice, typed_loop, whole_loop
-
-    if sum((options.loop is not None, options.candidates is not None, bool(options.candidate))) > 1:
-        raise click.UsageError("--loop, --candidates and --candidate exclude each other")
-    if options.loop is not None:
-        return typed_loop(project.settings, options.loop)
-    choices = [typed_choice(one) for one in options.candidate]
-    if options.candidates or choices:
-        return whole_loop(project.settings, {"candidates": choices or options.candidates})
-    return None
 
 
 def _submit_resolved(
