@@ -120,7 +120,7 @@ def test_an_update_keeps_what_was_changed_and_shows_the_difference(
     }
     assert changes(abathur, "status") == expected
     shown = abathur.ok("template", "status", "--diff")
-    assert "-You plan, version mine." in shown
+    assert "You plan, version mine." in shown
     assert "+You plan, version 2." in shown
     assert changes(abathur, "update") == expected
     assert definition(abathur).read_text() == AGENT.format("mine")
@@ -131,6 +131,43 @@ def test_an_update_keeps_what_was_changed_and_shows_the_difference(
     abathur.ok("template", "update", "--take", path)
     assert definition(abathur).read_text() == AGENT.format(2)
     assert changes(abathur, "update") == dict.fromkeys(expected, "same")
+
+
+LINES = [f"Line {number}." for number in range(1, 9)]
+
+
+def lines(**changed: str) -> str:
+    """The definition with some of its lines in other words."""
+    body = [changed.get(f"line{number}", line) for number, line in enumerate(LINES, 1)]
+    return AGENT.format(1) + "".join(f"{line}\n" for line in body)
+
+
+def test_changes_of_other_lines_are_merged_and_of_the_same_lines_shown(
+    abathur: Abathur, older: Path
+) -> None:
+    file = older / ".claude" / "agents" / "abathur" / "planner.md"
+    file.write_text(lines())
+    commit(older, "long")
+    abathur.ok("init", "--template", f"file://{older}")
+    definition(abathur).write_text(lines(line1="Mine."))
+    file.write_text(lines(line8="Theirs."))
+    commit(older, "two")
+    assert changes(abathur, "status")["planner.md"] == "merge"
+    assert definition(abathur).read_text() == lines(line1="Mine.")
+    assert "changed on both sides, both taken" in abathur.ok("template", "update")
+    assert definition(abathur).read_text() == lines(line1="Mine.", line8="Theirs.")
+    assert changes(abathur, "update")["planner.md"] == "keep"
+
+    file.write_text(lines(line1="Not so.", line8="Theirs."))
+    commit(older, "three")
+    assert changes(abathur, "update", "--dry-run")["planner.md"] == "conflict"
+    shown = abathur.ok("template", "status", "--diff")
+    assert "+<<<<<<< yours" in shown
+    assert "+Not so." in shown
+    assert changes(abathur, "update")["planner.md"] == "conflict"
+    assert definition(abathur).read_text() == lines(line1="Mine.", line8="Theirs.")
+    abathur.ok("template", "update", "--take", ".claude/agents/abathur/planner.md")
+    assert definition(abathur).read_text() == lines(line1="Not so.", line8="Theirs.")
 
 
 def test_what_was_there_before_the_template_stays(abathur: Abathur, older: Path) -> None:

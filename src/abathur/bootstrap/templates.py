@@ -35,6 +35,7 @@ async def template_for(root: Path, named: str, start: Path) -> Comparison:
     Raises `RefusedError` when the project has another one, and what finding it raises.
     """
     from abathur.infrastructure.project_templates.installing import plan, read_record
+    from abathur.infrastructure.project_templates.merging import merged
     from abathur.infrastructure.project_templates.sources import find_template
 
     installed = read_record(root)
@@ -44,7 +45,8 @@ async def template_for(root: Path, named: str, start: Path) -> Comparison:
             f"this project has the template `{installed.name}`; remove .abathur/template.json to "
             f"take `{template.name}` instead, its files stay"
         )
-    return Comparison(root, installed, template, plan(root, template, installed))
+    steps = await merged(plan(root, template, installed), installed)
+    return Comparison(root, installed, template, steps)
 
 
 async def newest(root: Path, ref: str | None = None) -> Comparison:

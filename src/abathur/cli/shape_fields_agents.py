@@ -71,7 +71,8 @@ TEMPLATE_STEP: Final[Fields] = {
     "path": ("string", "the file, in the project"),
     "change": (
         "string",
-        "add, update, remove, same, keep (yours) or conflict (changed on both sides, yours kept)",
+        "add, update, remove, same, keep (yours), merge (changed on both sides, both taken) or "
+        "conflict (the same lines changed on both sides, yours kept)",
     ),
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
 from typing import Final
@@ -55,6 +55,8 @@ class Installed:
     commit: str | None
     hashes: Mapping[str, str]
     """Path -> digest of the file as the template last brought it."""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """The files themselves, where they are text: what both sides' changes are compared with."""
 
 
 class Change(StrEnum):
@@ -65,12 +67,14 @@ class Change(StrEnum):
     SAME = "same"
     KEEP = "keep"
     """Changed or removed by the person; the template has nothing new."""
+    MERGE = "merge"
+    """Changed on both sides, in other lines: both changes are taken."""
     CONFLICT = "conflict"
-    """Changed on both sides: the person's stays."""
+    """Changed on both sides in the same lines: the person's stays."""
 
     @property
     def writes(self) -> bool:
-        return self in {Change.ADD, Change.UPDATE, Change.REMOVE}
+        return self in {Change.ADD, Change.UPDATE, Change.MERGE, Change.REMOVE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,12 @@ class Step:
     """As it is in the project."""
     after: bytes | None
     """As the template has it now."""
+    merged: bytes | None = None
+    """Both sides' lines; of a conflict with marks where they don't go together."""
+
+    @property
+    def written(self) -> bytes | None:
+        return self.merged if self.change is Change.MERGE else self.after
 
 
 def digest(content: bytes) -> str:
@@ -136,4 +146,12 @@ def after(template: Template) -> Installed:
         ref=template.ref,
         commit=template.commit,
         hashes={path: digest(content) for path, content in template.files.items()},
+        texts={path: text for path, content in template.files.items() if (text := _text(content))},
     )
+
+
+def _text(content: bytes) -> str | None:
+    try:
+        return None if b"\0" in content else content.decode()
+    except UnicodeDecodeError:
+        return None

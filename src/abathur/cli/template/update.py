@@ -25,8 +25,9 @@ from abathur.domain.project_templates import Change
 def update(ref: str | None, take: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
     """Take over what the template has new, or what it has at REF, a branch or tag.
 
-    Files that you have changed or removed stay as they are. What the template brings is run only
-    after `abathur trust`.
+    Files that you have changed or removed stay as they are; where the template has changed other
+    lines of a file, both changes are taken. What the template brings is run only after `abathur
+    trust`.
     """
     from abathur.bootstrap.templates import bring, newest
 
@@ -43,6 +44,6 @@ def update(ref: str | None, take: tuple[str, ...], dry_run: bool, as_json: bool)
         output.write_lines(list(view.diffs(done)))
     elif any(step.change is Change.CONFLICT for step in done):
         output.say(
-            "What was changed on both sides stayed yours: `abathur template status --diff` shows "
-            "it, `abathur template update --take PATH` takes the template's side."
+            "Lines that were changed on both sides stayed yours: `abathur template status --diff` "
+            "shows the file, `abathur template update --take PATH` takes the template's side."
         )

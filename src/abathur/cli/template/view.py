@@ -20,6 +20,7 @@ SAID: Final = {
     Change.REMOVE: ("removed", "yellow"),
     Change.SAME: ("the same", "dim"),
     Change.KEEP: ("yours, kept", "cyan"),
+    Change.MERGE: ("changed on both sides, both taken", "green"),
     Change.CONFLICT: ("changed on both sides, yours kept", "yellow"),
 }
 
@@ -45,12 +46,17 @@ def lines(steps: Sequence[Step], *, with_same: bool = False) -> Iterator[str]:
 
 
 def diffs(steps: Sequence[Step]) -> Iterator[str]:
-    """From what the project has to what the template has, of all that differs."""
+    """From what the project has to what the template has, of all that differs.
+
+    Where both sides were changed, to both of them together, with marks where that can't be.
+    """
     for step in steps:
         if step.change in {Change.SAME, Change.ADD} or step.before == step.after:
             continue
-        before, after = _lines_of(step.before), _lines_of(step.after)
-        told = difflib.unified_diff(before, after, step.path, f"{step.path} (template)", "", "", 3)
+        is_both = step.merged is not None
+        before, after = _lines_of(step.before), _lines_of(step.merged if is_both else step.after)
+        name = f"{step.path} ({'both' if is_both else 'template'})"
+        told = difflib.unified_diff(before, after, step.path, name, "", "", 3)
         yield from (clean(line.rstrip("\n")) for line in told)
 
 

@@ -45,6 +45,8 @@ def read_record(root: Path) -> Installed | None:
             raise ConfigError(f"{shown}: it is of a newer version of Abathur; upgrade Abathur")
         found = Installed(**content)
         paths_fit = all(is_taken(path) for path in found.hashes)
+        if not all(isinstance(text, str) for text in found.texts.values()):
+            raise TypeError("texts")
     except (AttributeError, KeyError, TypeError) as error:
         raise ConfigError(f"{shown}: it is damaged; restore it, or remove it") from error
     if not paths_fit:
@@ -91,14 +93,14 @@ def apply(
     done = [_taken(step) if step.path in take else step for step in planned]
     for step in done:
         if step.change.writes:
-            _write(_place(root, step.path), step.after)
+            _write(_place(root, step.path), step.written)
     content = {"format": FORMAT, **asdict(after(template))}
     _write(record_file(root), f"{json.dumps(content, indent=2, sort_keys=True)}\n".encode())
     return done
 
 
 def _taken(step: Step) -> Step:
-    if step.change not in {Change.CONFLICT, Change.KEEP}:
+    if step.change not in {Change.CONFLICT, Change.KEEP, Change.MERGE}:
         return step
     change = Change.REMOVE if step.after is None else Change.UPDATE
     return Step(step.path, change, step.before, step.after)
