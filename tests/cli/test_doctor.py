@@ -188,9 +188,35 @@ def test_a_folder_that_nobody_works_in(abathur: "Abathur") -> None:
 
 
 def test_no_database(abathur: "Abathur") -> None:
-    (abathur.root / ".abathur" / "abathur.db").unlink()
+    for file in (abathur.root / ".abathur").glob("abathur.db*"):
+        file.unlink()
     result = abathur("doctor")
-    assert (result.code, "abathur.db is missing" in result.out) == (1, True)
+    assert (result.code, "there is no database" in result.out) == (1, True)
+    assert "-> `abathur init` makes one" in result.out
+    abathur.ok("init")
+    assert "ok    database" in abathur.ok("doctor")
+
+
+@pytest.mark.parametrize("way", ["restore", "begin anew"])
+def test_a_database_that_is_gone_is_told_with_what_really_helps(
+    abathur: "Abathur", tmp_path: Path, way: str
+) -> None:
+    abathur.submit("Kept")
+    backup = tmp_path / "backup.db"
+    abathur.ok("db", "backup", str(backup))
+    file = abathur.root / ".abathur" / "abathur.db"
+    file.unlink()
+    result = abathur("doctor")
+    assert (result.code, f"`{file}` is gone, though there was a queue" in result.out) == (1, True)
+    assert "-> put a backup back with `abathur db restore BACKUP`, or remove" in result.out
+    assert abathur("db", "check").code == 6
+    if way == "restore":
+        abathur.ok("db", "restore", str(backup), "--yes")
+    else:
+        file.with_name("abathur.db.lock").unlink()
+        abathur.ok("init")
+    assert "ok    database" in abathur.ok("doctor")
+    assert len(abathur("task", "list", "--json").json) == (1 if way == "restore" else 0)
 
 
 def test_a_file_that_is_no_database(abathur: "Abathur") -> None:

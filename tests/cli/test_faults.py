@@ -68,8 +68,8 @@ def zero_pages(file: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (empty, "is empty, though there was a queue in it; restore a backup"),
-        (remove, "is gone, though there was a queue in it; restore a backup"),
+        (empty, "is empty, though there was a queue in it; put a backup back"),
+        (remove, "is gone, though there was a queue in it; put a backup back"),
         (cut, "is damaged"),
         (overwrite, "isn't a SQLite database"),
         (behead, "isn't a SQLite database"),

@@ -315,7 +315,7 @@ async def test_what_the_rows_prove_is_repaired_and_told(queue: Queue) -> None:
 async def test_a_held_host_starts_nothing_and_others_go_on(queue: Queue) -> None:
     task = await queue.submit()
     await pause(queue, HoldScope.HOST, "here")
-    there, here = AdmissionRules(host="there"), AdmissionRules(host="here")
+    there, here = AdmissionRules(host="there:boot:1"), AdmissionRules(host="here:boot:1")
     assert await queue.read(admitting.has_admitted, there, queue.now)
     assert not await queue.read(admitting.has_admitted, here, queue.now)
     assert await queue.read(admitting.is_held_up, here, queue.now)

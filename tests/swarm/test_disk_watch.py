@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from abathur.domain.disk import Kept
+from abathur.domain.hosts import machine_of
 from abathur.services import pausing
 from abathur.swarm.disk_watch import DiskWatch
 from abathur.swarm.supervisor import Supervisor
@@ -99,7 +100,8 @@ async def test_a_swarm_on_a_full_disk_starts_nothing_and_goes_on_when_there_is_r
     async with asyncio.timeout(SECONDS):
         await until("needs_person")
         (hold,) = await holds(small)
-        assert (hold.scope, hold.cause, hold.name) == ("host", "disk", supervisor._parts.host)
+        machine = machine_of(supervisor._parts.host)
+        assert (hold.scope, hold.cause, hold.name) == ("host", "disk", machine)
         assert "are free on the disk, and 8.0 MB have to be (`disk.min_free`)" in hold.reason
         supervisor._state.ring_all()
         assert (await small.task(task)).status == "ready"
@@ -204,6 +206,21 @@ async def test_a_hold_of_another_host_keeps_nobody_here(world: Any) -> None:
     await world.submit("Write", WRITE)
     assert (await world.run_until_idle()).completed == 1
     assert [hold.name for hold in await holds(world)] == ["elsewhere"]
+
+
+async def test_a_hold_of_an_earlier_boot_ends_when_there_is_room(world: Any) -> None:
+    disk = Said((await world.supervisor())._parts.disk, room=0)
+    looking = await watch(world, disk)
+    host = machine_of(looking._parts.host)
+    looking._parts = replace(looking._parts, host=f"{host}:now:1")
+    await looking.round()
+    (hold,) = await holds(world)
+    for name in (f"{host}:before", "elsewhere:now"):
+        other = replace(hold, id=f"disk:{name}", name=name)
+        await world.db.write(lambda stores, one=other: stores.admission.put_hold(one))
+    disk.room = 10**12
+    await looking.round()
+    assert [hold.name for hold in await holds(world)] == ["elsewhere:now"]
 
 
 async def test_what_is_kept_is_measured_part_by_part(world: Any) -> None:

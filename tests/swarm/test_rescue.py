@@ -1,10 +1,14 @@
 """Dead and stuck workers: what they held comes back, once, with the work kept."""
 
 import signal
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from abathur.services import claiming
+from abathur.swarm.lifeline import Lifeline
 from tests.forked import Forked
 
 HANG = [
@@ -85,3 +89,21 @@ async def test_a_claim_of_a_worker_that_never_was_is_taken_back_after_its_lease(
     await world.run_until_idle()
     assert [a.outcome for a in await world.attempts(task)] == ["lost", "succeeded"]
     await world.assert_sound()
+
+
+@pytest.mark.parametrize(("namespace", "rescued"), [("", 1), ("another", 0)])
+async def test_a_worker_in_another_container_of_this_name_is_not_taken_for_dead(
+    world: Any, namespace: str, rescued: int
+) -> None:
+    await world.submit("Write", [{"write": {"path": "a.txt", "text": "a\n"}}])
+    supervisor = await world.supervisor()
+    row = supervisor._row()
+    machine, boot, own = row.host.split(":")
+    # No process has that number, here at least.
+    worker = replace(row, host=f"{machine}:{boot}:{namespace or own}", pid=2**22 + 1)
+    await world.db.write(lambda stores: stores.workers.insert(worker))
+    now, lease = datetime.now(UTC), timedelta(hours=1)
+    await world.db.write(claiming.claim, worker_id=worker.id, limit=1, now=now, lease=lease)
+    other = await world.supervisor()
+    await world.db.write(lambda stores: stores.workers.insert(other._row()))
+    assert await Lifeline(other._parts, other._state).rescue() == rescued

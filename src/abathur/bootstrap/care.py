@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from abathur.bootstrap import Project
+    from abathur.domain.errors import AbathurError
     from abathur.domain.problems import Problem
     from abathur.ports.moving import Copied, Upgrade
     from abathur.ports.restoring import Prepared, Recovered
@@ -60,6 +61,19 @@ def log_problems(project: Project) -> Sequence[Problem]:
     from abathur.infrastructure.database.engines.sqlite_log import problems
 
     return problems(project.file) if isinstance(project.database, Path) else []
+
+
+def missing(project: Project) -> AbathurError:
+    """The error of a file that isn't there: there never was one, or it got lost."""
+    from abathur.domain.errors import DatabaseError, NotFoundError
+    from abathur.infrastructure.database.engines.sqlite_lock import lost, was_made
+
+    if was_made(project.file):
+        return DatabaseError(lost(project.file))
+    return NotFoundError(
+        f"there is no database {project.file}; `abathur init` makes one, and `abathur db restore "
+        "BACKUP` puts a backup there"
+    )
 
 
 async def planned_upgrade(project: Project) -> Upgrade:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from abathur import bootstrap, safeguards
-from abathur.bootstrap import Project, diagnosis
+from abathur.bootstrap import Project, care, diagnosis
 from abathur.cli import output
 from abathur.cli.context import app, json_option, run
 from abathur.cli.exit_codes import BAD_ANSWER, OK
@@ -91,11 +91,7 @@ async def _with_repository(facts: Facts, start: Path) -> Facts:
 
 async def _with_database(facts: Facts, project: Project) -> tuple[Facts, InUse | None]:
     if bootstrap.is_missing(project.database):
-        missing = (
-            f"{project.database} is missing; `abathur init` makes it, or `abathur db restore` "
-            "puts a backup there"
-        )
-        return replace(facts, database_problems=[missing]), None
+        return replace(facts, database_problems=[str(care.missing(project))]), None
     try:
         async with bootstrap.open_database(project) as db:
             problems = [problem.text for problem in await db.check()]

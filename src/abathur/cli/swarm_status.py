@@ -160,7 +160,7 @@ def _worker(worker: Worker, found: SwarmStatus) -> list[str]:
         state = "stopping"
     agents = f"{busy}/{worker.max_agents}"
     since = age(worker.started_at, now())
-    return [short(worker.id), state, str(worker.pid), agents, since, worker.host]
+    return [short(worker.id), state, str(worker.pid), agents, since, worker.machine]
 
 
 def _running(running: Running) -> list[str]:

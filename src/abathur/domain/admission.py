@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from abathur.domain.budgets import UNBUDGETED, SpendingRules
 from abathur.domain.concurrency import Limits
+from abathur.domain.hosts import machine_of
 from abathur.domain.patterns import overlap
 from abathur.domain.records import record
 from abathur.domain.wording import short
@@ -63,9 +64,14 @@ class Hold:
             HoldScope.TARGET: task.target,
             HoldScope.TASK: task.id,
             HoldScope.AGENT_TYPE: task.agent_type,
-            HoldScope.HOST: task.host,
+            HoldScope.HOST: task.host and machine_of(task.host),
         }
-        return self.scope is HoldScope.EVERYTHING or names[self.scope] == self.name
+        return self.scope is HoldScope.EVERYTHING or names[self.scope] == self.place
+
+    @property
+    def place(self) -> str:
+        """What is held, by the name that people use: that of a host may have marks behind it."""
+        return machine_of(self.name) if self.scope is HoldScope.HOST else self.name
 
     @property
     def stops_landing(self) -> bool:
@@ -223,7 +229,9 @@ class Admission:
     ) -> None:
         self.rules, self.restrictions = rules, restrictions
         self._gates = (ProbeGate(rules, restrictions.half_open), *gates)
-        self._holds = {(hold.scope, hold.name): hold for hold in _lasting_first(restrictions.holds)}
+        self._holds = {
+            (hold.scope, hold.place): hold for hold in _lasting_first(restrictions.holds)
+        }
         self._agent_types: Counter[str] = Counter()
         self._targets: Counter[str | None] = Counter()
         self._host = 0
@@ -244,7 +252,7 @@ class Admission:
         if host is not None:
             self._agent_types[task.agent_type] += 1
             self._targets[self.target_of(task)] += 1
-            self._host += _machine(host) == _machine(self.rules.host)
+            self._host += machine_of(host) == machine_of(self.rules.host)
         if task.touches:
             self._reserved.append(task)
 
@@ -266,7 +274,7 @@ class Admission:
         """What is against claiming anything."""
         return (
             self._held(HoldScope.EVERYTHING, "")
-            or self._held(HoldScope.HOST, self.rules.host)
+            or self._held(HoldScope.HOST, machine_of(self.rules.host))
             or self._host_full()
         )
 
@@ -366,8 +374,3 @@ def _full(limit: int, what: str, scope: HoldScope, name: str) -> Refusal:
 def _reserved(mine: str, theirs: str, task_id: str) -> Refusal:
     text = f"its `{mine}` overlaps with `{theirs}`, which task {short(task_id)} is working on"
     return Refusal(kind=RefusalKind.RESERVATION, text=text, task_id=task_id, name=mine)
-
-
-def _machine(host: str) -> str:
-    """Without the mark of its boot."""
-    return host.partition(":")[0]

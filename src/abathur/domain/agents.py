@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from abathur.domain.hosts import machine_of
 from abathur.domain.tasks import JsonObject
 
 
@@ -54,6 +55,7 @@ class Worker:
 
     id: str
     host: str
+    """With marks: see `domain.hosts`."""
     pid: int
     pid_started_at: float
     """Seconds since the boot on Linux, since the epoch elsewhere; see `ports.processes`."""
@@ -64,3 +66,8 @@ class Worker:
     lease_until: datetime
     stop_requested_at: datetime | None = None
     stopped_at: datetime | None = None
+
+    @property
+    def machine(self) -> str:
+        """What people call its host."""
+        return machine_of(self.host)

@@ -69,7 +69,7 @@ def _lost_why(facts: Facts) -> str | None:
     """Why the holder can't be counted on any more, None while it can."""
     worker, until = facts.worker, facts.task.lease_until
     if worker is not None and (facts.worker_alive is False or worker.stopped_at is not None):
-        return f"its worker is gone (process {worker.pid} on {worker.host})"
+        return f"its worker is gone (process {worker.pid} on {worker.machine})"
     if until is not None and until <= facts.now:
         return f"its worker went silent, and its lease ran out {span(facts.now - until)} ago"
     return None
@@ -88,7 +88,9 @@ def _lost(facts: Facts) -> Explanation:
 
 def _place(facts: Facts) -> tuple[str, ...]:
     worker, attempt = facts.worker, facts.attempt
-    found = [f"worker {short(worker.id)} on {worker.host}, process {worker.pid}"] if worker else []
+    found = (
+        [f"worker {short(worker.id)} on {worker.machine}, process {worker.pid}"] if worker else []
+    )
     if attempt is not None and attempt.runtime:
         model = f", model {attempt.model}" if attempt.model else ""
         found.append(f"runtime {attempt.runtime}{model}")

@@ -7,29 +7,36 @@ from functools import cache
 from pathlib import Path
 
 from abathur.domain.agents import Worker
+from abathur.domain.hosts import Sight, host_of, sight_of
 from abathur.infrastructure import process_times
 
 
 @cache
 def host_name() -> str:
-    """Name and boot of this host: after a reboot no process of before can be alive."""
+    """Name of this host, with the marks of its boot and of the processes that are seen here."""
     boot = Path("/proc/sys/kernel/random/boot_id")
     mark = boot.read_text().strip()[:8] if boot.is_file() else ""
-    return f"{platform.node()}:{mark}" if mark else platform.node()
+    return host_of(platform.node(), mark, _process_namespace())
+
+
+def _process_namespace() -> str:
+    """Differs from container to container; empty where the system doesn't tell."""
+    try:
+        target = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
+    return target.partition("[")[2].removesuffix("]")
 
 
 def is_alive(worker: Worker) -> bool | None:
-    """By pid and start time; None for a worker on another host.
+    """By pid and start time; None for a worker that can't be seen from here, as on another host.
 
     A worker from an earlier boot of this host is dead, not unknown.
     """
-    here, _, _ = host_name().partition(":")
-    there, _, _ = worker.host.partition(":")
-    if here != there:
+    sight = sight_of(worker.host, here=host_name())
+    if sight is Sight.HIDDEN:
         return None
-    if worker.host != host_name():
-        return False
-    return process_times.lives(worker.pid, worker.pid_started_at)
+    return sight is Sight.VISIBLE and process_times.lives(worker.pid, worker.pid_started_at)
 
 
 def users_of(file: Path) -> list[int]:

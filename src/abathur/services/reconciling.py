@@ -64,8 +64,8 @@ def lost_workers(found: Facts, is_alive: Callable[[Worker], bool | None]) -> Ite
         if is_alive(worker) is False:
             yield Problem(
                 code="worker_dead",
-                text=f"task {task.id} is running, but process {worker.pid} on {worker.host}, which "
-                "held it, is gone; a swarm that runs takes it back with its work",
+                text=f"task {task.id} is running, but process {worker.pid} on {worker.machine}, "
+                "which held it, is gone; a swarm that runs takes it back with its work",
                 table="tasks",
                 key=task.id,
                 task_id=task.id,

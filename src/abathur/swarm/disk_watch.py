@@ -14,6 +14,7 @@ from abathur.domain.admission import Hold, HoldCause, HoldScope
 from abathur.domain.cleaning import Unneeded, UnneededKind, told
 from abathur.domain.disk import Kept, shortage
 from abathur.domain.errors import AbathurError
+from abathur.domain.hosts import machine_of
 from abathur.domain.needs import Need
 from abathur.domain.wording import count, size_text
 from abathur.services import cleaning, pausing
@@ -72,16 +73,14 @@ class DiskWatch:
                 self._state.warn(f"the room on the disk isn't known: {error}")
 
     async def _look(self) -> None:
-        hold = await self._hold() if self._may_be_held else None
-        if problem := await self._shortage(is_held=hold is not None):
-            await self._clean(is_held=hold is not None)
-            problem = await self._shortage(is_held=hold is not None)
-        if problem and hold is None:
-            hold = await self._hold()
-        if problem and hold is None:
+        held = await self._holds() if self._may_be_held else ()
+        if problem := await self._shortage(is_held=bool(held)):
+            await self._clean(is_held=bool(held))
+            problem = await self._shortage(is_held=bool(held))
+        if problem and not held and not await self._holds():
             await self._begin(problem)
-        elif hold is not None and not problem:
-            await self._end()
+        elif held and not problem:
+            await self._end(held)
         if not problem and self._since(self._cleared_at) >= CLEAR_SECONDS:
             await self._clear()
         self._may_be_held = bool(problem)
@@ -96,16 +95,21 @@ class DiskWatch:
     def _since(self, then: float) -> float:
         return self._parts.clock.monotonic() - then
 
-    async def _hold(self) -> Hold | None:
+    @property
+    def _machine(self) -> str:
+        return machine_of(self._parts.host)
+
+    async def _holds(self) -> Sequence[Hold]:
+        """Also those of earlier boots of this machine, which nobody else would end."""
         holds = await self._parts.db.read(lambda stores: stores.admission.holds())
-        ours = (HoldScope.HOST, self._parts.host, HoldCause.DISK)
-        return next((one for one in holds if (one.scope, one.name, one.cause) == ours), None)
+        ours = (HoldScope.HOST, self._machine, HoldCause.DISK)
+        return [one for one in holds if (one.scope, one.place, one.cause) == ours]
 
     async def _begin(self, problem: str) -> None:
         hold = Hold(
-            id=f"{HoldCause.DISK}:{self._parts.host}",
+            id=f"{HoldCause.DISK}:{self._machine}",
             scope=HoldScope.HOST,
-            name=self._parts.host,
+            name=self._machine,
             cause=HoldCause.DISK,
             reason=problem,
             hold_until=None,
@@ -117,15 +121,16 @@ class DiskWatch:
             Need.HOLD, f"nothing is started on {hold.name} until there is room: {problem}"
         )
 
-    async def _end(self) -> None:
-        await self._parts.db.write(
-            pausing.resume,
-            HoldScope.HOST,
-            self._parts.host,
-            cause=HoldCause.DISK,
-            now=self._parts.clock.now(),
-            actor=actor_of(self._state.worker_id),
-        )
+    async def _end(self, holds: Sequence[Hold]) -> None:
+        for hold in holds:
+            await self._parts.db.write(
+                pausing.resume,
+                hold.scope,
+                hold.name,
+                cause=hold.cause,
+                now=self._parts.clock.now(),
+                actor=actor_of(self._state.worker_id),
+            )
         self._state.tell(SwarmEventKind.ROOM_AGAIN, "there is room on the disk again")
         self._state.ring_all()
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from abathur.domain.agents import Worker
 from abathur.domain.errors import AbathurError, DatabaseError, StaleFenceError
+from abathur.domain.hosts import Sight, sight_of
 from abathur.domain.runs import Attempt
 from abathur.domain.tasks import Task
 from abathur.ports.processes import ProcessId
@@ -99,14 +100,13 @@ class Lifeline:
 
     def _is_dead(self, worker: Worker) -> bool:
         """Evidence, not time: the process with that pid and start time is gone."""
-        if worker.id == self._state.worker_id or not self._is_here(worker):
+        if worker.id == self._state.worker_id:
             return False
+        sight = sight_of(worker.host, here=self._parts.host)
+        if sight is not Sight.VISIBLE:
+            return sight is Sight.GONE
         process = ProcessId(worker.pid, worker.pid_started_at)
-        return worker.host != self._parts.host or not self._parts.processes.is_alive(process)
-
-    def _is_here(self, worker: Worker) -> bool:
-        """On this machine, in this boot or an earlier one."""
-        return worker.host.partition(":")[0] == self._parts.host.partition(":")[0]
+        return not self._parts.processes.is_alive(process)
 
     async def _reap(self, worker_id: str) -> None:
         """End its agents, then what git it has left: nothing may change under the rescue."""

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -118,7 +119,34 @@ async def test_sockets_of_the_dead_are_removed_and_of_the_living_kept(short_path
         async with Database(short_path / "queue.db") as other:
             await other.write(add)
         assert [box.name.split("-")[0] for box in folder.iterdir()] == [str(os.getpid())]
-    assert list(folder.iterdir()) == []
+    assert not folder.exists()
+
+
+async def test_the_last_who_leaves_removes_the_folder(short_path: Path) -> None:
+    boxes = [Mailboxes(short_path / "queue.db") for _ in range(2)]
+    first, last = [each.open() for each in boxes]
+    assert first is not None
+    assert last is not None
+    boxes[0].remove(first)
+    assert (short_path / "wake").exists()
+    boxes[1].remove(last)
+    assert not (short_path / "wake").exists()
+
+
+def test_who_comes_while_the_last_one_leaves_is_told_all_the_same(short_path: Path) -> None:
+    def come_and_go(_: int) -> bool:
+        boxes = Mailboxes(short_path / "queue.db")
+        box = boxes.open()
+        assert box is not None
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"!", box.getsockname())
+        told = box.recv(1) == b"!"
+        boxes.remove(box)
+        return told
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(come_and_go, range(300)))
+    assert not (short_path / "wake").exists()
 
 
 async def test_a_mailbox_that_is_full_holds_nobody_up(tmp_path: Path) -> None:
@@ -153,6 +181,25 @@ async def test_a_long_path_has_its_sockets_elsewhere(tmp_path: Path) -> None:
         await other.write(add)
         assert await waiting
         assert time.monotonic() - start < POLL / 2
+
+
+@pytest.mark.usefixtures("own_temporary_folder")
+async def test_folders_that_killed_processes_left_are_cleared_away(tmp_path: Path) -> None:
+    places = [tmp_path / (letter * 120) / "queue.db" for letter in "abc"]
+    killed, living, new = [Mailboxes(place) for place in places]
+    dead, alive = killed.open(), living.open()
+    assert dead is not None
+    assert alive is not None
+    stranger = Path(tempfile.gettempdir()) / "abathur-of-somebody"
+    stranger.mkdir()
+    dead.close()
+    box = new.open()
+    assert box is not None
+    left = {Path(one.getsockname()).parent for one in (alive, box)}
+    assert {*Path(tempfile.gettempdir()).iterdir()} == {*left, stranger}
+    living.remove(alive)
+    new.remove(box)
+    assert [*Path(tempfile.gettempdir()).iterdir()] == [stranger]
 
 
 async def test_waiting_on_a_closed_database_is_an_error(tmp_path: Path) -> None:

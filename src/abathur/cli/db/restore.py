@@ -61,7 +61,7 @@ def _refuse_live(found: Prepared) -> None:
     for worker in found.workers:
         alive = bootstrap.worker_is_alive(worker)
         if alive is not False:
-            where = f"process {worker.pid}" if alive else f"on host {worker.host}"
+            where = f"process {worker.pid}" if alive else f"on host {worker.machine}"
             raise SwarmError(
                 f"a swarm ({where}) works on {found.database}; stop it with `abathur swarm stop`, "
                 "or insist with --force"

@@ -167,7 +167,7 @@ def _refuse_live(there: Rows, table: Table, is_alive: IsAlive, now: datetime) ->
         worker = worker_of(dict(zip(table.columns, row, strict=True)))
         if worker.stopped_at is None and _may_live(worker, is_alive, now):
             raise SwarmError(
-                f"a swarm works on `{there.where}` (process {worker.pid} on {worker.host}) and "
+                f"a swarm works on `{there.where}` (process {worker.pid} on {worker.machine}) and "
                 "would go on writing there; stop it first by `abathur swarm stop`"
             )
 

@@ -10,20 +10,19 @@ import asyncio
 import itertools
 import os
 import socket
-import stat
 import time
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from abathur.domain.errors import DatabaseClosedError, DatabaseError
+from abathur.infrastructure.database import mailbox_folders
 from abathur.infrastructure.database.engines.base import Engine
 
 POLL: Final = 1.0
-LONGEST_ADDRESS: Final = 100
-"""Bytes; the systems' limits are 104 and 108."""
+TRIES: Final = 10
+"""To put a mailbox into a folder that others remove meanwhile."""
 
 _numbers = itertools.count(1)
 
@@ -32,7 +31,7 @@ class Mailboxes:
     """The sockets of those who wait for commits to one database, as files in a folder."""
 
     def __init__(self, database: Path) -> None:
-        self._folder = _folder(database)
+        self._folder = mailbox_folders.folder_of(database)
         self._own: frozenset[str] = frozenset()
         self._sender: socket.socket | None = None
         self._names: tuple[str, ...] = ()
@@ -40,15 +39,22 @@ class Mailboxes:
 
     def open(self) -> socket.socket | None:
         """A mailbox of our own; None where there can't be one, and polling has to do."""
-        if not _is_private(self._folder):
-            return None
+        for _ in range(TRIES):
+            # Whoever left last may have removed the folder just now.
+            with suppress(FileNotFoundError):
+                return self._bound() if mailbox_folders.make(self._folder) else None
+        return None
+
+    def _bound(self) -> socket.socket | None:
         name = f"{os.getpid()}-{next(_numbers)}.sock"
         box = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         box.setblocking(False)
         try:
             box.bind(str(self._folder / name))
-        except OSError:
+        except OSError as error:
             box.close()
+            if isinstance(error, FileNotFoundError):
+                raise
             return None
         self._own |= {name}
         return box
@@ -59,6 +65,7 @@ class Mailboxes:
         with suppress(OSError):
             path.unlink()
         self._own -= {path.name}
+        mailbox_folders.leave(self._folder)
 
     def post(self) -> None:
         """Tell the others. Runs on the thread that commits, so it never blocks."""
@@ -163,28 +170,3 @@ class CommitWakeups:
         with suppress(OSError):
             while self._box is not None and self._box.recv(1):
                 self._hint.set()
-
-
-def _folder(database: Path) -> Path:
-    """Where the sockets are: beside the database, or in the temporary folder if too long there."""
-    beside = database.parent / "wake"
-    name = f"{'9' * 10}-{'9' * 6}.sock"
-    if len(os.fsencode(beside / name)) <= LONGEST_ADDRESS:
-        return beside
-    # Seldom needed, and slow to import.
-    import tempfile
-
-    digest = sha256(os.fsencode(database.parent)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"abathur-{digest}"
-
-
-def _is_private(folder: Path) -> bool:
-    """Create it if need be. In a shared temporary folder somebody else may have been first."""
-    if not hasattr(socket, "AF_UNIX"):
-        return False
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-    except OSError:
-        return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()

@@ -29,7 +29,7 @@ from abathur.infrastructure.database.engines.sqlite_files import OpenFiles
 from abathur.infrastructure.database.engines.sqlite_forks import note_closed, note_open
 from abathur.infrastructure.database.engines.sqlite_gate import refuse_library, refuse_network
 from abathur.infrastructure.database.engines.sqlite_glance import glance
-from abathur.infrastructure.database.engines.sqlite_lock import Alone, Turns, taken, turns
+from abathur.infrastructure.database.engines.sqlite_lock import Alone, Turns, lost, taken, turns
 from abathur.infrastructure.database.engines.sqlite_opened import Opened
 from abathur.infrastructure.database.engines.sqlite_readers import Readers
 from abathur.infrastructure.database.engines.sqlite_schema import ReplacedError, SqliteSchema
@@ -215,11 +215,7 @@ class SqliteEngine(Generic[C]):
         with taken(turn, self._where, self._busy_timeout):
             settle(path)
             if not _has_content(path):
-                what = "is empty" if path.exists() else "is gone"
-                raise DatabaseError(
-                    f"`{path}` {what}, though there was a queue in it; restore a backup, or remove "
-                    f"`{path.name}.lock` beside it to begin with an empty one"
-                )
+                raise DatabaseError(lost(path))
 
     def _prepared(self, path: Path | None, turn: Turns) -> Connection:
         """Raises `ReplacedError` when another file was put at the path meanwhile.

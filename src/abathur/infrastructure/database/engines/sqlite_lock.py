@@ -182,7 +182,29 @@ class FileTurns:
 
 
 def turns(database: Path) -> Turns:
-    return FileTurns(database.with_name(f"{database.name}.lock")) if HAS_FLOCK else Alone()
+    return FileTurns(_lock_file(database)) if HAS_FLOCK else Alone()
+
+
+def was_made(database: Path) -> bool:
+    """Whether it is known beside it that there was a database. Opens and makes nothing."""
+    try:
+        return _lock_file(database).stat().st_size > 0
+    except OSError:
+        return False
+
+
+def lost(database: Path) -> str:
+    """What to say of a database that was made, and that isn't there any more."""
+    what = "is empty" if database.exists() else "is gone"
+    return (
+        f"`{database}` {what}, though there was a queue in it; put a backup back with `abathur db "
+        f"restore BACKUP`, or remove `{_lock_file(database).name}` beside it to begin with an "
+        "empty one"
+    )
+
+
+def _lock_file(database: Path) -> Path:
+    return database.with_name(f"{database.name}.lock")
 
 
 @contextmanager
