@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from abathur.domain.configuration import FIXED
@@ -72,5 +74,15 @@ def _default(key: Key) -> str:
         return "none"
     if isinstance(value, bool):
         return code(str(value).lower())
-    unit = " s" if key.setting.endswith("_seconds") else ""
-    return code(f"{value:g}{unit}" if isinstance(value, int | float) else str(value))
+    if isinstance(value, Mapping | tuple):
+        return code(json.dumps(value))
+    if key.setting.endswith("_seconds"):
+        return code(_span(value))
+    return code(f"{value:.12g}" if isinstance(value, int | float) else str(value))
+
+
+def _span(seconds: float) -> str:
+    """As it can be written: `90d`, `5m`, `0.5s`."""
+    units = {"d": 86_400, "h": 3_600, "m": 60}
+    found = next((u for u, size in units.items() if seconds and seconds % size == 0), "s")
+    return f"{seconds / units.get(found, 1):.12g}{found}"

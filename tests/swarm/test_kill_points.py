@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from abathur.domain.errors import RefMovedError
 from abathur.domain.schedules import MissedPolicy, OverlapPolicy
 from abathur.swarm.events import SwarmEventKind
 from tests.forked import Forked
@@ -173,6 +174,26 @@ async def test_refused_work_is_kept(world: Any, point: tuple[str, str, int]) -> 
     await finish(world, task)
     first = (await world.attempts(task))[0]
     assert world.git("show", f"{first.salvage_ref}:b.txt") == "b"
+
+
+async def test_who_thaws_right_before_the_move_lands_nothing_that_was_refused_meanwhile(
+    world: Any,
+) -> None:
+    """Its lease is over and another one has judged anew; what is left of it is one git command."""
+    task = await world.submit("Write", SCRIPT)
+    die(world, "db.announce", "after", 1)
+    (frozen,) = await world.landings(task)
+    assert frozen.merge_commit is not None
+    world.configure(verify={"command": ["false"]}, retry={"max_rework": 0})
+    await world.run_until_idle()
+    assert (await world.task(task)).status == "failed"
+    thawed = (await world.supervisor())._parts.repository
+    commit = frozen.merge_commit
+    with pytest.raises(RefMovedError, match="withdrawn"):
+        await thawed.move_branch("main", frozen.target_before, commit, "land", [commit])
+    assert world.landed() == []
+    assert world.git("rev-parse", "main") == frozen.target_before
+    await world.assert_sound()
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

@@ -8,7 +8,7 @@ from abathur.domain.admission import Hold, HoldCause, HoldScope, Refusal, Refusa
 from abathur.domain.explain_running import NOTHING_TO_DO, wait_or_start
 from abathur.domain.facts import Explanation, Facts
 from abathur.domain.tasks import TaskStatus
-from abathur.domain.wording import quote, short, span
+from abathur.domain.wording import count, quote, short, span
 
 BEFORE_RESUMING: Final = {
     HoldCause.PERSON: "Run",
@@ -22,7 +22,7 @@ def refused(facts: Facts) -> Explanation | None:
     refusal = facts.refusal
     if facts.task.status is not TaskStatus.READY or refusal is None:
         return None
-    details = [f"{facts.ahead} ready tasks are more urgent"] if facts.ahead else []
+    details = [_ahead(facts.ahead)] if facts.ahead else []
     if refusal.hold is not None:
         begun = refusal.hold.created_at
         details.append(f"since {facts.clock(begun)}, {span(facts.now - begun)} ago")
@@ -84,3 +84,7 @@ def _step(facts: Facts, refusal: Refusal) -> str:
     if refusal.kind is RefusalKind.RESERVATION and refusal.task_id:
         return f"Run `abathur why {short(refusal.task_id)}` to see how far that one is."
     return wait_or_start(facts) if facts.is_alone else NOTHING_TO_DO
+
+
+def _ahead(number: int) -> str:
+    return f"{count(number, 'ready task')} {'is' if number == 1 else 'are'} more urgent"
