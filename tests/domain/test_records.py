@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import FrozenInstanceError, replace
 
 import pytest
@@ -15,6 +16,12 @@ class Point:
     y: int = 0
 
 
+@record
+class Other:
+    x: int
+    y: int = 0
+
+
 def test_a_record_is_a_frozen_dataclass() -> None:
     point = Point(x=1)
     assert (point.x, point.y) == (1, 0)
@@ -24,6 +31,11 @@ def test_a_record_is_a_frozen_dataclass() -> None:
     assert replace(point, y=2) == Point(x=1, y=2)
     with pytest.raises(FrozenInstanceError):
         point.x = 2  # type: ignore[misc]
+    with pytest.raises(FrozenInstanceError):
+        del point.x
+    assert point != Point(x=2, y=0)
+    assert point != Other(x=1, y=0)  # type: ignore[comparison-overlap]
+    assert pickle.loads(pickle.dumps(point)) == point
 
 
 @pytest.mark.parametrize("values", [{}, {"y": 1}, {"x": 1, "z": 2}])

@@ -11,14 +11,17 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from abathur.domain.budgets import UNBUDGETED, SpendingRules
+from abathur.domain.budgets import UNBUDGETED
 from abathur.domain.concurrency import Limits
 from abathur.domain.hosts import machine_of
 from abathur.domain.patterns import overlap
 from abathur.domain.records import record
 from abathur.domain.wording import short
+
+if TYPE_CHECKING:
+    from abathur.domain.budgets import SpendingRules
 
 
 class HoldScope(StrEnum):

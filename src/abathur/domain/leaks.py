@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from abathur.domain.redaction import Redactor
-from abathur.domain.tasks import JsonObject
 from abathur.domain.wording import count, quote
+
+if TYPE_CHECKING:
+    from abathur.domain.redaction import Redactor
+    from abathur.domain.tasks import JsonObject
 
 MAX_LEAKS: Final = 20
 """More of one task's work aren't told one by one."""

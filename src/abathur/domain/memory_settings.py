@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from abathur.domain.memories import MemoryRules
+if TYPE_CHECKING:
+    from abathur.domain.memories import MemoryRules
 
 EMBEDDERS: Final = ("model2vec", "ollama", "openai")
 
@@ -27,4 +28,6 @@ class MemorySettings:
 
     @property
     def rules(self) -> MemoryRules:
+        from abathur.domain.memories import MemoryRules
+
         return MemoryRules(per_namespace=self.quota)

@@ -12,10 +12,9 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from abathur.domain.results import TaskResult
-from abathur.domain.runs import Outcome, RunEvent
+from abathur.domain.runs import RunEvent
 from abathur.domain.secret_patterns import (
     HEAD,
     LEAST_RUN,
@@ -24,6 +23,10 @@ from abathur.domain.secret_patterns import (
     Where,
     compiled,
 )
+
+if TYPE_CHECKING:
+    from abathur.domain.results import TaskResult
+    from abathur.domain.runs import Outcome
 
 MASK: Final = "[REDACTED]"
 LEAST_LENGTH: Final = 8

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from abathur.domain.budgets import Budgets
 from abathur.domain.concurrency import Limits
 from abathur.domain.gates import VERIFY, Gate
 from abathur.domain.landing import Strategy
 from abathur.domain.leaks import Secrets
 from abathur.domain.memory_settings import MemorySettings
-from abathur.domain.money import Price, Pricing
 from abathur.domain.needs import Need
 from abathur.domain.sandbox import SandboxSetting
 from abathur.domain.tasks import JsonObject
+
+# Every command reads its settings; few of them need to know of money.
+if TYPE_CHECKING:
+    from abathur.domain.budgets import Budgets
+    from abathur.domain.money import Price, Pricing
 
 DEFAULT_RUNTIME: Final = "claude"
 
@@ -109,6 +112,8 @@ class BudgetSettings:
 
     @property
     def budgets(self) -> Budgets:
+        from abathur.domain.budgets import Budgets
+
         by_name = self.target_usd if isinstance(self.target_usd, Mapping) else {}
         return Budgets(
             task_usd=self.task_usd,
@@ -119,6 +124,8 @@ class BudgetSettings:
 
     @property
     def pricing(self) -> Pricing:
+        from abathur.domain.money import Pricing
+
         return Pricing(prices=self.prices, assumed_usd=self.assumed_usd_per_attempt)
 
 

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from abathur.domain.admission import Candidate, Hold, HoldCause, HoldScope, Overlap, Restrictions
+if TYPE_CHECKING:
+    from abathur.domain.admission import (
+        Candidate,
+        Hold,
+        HoldCause,
+        HoldScope,
+        Overlap,
+        Restrictions,
+    )
 
 
 @dataclass(slots=True, kw_only=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from abathur.domain.figures import Counted
+if TYPE_CHECKING:
+    from abathur.domain.figures import Counted
 
 
 class FigureStore(Protocol):

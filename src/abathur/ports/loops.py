@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from abathur.domain.iterations import Iteration, Loop
-from abathur.domain.loop_verdicts import Evidence
-from abathur.domain.loops.patterns import Pattern
-from abathur.domain.loops.specs import Otherwise, Strategy
+if TYPE_CHECKING:
+    from abathur.domain.iterations import Iteration, Loop
+    from abathur.domain.loop_verdicts import Evidence
+    from abathur.domain.loops.patterns import Pattern
+    from abathur.domain.loops.specs import Otherwise, Strategy
 
 
 class LoopStore(Protocol):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from abathur.domain.documents import Chunk, Document, NewDocument
-from abathur.domain.memories import Memory, MemoryTotal, MemoryType, MemoryVersion
-from abathur.domain.sessions import NewSession, Session, SessionEvent, SessionTask, StateScope
-from abathur.ports.vectors import VectorStore
+if TYPE_CHECKING:
+    from abathur.domain.documents import Chunk, Document, NewDocument
+    from abathur.domain.memories import Memory, MemoryTotal, MemoryType, MemoryVersion
+    from abathur.domain.sessions import NewSession, Session, SessionEvent, SessionTask, StateScope
+    from abathur.ports.vectors import VectorStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from abathur.domain.budgets import Allowance, BudgetScope
-from abathur.domain.money import Cost, CostGroup, CostTotal
-from abathur.domain.pools import Pool, PoolKey
-from abathur.domain.runs import Usage
+if TYPE_CHECKING:
+    from abathur.domain.budgets import Allowance, BudgetScope
+    from abathur.domain.money import Cost, CostGroup, CostTotal
+    from abathur.domain.pools import Pool, PoolKey
+    from abathur.domain.runs import Usage
 
 
 class CostStore(Protocol):

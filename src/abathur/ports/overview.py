@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from abathur.domain.tasks import Task, TaskSource, TaskStatus
+if TYPE_CHECKING:
+    from abathur.domain.tasks import Task, TaskSource, TaskStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

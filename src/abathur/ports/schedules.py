@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from abathur.domain.schedules import Schedule
+if TYPE_CHECKING:
+    from abathur.domain.schedules import Schedule
 
 
 class ScheduleStore(Protocol):

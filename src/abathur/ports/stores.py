@@ -10,25 +10,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 
-from abathur.domain.agents import Agent, Worker
-from abathur.domain.audit import AuditEntry, AuditRow, Head
-from abathur.domain.gates import Gate, GateRun
-from abathur.domain.landing import Landing
-from abathur.domain.legacy import LegacyCount, LegacyRow
-from abathur.domain.reviews import Review
-from abathur.domain.runs import Attempt, LateReport, RunEvent
-from abathur.domain.tasks import Task, TaskSource, TaskStatus
-from abathur.ports.admission import AdmissionStore
 from abathur.ports.agent_runs import AgentRunStores
 from abathur.ports.figures import FigureStores
 from abathur.ports.loops import LoopStores
 from abathur.ports.memory import KnowledgeStores
-from abathur.ports.money import CostStore, PoolStore
-from abathur.ports.overview import OverviewStore
 from abathur.ports.schedules import ScheduleStores
-from abathur.ports.upkeep import UpkeepStore
+
+if TYPE_CHECKING:
+    from abathur.domain.agents import Agent, Worker
+    from abathur.domain.audit import AuditEntry, AuditRow, Head
+    from abathur.domain.gates import Gate, GateRun
+    from abathur.domain.landing import Landing
+    from abathur.domain.legacy import LegacyCount, LegacyRow
+    from abathur.domain.reviews import Review
+    from abathur.domain.runs import Attempt, LateReport, RunEvent
+    from abathur.domain.tasks import Task, TaskSource, TaskStatus
+    from abathur.ports.admission import AdmissionStore
+    from abathur.ports.money import CostStore, PoolStore
+    from abathur.ports.overview import OverviewStore
+    from abathur.ports.upkeep import UpkeepStore
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from abathur.domain.problems import Problem
-from abathur.domain.tasks import TaskStatus
+if TYPE_CHECKING:
+    from abathur.domain.problems import Problem
+    from abathur.domain.tasks import TaskStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from abathur.domain.money import (
     LAST_KNOWN,
     NEVER_STARTED,
     Cost,
-    CostGroup,
     CostTotal,
     Estimate,
-    Pricing,
     day_of,
     estimate,
 )
 from abathur.domain.records import made
-from abathur.domain.runs import Attempt, Usage
-from abathur.domain.tasks import Task
-from abathur.ports.stores import Stores
+from abathur.domain.runs import Usage
+
+if TYPE_CHECKING:
+    from abathur.domain.money import CostGroup, Pricing
+    from abathur.domain.runs import Attempt
+    from abathur.domain.tasks import Task
+    from abathur.ports.stores import Stores
 
 NOTHING_TOLD = Usage()
 

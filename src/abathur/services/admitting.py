@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from abathur.domain.admission import (
-    Admission,
-    AdmissionRules,
-    Candidate,
-    Hold,
-    HoldScope,
-    Refusal,
-    Restrictions,
-)
-from abathur.domain.landing import Landing, LandingState
-from abathur.domain.tasks import Task, TaskStatus
+from abathur.domain.admission import Admission, AdmissionRules, Candidate, HoldScope, Restrictions
+from abathur.domain.landing import LandingState
+from abathur.domain.tasks import TaskStatus
 from abathur.ports.admission import Closed
-from abathur.ports.stores import Stores
 from abathur.services.budgeting import (
     BudgetGate,
     ask_for_more,
@@ -26,6 +17,12 @@ from abathur.services.budgeting import (
     liftable,
     take_answers,
 )
+
+if TYPE_CHECKING:
+    from abathur.domain.admission import Hold, Refusal
+    from abathur.domain.landing import Landing
+    from abathur.domain.tasks import Task
+    from abathur.ports.stores import Stores
 
 PAGE: Final = 200
 WAITING: Final = frozenset({TaskStatus.READY, TaskStatus.PENDING, TaskStatus.BLOCKED})

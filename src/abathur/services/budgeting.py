@@ -4,30 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from abathur.domain.admission import (
-    AdmissionRules,
-    Candidate,
-    Hold,
-    HoldCause,
-    HoldScope,
-    Refusal,
-    RefusalKind,
-)
+from abathur.domain.admission import Hold, HoldCause, HoldScope, Refusal, RefusalKind
 from abathur.domain.audit import Action
-from abathur.domain.budgets import (
-    Account,
-    BudgetScope,
-    SpendingRules,
-    effective_limit,
-)
+from abathur.domain.budgets import Account, BudgetScope, effective_limit
 from abathur.domain.money import day_of, estimate
-from abathur.domain.tasks import Task
-from abathur.ports.stores import Stores
 from abathur.services import trail
 from abathur.services.accounting import known_costs
 from abathur.services.pausing import pause, resume
+
+if TYPE_CHECKING:
+    from abathur.domain.admission import AdmissionRules, Candidate
+    from abathur.domain.budgets import SpendingRules
+    from abathur.domain.tasks import Task
+    from abathur.ports.stores import Stores
 
 ACTOR: Final = "budget"
 SCOPES: Final[Mapping[BudgetScope, HoldScope]] = {

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from abathur.domain.admission import Hold, HoldCause, HoldScope
+from abathur.domain.admission import HoldScope
 from abathur.domain.audit import Action
 from abathur.domain.errors import IllegalTransitionError, InvalidInputError, NotFoundError
 from abathur.domain.records import changed
-from abathur.ports.stores import Stores
 from abathur.services import trail
+
+if TYPE_CHECKING:
+    from abathur.domain.admission import Hold, HoldCause
+    from abathur.ports.stores import Stores
 
 
 def pause(stores: Stores, hold: Hold) -> Hold:

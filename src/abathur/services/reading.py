@@ -7,14 +7,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from abathur.domain.agents import Worker
 from abathur.domain.errors import AmbiguousIdError, InvalidInputError, NotFoundError
-from abathur.domain.gates import GateRun
-from abathur.domain.landing import Landing
-from abathur.domain.reviews import Review, ReviewKind, ReviewState
-from abathur.domain.runs import Attempt, EventKind, LateReport, RunEvent
-from abathur.domain.tasks import Task, TaskStatus
-from abathur.ports.stores import Edge, Stores, TaskFilter
+from abathur.domain.reviews import ReviewKind, ReviewState
+from abathur.domain.runs import EventKind
+from abathur.domain.tasks import TaskStatus
+from abathur.ports.stores import TaskFilter
+
+if TYPE_CHECKING:
+    from abathur.domain.agents import Worker
+    from abathur.domain.gates import GateRun
+    from abathur.domain.landing import Landing
+    from abathur.domain.reviews import Review
+    from abathur.domain.runs import Attempt, LateReport, RunEvent
+    from abathur.domain.tasks import Task
+    from abathur.ports.stores import Edge, Stores
 
 # What only one query needs is imported there, so that a mere list starts fast.
 if TYPE_CHECKING:

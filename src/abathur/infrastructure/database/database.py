@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
-from abathur.domain.problems import SHOWN, Problem
+from abathur.domain.problems import SHOWN
 from abathur.infrastructure.database import migrate
-from abathur.infrastructure.database.engines.base import Engine
 from abathur.infrastructure.database.engines.jobs import apart, closed
 from abathur.infrastructure.database.opening import (
     PATIENCE,
@@ -23,9 +22,13 @@ from abathur.infrastructure.database.opening import (
 from abathur.infrastructure.database.signs import SignIndexes
 from abathur.infrastructure.database.stores import open_stores
 from abathur.infrastructure.database.wakeups import CommitWakeups, Mailboxes
-from abathur.ports.clock import Clock
-from abathur.ports.moving import Upgrade
-from abathur.ports.stores import Stores
+
+if TYPE_CHECKING:
+    from abathur.domain.problems import Problem
+    from abathur.infrastructure.database.engines.base import Engine
+    from abathur.ports.clock import Clock
+    from abathur.ports.moving import Upgrade
+    from abathur.ports.stores import Stores
 
 P = ParamSpec("P")
 T = TypeVar("T")

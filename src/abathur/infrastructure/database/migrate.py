@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from abathur.domain.errors import (
     DatabaseBusyError,
@@ -26,10 +26,12 @@ from abathur.domain.errors import (
     OlderDatabaseError,
     TablesMissingError,
 )
-from abathur.infrastructure.database.engines.base import SavedCopy, SchemaConnection
 from abathur.infrastructure.database.recognise import OURS, is_older
 from abathur.ports.moving import Upgrade
 from abathur.ports.notices import notices
+
+if TYPE_CHECKING:
+    from abathur.infrastructure.database.engines.base import SavedCopy, SchemaConnection
 
 FOLDER: Final = Path(__file__).with_name("migrations")
 FILE_NAME: Final = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")

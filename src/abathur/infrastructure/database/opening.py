@@ -8,14 +8,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from abathur.domain.errors import DatabaseError
 from abathur.infrastructure.clock import SystemClock
 from abathur.infrastructure.database import migrate, queries
-from abathur.infrastructure.database.engines.base import Engine, SchemaConnection, Session
 from abathur.infrastructure.database.engines.postgres_address import is_url, shown
 from abathur.ports.moving import Upgrade
+
+if TYPE_CHECKING:
+    from abathur.infrastructure.database.engines.base import Engine, SchemaConnection, Session
 
 C = TypeVar("C")
 

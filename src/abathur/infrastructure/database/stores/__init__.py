@@ -2,39 +2,73 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
-from abathur.infrastructure.database.engines.base import Session
 from abathur.infrastructure.database.signs import SignIndexes
-from abathur.infrastructure.database.stores.admission import SqlAdmission
-from abathur.infrastructure.database.stores.agent_runs import SqlAgentRuns
-from abathur.infrastructure.database.stores.attempts import SqlAttempts
-from abathur.infrastructure.database.stores.audit import SqlAudit
-from abathur.infrastructure.database.stores.claims import SqlClaims
-from abathur.infrastructure.database.stores.costs import SqlCosts
-from abathur.infrastructure.database.stores.documents import SqlDocuments
-from abathur.infrastructure.database.stores.figures import SqlFigures
-from abathur.infrastructure.database.stores.gates import SqlGates
-from abathur.infrastructure.database.stores.graph import SqlGraph
-from abathur.infrastructure.database.stores.landings import SqlLandings
-from abathur.infrastructure.database.stores.legacy import SqlLegacy
-from abathur.infrastructure.database.stores.loops import SqlLoops
-from abathur.infrastructure.database.stores.memories import SqlMemories
-from abathur.infrastructure.database.stores.overview import SqlOverview
-from abathur.infrastructure.database.stores.passages import SqlPassages
-from abathur.infrastructure.database.stores.pools import SqlPools
-from abathur.infrastructure.database.stores.reviews import SqlReviews
-from abathur.infrastructure.database.stores.schedules import SqlSchedules
-from abathur.infrastructure.database.stores.sessions import SqlSessions
-from abathur.infrastructure.database.stores.tasks import SqlTasks
-from abathur.infrastructure.database.stores.upkeep import SqlUpkeep
-from abathur.infrastructure.database.stores.vectors import SqlVectors
-from abathur.infrastructure.database.stores.workers import SqlWorkers
+
+if TYPE_CHECKING:
+    from abathur.infrastructure.database.engines.base import Session
+    from abathur.infrastructure.database.stores.admission import SqlAdmission
+    from abathur.infrastructure.database.stores.agent_runs import SqlAgentRuns
+    from abathur.infrastructure.database.stores.attempts import SqlAttempts
+    from abathur.infrastructure.database.stores.audit import SqlAudit
+    from abathur.infrastructure.database.stores.claims import SqlClaims
+    from abathur.infrastructure.database.stores.costs import SqlCosts
+    from abathur.infrastructure.database.stores.documents import SqlDocuments
+    from abathur.infrastructure.database.stores.figures import SqlFigures
+    from abathur.infrastructure.database.stores.gates import SqlGates
+    from abathur.infrastructure.database.stores.graph import SqlGraph
+    from abathur.infrastructure.database.stores.landings import SqlLandings
+    from abathur.infrastructure.database.stores.legacy import SqlLegacy
+    from abathur.infrastructure.database.stores.loops import SqlLoops
+    from abathur.infrastructure.database.stores.memories import SqlMemories
+    from abathur.infrastructure.database.stores.overview import SqlOverview
+    from abathur.infrastructure.database.stores.passages import SqlPassages
+    from abathur.infrastructure.database.stores.pools import SqlPools
+    from abathur.infrastructure.database.stores.reviews import SqlReviews
+    from abathur.infrastructure.database.stores.schedules import SqlSchedules
+    from abathur.infrastructure.database.stores.sessions import SqlSessions
+    from abathur.infrastructure.database.stores.tasks import SqlTasks
+    from abathur.infrastructure.database.stores.upkeep import SqlUpkeep
+    from abathur.infrastructure.database.stores.vectors import SqlVectors
+    from abathur.infrastructure.database.stores.workers import SqlWorkers
+
+_CLASSES: Final = {
+    "tasks": "SqlTasks",
+    "claims": "SqlClaims",
+    "admission": "SqlAdmission",
+    "graph": "SqlGraph",
+    "attempts": "SqlAttempts",
+    "landings": "SqlLandings",
+    "gates": "SqlGates",
+    "reviews": "SqlReviews",
+    "schedules": "SqlSchedules",
+    "workers": "SqlWorkers",
+    "audit": "SqlAudit",
+    "upkeep": "SqlUpkeep",
+    "legacy": "SqlLegacy",
+    "costs": "SqlCosts",
+    "pools": "SqlPools",
+    "overview": "SqlOverview",
+    "figures": "SqlFigures",
+    "memories": "SqlMemories",
+    "passages": "SqlPassages",
+    "documents": "SqlDocuments",
+    "sessions": "SqlSessions",
+    "loops": "SqlLoops",
+    "agent_runs": "SqlAgentRuns",
+    "vectors": "SqlVectors",
+}
+"""Store, which is also the name of its module, and its class."""
 
 
-@dataclass(frozen=True, slots=True)
 class SqlStores:
-    """One transaction's stores: meets `ports.stores.Stores`."""
+    """One transaction's stores: meets `ports.stores.Stores`.
+
+    Each is imported when it is first asked for: a command needs a few of them, and importing all of
+    them takes longer than most commands work.
+    """
 
     tasks: SqlTasks
     claims: SqlClaims
@@ -61,32 +95,19 @@ class SqlStores:
     agent_runs: SqlAgentRuns
     vectors: SqlVectors
 
+    def __init__(self, session: Session, indexes: SignIndexes) -> None:
+        self._session, self._indexes = session, indexes
+
+    def __getattr__(self, name: str) -> Any:
+        """Called for what isn't there yet."""
+        if name not in _CLASSES:
+            raise AttributeError(f"no store is named {name}")
+        kind = getattr(import_module(f"{__name__}.{name}"), _CLASSES[name])
+        more = (self._indexes,) if name == "vectors" else ()
+        store = self.__dict__[name] = kind(self._session, *more)
+        return store
+
 
 def open_stores(session: Session, indexes: SignIndexes | None = None) -> SqlStores:
     """`indexes` are shared by all sessions of a database."""
-    return SqlStores(
-        tasks=SqlTasks(session),
-        claims=SqlClaims(session),
-        admission=SqlAdmission(session),
-        graph=SqlGraph(session),
-        attempts=SqlAttempts(session),
-        landings=SqlLandings(session),
-        gates=SqlGates(session),
-        reviews=SqlReviews(session),
-        schedules=SqlSchedules(session),
-        workers=SqlWorkers(session),
-        audit=SqlAudit(session),
-        upkeep=SqlUpkeep(session),
-        legacy=SqlLegacy(session),
-        costs=SqlCosts(session),
-        pools=SqlPools(session),
-        overview=SqlOverview(session),
-        figures=SqlFigures(session),
-        memories=SqlMemories(session),
-        passages=SqlPassages(session),
-        documents=SqlDocuments(session),
-        sessions=SqlSessions(session),
-        loops=SqlLoops(session),
-        agent_runs=SqlAgentRuns(session),
-        vectors=SqlVectors(session, indexes or SignIndexes()),
-    )
+    return SqlStores(session, indexes or SignIndexes())

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from abathur.domain.admission import Candidate, Hold, HoldCause, HoldScope, Overlap, Restrictions
 from abathur.infrastructure.database.codecs import time_of
-from abathur.infrastructure.database.engines.base import Row, Session
 from abathur.infrastructure.database.stores.rows import moment
-from abathur.ports.admission import Closed, DeclaredPaths
+from abathur.ports.admission import DeclaredPaths
+
+if TYPE_CHECKING:
+    from abathur.infrastructure.database.engines.base import Row, Session
+    from abathur.ports.admission import Closed
 
 BEFORE_ALL: Final = -(2**63)
 """A rank below that of any task."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from abathur.domain.agent_stats import AgentRun
 from abathur.domain.failures import FailureClass
 from abathur.domain.landing import LandingState
 from abathur.domain.runs import OutcomeKind
 from abathur.infrastructure.database.codecs import json_of
-from abathur.infrastructure.database.engines.base import Row, Session
 from abathur.infrastructure.database.stores.rows import moment
+
+if TYPE_CHECKING:
+    from abathur.infrastructure.database.engines.base import Row, Session
 
 REFUSED: Final = frozenset({LandingState.CONFLICTED.value, LandingState.REJECTED.value})
 

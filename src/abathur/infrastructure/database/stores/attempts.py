@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from abathur.domain.records import differing
-from abathur.domain.runs import Attempt, LateReport, RunEvent
-from abathur.infrastructure.database.engines.base import Session
 from abathur.infrastructure.database.stores.rows import (
     attempt_of,
     attempt_row,
@@ -16,6 +15,10 @@ from abathur.infrastructure.database.stores.rows import (
     late_report_row,
     moment,
 )
+
+if TYPE_CHECKING:
+    from abathur.domain.runs import Attempt, LateReport, RunEvent
+    from abathur.infrastructure.database.engines.base import Session
 
 
 class SqlAttempts:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from abathur.domain.audit import START, AuditEntry, AuditRow, Head, framed_entry, linked
+from abathur.domain.audit import START, AuditRow, Head, framed_entry, linked
 from abathur.domain.records import made
 from abathur.infrastructure.database.codecs import json_text, time_text
-from abathur.infrastructure.database.engines.base import Row, Session
 from abathur.infrastructure.database.stores.rows import audit_of
 from abathur.infrastructure.database.stores.tasks import ABOVE_ALL_IDS
+
+if TYPE_CHECKING:
+    from abathur.domain.audit import AuditEntry
+    from abathur.infrastructure.database.engines.base import Row, Session
 
 PAGE: Final = 2000
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from abathur.domain.tasks import Task
 from abathur.infrastructure.database.codecs import time_of
-from abathur.infrastructure.database.engines.base import Row, Session
 from abathur.infrastructure.database.stores.rows import task_of
+
+if TYPE_CHECKING:
+    from abathur.domain.tasks import Task
+    from abathur.infrastructure.database.engines.base import Row, Session
 
 
 class SqlClaims:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from abathur.domain.budgets import Allowance, BudgetScope
-from abathur.domain.money import Cost, CostGroup, CostTotal, day_of
+from abathur.domain.money import Cost, CostTotal, day_of
 from abathur.domain.records import made
 from abathur.domain.runs import Usage
 from abathur.infrastructure.database.codecs import time_of
-from abathur.infrastructure.database.engines.base import Row, Session
+
+if TYPE_CHECKING:
+    from abathur.domain.money import CostGroup
+    from abathur.infrastructure.database.engines.base import Row, Session
 
 NO_TOKENS = Usage()
 SUMS = {

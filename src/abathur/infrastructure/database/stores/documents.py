@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from abathur.domain.documents import Document, NewDocument
+from abathur.domain.documents import Document
 from abathur.domain.records import made
 from abathur.infrastructure.database.codecs import json_of, time_of
-from abathur.infrastructure.database.engines.base import Row, Session
 from abathur.infrastructure.database.stores.rows import moment
-from abathur.ports.memory import DocumentFilter
+
+if TYPE_CHECKING:
+    from abathur.domain.documents import NewDocument
+    from abathur.infrastructure.database.engines.base import Row, Session
+    from abathur.ports.memory import DocumentFilter
 
 
 class SqlDocuments:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from abathur.domain.figures import Counted
 from abathur.infrastructure.database.codecs import time_of
-from abathur.infrastructure.database.engines.base import Session
+
+if TYPE_CHECKING:
+    from abathur.infrastructure.database.engines.base import Session
 
 
 class SqlFigures:

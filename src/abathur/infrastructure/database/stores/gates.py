@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from abathur.domain.gates import Gate, GateRun
-from abathur.infrastructure.database.engines.base import Session
 from abathur.infrastructure.database.stores.rows import gate_run_of
+
+if TYPE_CHECKING:
+    from abathur.domain.gates import Gate, GateRun
+    from abathur.infrastructure.database.engines.base import Session
 
 
 class SqlGates:

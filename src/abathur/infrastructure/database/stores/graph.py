@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from abathur.domain.tasks import Task
-from abathur.infrastructure.database.engines.base import Session
 from abathur.infrastructure.database.stores.rows import task_of
 from abathur.ports.stores import Edge
+
+if TYPE_CHECKING:
+    from abathur.domain.tasks import Task
+    from abathur.infrastructure.database.engines.base import Session
 
 
 class SqlGraph:

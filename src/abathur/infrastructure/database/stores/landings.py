@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from abathur.domain.errors import StaleFenceError
-from abathur.domain.landing import Landing
 from abathur.domain.records import differing
-from abathur.infrastructure.database.engines.base import Session
 from abathur.infrastructure.database.stores.rows import landing_of, landing_row
+
+if TYPE_CHECKING:
+    from abathur.domain.landing import Landing
+    from abathur.infrastructure.database.engines.base import Session
 
 
 class SqlLandings:

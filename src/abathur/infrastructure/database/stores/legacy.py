@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from abathur.domain.legacy import LegacyCount, LegacyRow
-from abathur.infrastructure.database.engines.base import Session
+
+if TYPE_CHECKING:
+    from abathur.infrastructure.database.engines.base import Session
 
 
 class SqlLegacy:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from abathur.domain.iterations import Iteration, Loop, Verdict
 from abathur.domain.loop_verdicts import Evidence
@@ -13,8 +13,10 @@ from abathur.domain.loops.specs import Otherwise, Strategy
 from abathur.domain.plain import plain, typed
 from abathur.domain.records import made
 from abathur.infrastructure.database.codecs import json_of, time_of
-from abathur.infrastructure.database.engines.base import Row, Session
 from abathur.infrastructure.database.stores.rows import moment
+
+if TYPE_CHECKING:
+    from abathur.infrastructure.database.engines.base import Row, Session
 
 
 def loop_of(row: Row) -> Loop:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from abathur.domain.errors import ConflictError
 from abathur.domain.memories import Memory, MemoryTotal, MemoryType, MemoryVersion
 from abathur.domain.records import changed, made
 from abathur.infrastructure.database.codecs import json_of, json_text, time_of
-from abathur.infrastructure.database.engines.base import Row, Session
 from abathur.infrastructure.database.stores.rows import moment
-from abathur.ports.memory import MemoryFilter
+
+if TYPE_CHECKING:
+    from abathur.infrastructure.database.engines.base import Row, Session
+    from abathur.ports.memory import MemoryFilter
 
 TIMES = ("expires_at", "deleted_at", "last_used_at", "promoted_at")
 CHANGING = (

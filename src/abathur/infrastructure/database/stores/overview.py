@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from abathur.domain.tasks import Task, TaskStatus
-from abathur.infrastructure.database.engines.base import Row, Session
+from abathur.domain.tasks import TaskStatus
 from abathur.infrastructure.database.stores.rows import moment, task_of
-from abathur.ports.overview import AgentTotal, PageFilter, Place, StatusTotal
+from abathur.ports.overview import AgentTotal, Place, StatusTotal
+
+if TYPE_CHECKING:
+    from abathur.domain.tasks import Task
+    from abathur.infrastructure.database.engines.base import Row, Session
+    from abathur.ports.overview import PageFilter
 
 
 class SqlOverview:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from abathur.domain.documents import Chunk
 from abathur.domain.search import any_of
-from abathur.infrastructure.database.engines.base import Session
 from abathur.infrastructure.database.stores.memories import conditions
-from abathur.ports.memory import DocumentFilter, MemoryFilter, Passage
+from abathur.ports.memory import Passage
+
+if TYPE_CHECKING:
+    from abathur.domain.documents import Chunk
+    from abathur.infrastructure.database.engines.base import Session
+    from abathur.ports.memory import DocumentFilter, MemoryFilter
 
 AHEAD: Final = 2
 """So many times as many as wanted are ranked before a filter is asked."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from abathur.domain.pools import Pool, PoolKey, PoolSource
+from abathur.domain.pools import Pool, PoolSource
 from abathur.domain.records import made
 from abathur.infrastructure.database.codecs import time_of
-from abathur.infrastructure.database.engines.base import Row, Session
+
+if TYPE_CHECKING:
+    from abathur.domain.pools import PoolKey
+    from abathur.infrastructure.database.engines.base import Row, Session
 
 
 class SqlPools:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from abathur.domain.errors import IllegalTransitionError
 from abathur.domain.records import made
 from abathur.domain.reviews import Review, ReviewKind, ReviewState
 from abathur.infrastructure.database.codecs import json_of, time_of
-from abathur.infrastructure.database.engines.base import Row, Session
 from abathur.infrastructure.database.stores.rows import moment
 from abathur.infrastructure.database.stores.tasks import ABOVE_ALL_IDS
+
+if TYPE_CHECKING:
+    from abathur.infrastructure.database.engines.base import Row, Session
 
 
 def review_of(row: Row) -> Review:

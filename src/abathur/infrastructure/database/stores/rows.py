@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from abathur.domain.agents import Agent, AgentState, Worker
 from abathur.domain.audit import Action, AuditEntry
@@ -18,7 +18,9 @@ from abathur.domain.results import ResultCheck, ResultOrigin, TaskResult
 from abathur.domain.runs import Attempt, EventKind, LateReport, OutcomeKind, RunEvent, Usage
 from abathur.domain.tasks import Task, TaskSource, TaskStatus
 from abathur.infrastructure.database.codecs import json_of, time_of
-from abathur.infrastructure.database.engines.base import Row
+
+if TYPE_CHECKING:
+    from abathur.infrastructure.database.engines.base import Row
 
 STATUSES: Final = {status.value: status for status in TaskStatus}
 SOURCES: Final = {source.value: source for source in TaskSource}

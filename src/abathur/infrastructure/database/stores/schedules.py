@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from abathur.domain.records import made
 from abathur.domain.schedules import MissedPolicy, OverlapPolicy, Schedule
 from abathur.infrastructure.database.codecs import json_of, time_of
-from abathur.infrastructure.database.engines.base import Row, Session
 from abathur.infrastructure.database.stores.rows import moment
+
+if TYPE_CHECKING:
+    from abathur.infrastructure.database.engines.base import Row, Session
 
 
 def schedule_of(row: Row) -> Schedule:

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from abathur.domain.records import made
-from abathur.domain.sessions import (
-    NewSession,
-    Session,
-    SessionEvent,
-    SessionStatus,
-    SessionTask,
-    StateScope,
-)
+from abathur.domain.sessions import Session, SessionEvent, SessionStatus, SessionTask
 from abathur.infrastructure.database.codecs import json_of, json_text, time_of
-from abathur.infrastructure.database.engines.base import Row
-from abathur.infrastructure.database.engines.base import Session as Transaction
 from abathur.infrastructure.database.stores.rows import moment
 from abathur.infrastructure.database.stores.tasks import ABOVE_ALL_IDS
+
+if TYPE_CHECKING:
+    from abathur.domain.sessions import NewSession, StateScope
+    from abathur.infrastructure.database.engines.base import Row
+    from abathur.infrastructure.database.engines.base import Session as Transaction
 
 
 class SqlSessions:

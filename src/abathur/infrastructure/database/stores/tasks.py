@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from abathur.domain.errors import StaleFenceError
-from abathur.domain.tasks import Task, TaskStatus
-from abathur.infrastructure.database.engines.base import Session
+from abathur.domain.tasks import TaskStatus
 from abathur.infrastructure.database.stores.rows import task_of, task_row
-from abathur.ports.stores import TaskFilter
+
+if TYPE_CHECKING:
+    from abathur.domain.tasks import Task
+    from abathur.infrastructure.database.engines.base import Session
+    from abathur.ports.stores import TaskFilter
 
 ABOVE_ALL_IDS: Final = "\x7f"
 """Sorts after every character that an id can hold."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from abathur.domain.errors import DependencyCycleError
 from abathur.domain.graph import check_acyclic
 from abathur.domain.problems import Problem
 from abathur.domain.tasks import TaskStatus
-from abathur.infrastructure.database.engines.base import Session
 from abathur.infrastructure.database.stores.rows import moment
-from abathur.ports.upkeep import Ended, PruneFilter, Reference, Surroundings
+from abathur.ports.upkeep import Ended, Reference, Surroundings
+
+if TYPE_CHECKING:
+    from abathur.infrastructure.database.engines.base import Session
+    from abathur.ports.upkeep import PruneFilter
 
 PREFIX: Final = "check_"
 OPEN: Final = (

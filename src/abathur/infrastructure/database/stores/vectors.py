@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from abathur.domain.errors import InvalidInputError
-from abathur.infrastructure.database.engines.base import Session
 from abathur.infrastructure.database.signs import (
     BLOCK,
     Block,
-    SignIndexes,
     block_of,
     packed,
     signs_in,
@@ -19,7 +17,12 @@ from abathur.infrastructure.database.signs import (
     similarities,
     unpacked,
 )
-from abathur.ports.vectors import Embedded, Source, Unembedded, VectorTotal
+from abathur.ports.vectors import Unembedded, VectorTotal
+
+if TYPE_CHECKING:
+    from abathur.infrastructure.database.engines.base import Session
+    from abathur.infrastructure.database.signs import SignIndexes
+    from abathur.ports.vectors import Embedded, Source
 
 EXACTLY: Final = 1000
 """Passages whose vectors are compared one by one, without their signs."""

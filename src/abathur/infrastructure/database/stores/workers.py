@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from abathur.domain.agents import Agent, Worker
-from abathur.infrastructure.database.engines.base import Session
 from abathur.infrastructure.database.stores.rows import agent_of, worker_of, worker_row
+
+if TYPE_CHECKING:
+    from abathur.domain.agents import Agent, Worker
+    from abathur.infrastructure.database.engines.base import Session
 
 
 class SqlWorkers:
