@@ -20,7 +20,7 @@ from abathur.domain.runs import McpServer
 from abathur.domain.settings import McpSettings
 from abathur.ports.processes import Launch
 from abathur.ports.tool_servers import ToolServers
-from abathur.swarm.parts import WORKER_TAG, Parts
+from abathur.swarm.parts import RUN_TAG, WORKER_TAG, Parts
 from abathur.swarm.state import Run, State
 
 OURS: Final[Mapping[str, str | None]] = {
@@ -153,7 +153,8 @@ class ToolServer:
             command=command,
             cwd=self._parts.folder.parent,
             transcript=self._log,
-            tags={WORKER_TAG: self._state.worker_id},
+            # Of its own run: with the worker's alone, its end would be that of all its agents.
+            tags={WORKER_TAG: self._state.worker_id, RUN_TAG: "tools"},
             env={},
             timeout_seconds=FOR_EVER,
             grace_seconds=self._parts.grace_seconds,

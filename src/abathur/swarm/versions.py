@@ -10,7 +10,7 @@ from typing import Final
 from abathur.domain.errors import AbathurError
 from abathur.domain.runs import Command, EventKind, RunEvent
 from abathur.ports.processes import Launch
-from abathur.swarm.parts import WORKER_TAG, Parts
+from abathur.swarm.parts import RUN_TAG, WORKER_TAG, Parts
 from abathur.swarm.state import State
 
 SILENT_ABOUT_IT: Final = frozenset({"codex", "gemini", "opencode"})
@@ -44,7 +44,8 @@ async def _asked(parts: Parts, worker_id: str, command: Command, folder: Path) -
         ),
         cwd=folder,
         transcript=folder / "version",
-        tags={WORKER_TAG: worker_id},
+        # Of its own run: with the worker's alone, its end would be that of all its agents.
+        tags={WORKER_TAG: worker_id, RUN_TAG: f"version/{folder.parent.name}"},
         env={},
         timeout_seconds=SECONDS,
         grace_seconds=0.5,
