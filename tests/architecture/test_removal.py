@@ -46,6 +46,8 @@ ALLOWED = {
         "chaos/campaign.py:_play",
         "chaos/programs.py:forget_restored",
         "swarm/worker.py:_execute",
+        # What agents' programs remember of sessions.
+        "swarm/continuing.py:forget_session",
         # Transcripts of completed tasks.
         "infrastructure/disk.py:drop",
     },

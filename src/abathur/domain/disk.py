@@ -19,7 +19,7 @@ class Kept:
 
     worktrees: int = 0
     transcripts: int = 0
-    """Of agents, with the logs of gates."""
+    """Of agents, with the logs of gates and what the programs remember of sessions."""
     logs: int = 0
     spool: int = 0
     salvage: int = 0

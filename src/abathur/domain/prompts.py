@@ -53,6 +53,8 @@ class PromptFacts:
     """The branch that its work lands on."""
     feedback: JsonObject | None = None
     """Why a landing sent the work back."""
+    continued: str = ""
+    """Why the session that is gone on with was cut off; empty where one begins."""
     failures: tuple[EarlierFailure, ...] = ()
     """Of the attempts right before, oldest first."""
     prerequisites: tuple[HandedOver, ...] = ()
@@ -79,6 +81,7 @@ def variables(facts: PromptFacts) -> Mapping[str, Any]:
         "input_json": _cut(_json(task.input_data), MAX_INPUT) if task.input_data else "",
         "attempt": facts.attempt,
         "target": facts.target,
+        "continued": facts.continued,
         "feedback": feedback_text(facts.feedback),
         "permissions": permissions_text(facts.feedback),
         "failures": [

@@ -33,8 +33,8 @@ class SystemDisk:
 
     async def kept(self) -> Kept:
         def walk() -> list[int]:
-            names = ("worktrees", "runs", "logs", "spool")
-            return [used_bytes(self.folder / name) for name in names]
+            parts = (("worktrees",), ("runs", "sessions"), ("logs",), ("spool",))
+            return [sum(used_bytes(self.folder / name) for name in names) for names in parts]
 
         worktrees, transcripts, logs, spool = await asyncio.to_thread(walk)
         return Kept(

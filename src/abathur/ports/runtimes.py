@@ -9,6 +9,9 @@ from abathur.domain.runs import Command, Exit, Outcome, RunEvent, RunSpec
 
 
 class AgentRuntime(Protocol):
+    """One with `resumes = True` beside this goes on with `RunSpec.resume`, and says in its outcome
+    when the program wouldn't: then `RunSpec.home` stays between the runs."""
+
     @property
     def name(self) -> str: ...
 

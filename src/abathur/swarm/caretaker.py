@@ -15,7 +15,9 @@ from abathur.domain.landing import landed_ref
 from abathur.domain.runs import Attempt
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.ports.stores import Stores
+from abathur.services import continuing
 from abathur.swarm import workspace
+from abathur.swarm.continuing import forget_session
 from abathur.swarm.parts import RUN_TAG, Parts
 from abathur.swarm.state import State
 
@@ -39,6 +41,8 @@ class Caretaker:
         try:
             for path in sorted(self._folders()):
                 await self._try(path.name, self._tidy_folder(path))
+            for home in sorted(self._homes()):
+                await self._try(home.name, self._tidy_home(home))
             for branch in sorted(await self._parts.repository.branches()):
                 if branches.is_task_branch(branch):
                     await self._try(branch, self._tidy_branch(branch))
@@ -70,7 +74,20 @@ class Caretaker:
             return
         parsed = branches.parse_worktree_name(path.name)
         if parsed is not None:
-            await self._tidy_attempt(await self._parts.db.read(_look_up, *parsed))
+            await self._tidy_attempt(await self._parts.db.read(_placed, path.name, *parsed))
+
+    def _homes(self) -> list[Path]:
+        folder = self._parts.sessions
+        return list(folder.iterdir()) if folder.is_dir() else []
+
+    async def _tidy_home(self, home: Path) -> None:
+        """What a program remembers of a session that nobody will go on with."""
+        parsed = branches.parse_worktree_name(home.name)
+        if parsed is None:
+            return
+        task_id, number = parsed
+        if await self._parts.db.read(continuing.is_session_over, task_id, home.name, number):
+            await forget_session(home)
 
     async def _tidy_branch(self, branch: str) -> None:
         """One whose worktree is gone: somebody died between removing the two."""
@@ -118,6 +135,12 @@ class Caretaker:
             await workspace.remove(self._parts, attempt, kept_by=kept_by)
         else:
             await workspace.give_up(self._parts, attempt, f"{task.summary}\n\nLeft over.")
+
+
+def _placed(stores: Stores, folder: str, task_id: str, number: int) -> tuple[Task, Attempt] | None:
+    """Several attempts may have gone on in one folder, which has the name of the first."""
+    newest = continuing.newest_in(stores, task_id, folder, number)
+    return None if newest is None else _look_up(stores, task_id, newest.number)
 
 
 def _look_up(stores: Stores, task_id: str, number: int) -> tuple[Task, Attempt] | None:

@@ -8,13 +8,12 @@ from datetime import datetime
 
 from abathur.domain.agents import Worker
 from abathur.domain.errors import AbathurError, DatabaseError, StaleFenceError
-from abathur.domain.hosts import Sight, sight_of
 from abathur.domain.runs import Attempt
 from abathur.domain.tasks import Task
-from abathur.ports.processes import ProcessId
 from abathur.ports.stores import Stores
 from abathur.services import claiming, landing, running
 from abathur.swarm import workspace
+from abathur.swarm.departed import is_dead
 from abathur.swarm.events import SwarmEventKind
 from abathur.swarm.parts import GIT_TAG, RUN_TAG, WORKER_TAG, Parts
 from abathur.swarm.spool import Delivery
@@ -99,14 +98,7 @@ class Lifeline:
             self._state.ring_all()
 
     def _is_dead(self, worker: Worker) -> bool:
-        """Evidence, not time: the process with that pid and start time is gone."""
-        if worker.id == self._state.worker_id:
-            return False
-        sight = sight_of(worker.host, here=self._parts.host)
-        if sight is not Sight.VISIBLE:
-            return sight is Sight.GONE
-        process = ProcessId(worker.pid, worker.pid_started_at)
-        return not self._parts.processes.is_alive(process)
+        return is_dead(self._parts, worker)
 
     async def _reap(self, worker_id: str) -> None:
         """End its agents, then what git it has left: nothing may change under the rescue."""

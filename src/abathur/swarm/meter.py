@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, Final, TypeGuard
 
 from abathur.domain.agents import AgentSpec
 from abathur.domain.budgets import EPSILON
+from abathur.domain.continuing import Unfinished, without
 from abathur.domain.errors import AbathurError, DatabaseError
 from abathur.domain.failures import FailureClass
 from abathur.domain.pools import Observation, observation, pools_of
 from abathur.domain.runs import EventKind, Outcome, OutcomeKind, RunEvent, Usage
+from abathur.domain.tasks import JsonObject
 from abathur.ports.stores import Stores
 from abathur.services import accounting, budgeting, pooling
 from abathur.services.pooling import Draws
@@ -39,6 +41,8 @@ class Meter:
         self._draws: Draws | None = None
         self._is_probe = False
         self._spent = 0.0
+        self._before: Usage | None = None
+        """What earlier runs of the session have used, and programs count that tell its total."""
         self._told: set[Observation] = set()
         self._writes: set[asyncio.Task[None]] = set()
         self.budget_usd: float | None = None
@@ -68,6 +72,10 @@ class Meter:
         limits = [one for one in (left, self._own_usd, usd) if one is not None]
         self.budget_usd = min(limits) if limits else None
 
+    def begin_behind(self, unfinished: Unfinished | None) -> None:
+        """Don't take for this run's what the runs before have used of the session."""
+        self._before = unfinished.used if unfinished else None
+
     def _facts(self, stores: Stores, draws: Draws) -> tuple[float | None, bool]:
         left = budgeting.left_for_task(stores, self._spending, self._run.task.id)
         return left, pooling.is_probe(stores, draws)
@@ -91,6 +99,8 @@ class Meter:
 
     def _count(self, event: RunEvent) -> None:
         is_total = event.data.get("is_total") is True
+        if event.data.get("of_session") is True and self._before is not None:
+            event = replace(event, data=_since(self._before, event.data))
         cost, tokens = event.data.get("cost_usd"), _tokens(event)
         if _is_figure(cost, 1e9):
             self._spent = max(self._spent, cost) if is_total else self._spent + cost
@@ -187,6 +197,13 @@ class Meter:
             await self._parts.db.write(accounting.correct, task_id, number, outcome.usage)
         except AbathurError as error:
             self._state.warn(f"a late cost isn't written down: {error}", self._run.task)
+
+
+def _since(before: Usage, told: JsonObject) -> JsonObject:
+    known = {one.name: told.get(one.name) for one in fields(Usage)}
+    figures: dict[str, Any] = {n: value for n, value in known.items() if _is_figure(value, 1e12)}
+    rest = without(Usage(**figures), before)
+    return {**told, **{name: getattr(rest, name) for name in figures}}
 
 
 def _is_figure(value: object, below: float) -> TypeGuard[float]:

@@ -93,6 +93,11 @@ class Parts:
         return self.folder / "worktrees"
 
     @property
+    def sessions(self) -> Path:
+        """What agent programs remember of sessions, a folder for each worktree."""
+        return self.folder / "sessions"
+
+    @property
     def grace_seconds(self) -> float:
         """What an agent is given between being asked to end and being killed."""
         swarm = self.settings.swarm

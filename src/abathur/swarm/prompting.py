@@ -22,11 +22,19 @@ def is_briefed(spec: AgentSpec) -> bool:
 
 
 async def prompt_for(
-    parts: Parts, task: Task, spec: AgentSpec, target: str, attempt: int | None = None
+    parts: Parts,
+    task: Task,
+    spec: AgentSpec,
+    target: str,
+    attempt: int | None = None,
+    continued: str = "",
 ) -> str:
-    """Raises `ConfigError`, `DatabaseError`."""
+    """`continued` says why a session was cut off that is gone on with.
+
+    Raises `ConfigError`, `DatabaseError`.
+    """
     if not is_briefed(spec):
         return task.prompt
     memories = tuple(Recalled(source, text) for source, text in await recalled(parts, task))
     facts = await parts.db.read(prompt_facts, task.id, spec, target, attempt)
-    return parts.prompts.write(replace(facts, memories=memories))
+    return parts.prompts.write(replace(facts, memories=memories, continued=continued))

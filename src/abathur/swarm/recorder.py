@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
@@ -38,14 +39,24 @@ DECISIVE: Final = frozenset(
 
 class Recorder:
     def __init__(
-        self, parts: Parts, state: State, run: Run, runtime: AgentRuntime, meter: Meter
+        self,
+        parts: Parts,
+        state: State,
+        run: Run,
+        runtime: AgentRuntime,
+        meter: Meter,
+        earlier: Recorder | None = None,
     ) -> None:
+        """Numbers on behind an `earlier` run of the attempt, and takes over what waits there."""
         self._parts, self._state, self._run, self._runtime = parts, state, run, runtime
         self._meter = meter
-        self._sequence = 0
+        self._sequence: int = earlier._sequence if earlier else 0
         self._buffer: list[tuple[int, datetime, RunEvent]] = []
+        if earlier is not None:
+            self._buffer, earlier._buffer = earlier._buffer, []
         self._open_calls: set[str] = set()
         self._session: str | None = None
+        self._has_session = asyncio.Event()
         self.heard_at = parts.clock.monotonic()
         """When the last output came, by the steady clock."""
         self._decisive: deque[RunEvent] = deque(maxlen=1000)
@@ -79,6 +90,7 @@ class Recorder:
         named = event.data.get("session_id")
         if event.kind is EventKind.STARTED and isinstance(named, str) and named:
             self._session = named[:MAX_SESSION]
+            self._has_session.set()
 
     async def store_session(self) -> None:
         """Write down by which name the program itself calls the session, if it told one."""
@@ -120,11 +132,17 @@ class Recorder:
         return tuple(self._buffer)
 
     async def keep_flushing(self) -> None:
-        """Write what has come every half second, until cancelled."""
+        """Write what has come every half second, until cancelled.
+
+        The session's name at once: without it, nobody can go on with what a kill cuts off.
+        """
         while True:
-            await asyncio.sleep(FLUSH_SECONDS)
-            await self.flush_if_possible()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FLUSH_SECONDS):
+                    await self._has_session.wait()
+            self._has_session.clear()
             await self.store_session()
+            await self.flush_if_possible()
 
     async def flush_if_possible(self) -> None:
         """A database that is away for a while is no reason to lose a run: the events wait."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 from contextlib import suppress
 from dataclasses import replace
@@ -13,6 +12,7 @@ from signal import SIGKILL
 from typing import Final
 
 from abathur.domain.agents import Agent, AgentSpec, AgentState
+from abathur.domain.continuing import Unfinished
 from abathur.domain.errors import (
     AbathurError,
     AgentUnavailableError,
@@ -27,16 +27,18 @@ from abathur.domain.runs import Attempt, Command, Exit, Outcome, OutcomeKind, Ru
 from abathur.domain.sandbox import Confinement
 from abathur.domain.settings import CommandSetting
 from abathur.domain.silence import settings_of
-from abathur.domain.tasks import Task, TaskStatus
+from abathur.domain.tasks import TaskStatus
 from abathur.ports.processes import Launch, ProcessId
 from abathur.ports.runtimes import AgentRuntime
 from abathur.services import running
 from abathur.services.reports import Fate, SpooledReport
 from abathur.services.running import Report
-from abathur.swarm import approvals, confining, handover, refining, workspace
+from abathur.swarm import approvals, confining, continuing, handover, refining, workspace
 from abathur.swarm.choosing import chosen
+from abathur.swarm.ended import tell_end
 from abathur.swarm.events import SwarmEventKind
 from abathur.swarm.evidence import Watch, Watched
+from abathur.swarm.facts_file import write_facts
 from abathur.swarm.meter import Meter
 from abathur.swarm.own_check import own_check
 from abathur.swarm.parts import RUN_TAG, WORKER_TAG, Parts
@@ -74,6 +76,8 @@ class Worker:
         self._refining: Refining | None = None
         self._model_choice: str | None = None
         self._unstored: tuple[tuple[int, datetime, RunEvent], ...] = ()
+        self._unfinished: Unfinished | None = None
+        self._recorder: Recorder | None = None
 
     async def run(self) -> None:
         try:
@@ -81,6 +85,7 @@ class Worker:
         except asyncio.CancelledError:
             await asyncio.shield(self._salvage("interrupted"))
             raise
+        await continuing.drop_home(self._run_spec.home if self._run_spec else None, outcome)
         if self._run.reason is StopReason.LOST and outcome.kind in CUT_OFF:
             await self._end_lost(outcome)
             return
@@ -147,6 +152,11 @@ class Worker:
             spec = self._refining.adapted(spec, self._meter)
             self._timeout = self._refining.timeout(self._timeout)
         runtime = self._parts.load_runtime(spec.runtime)
+        if self._refining is None:
+            self._unfinished = await continuing.unfinished(
+                self._parts, self._run, runtime, spec.runtime
+            )
+            self._meter.begin_behind(self._unfinished)
         place, command = await self._prepare(spec, runtime)
         self._workspace = place
         await self._parts.repository.add_worktree(place.path, place.branch, place.start)
@@ -164,7 +174,10 @@ class Worker:
 
             async def run_agent() -> Outcome:
                 outcome = await self._run_agent(spec, runtime, command, place)
+                if outcome.is_not_resumed and self._unfinished is not None:
+                    outcome = await self._run_anew(spec, place)
                 outcome = await self._handed_over(spec, outcome, place)
+                outcome = continuing.of_this_run(outcome, self._unfinished)
                 return await self._checked(spec, place, outcome)
 
             if self._refining is None:
@@ -175,18 +188,17 @@ class Worker:
                 lambda command, log, timeout: self._launch(command, place, log, timeout),
             )
         finally:
-            # What an agent keeps for itself there may tell secrets: its own home, for one.
-            for folder in self._own_folders():
-                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            # What an agent keeps for itself there may tell secrets.
+            await asyncio.to_thread(shutil.rmtree, self._own_folders()[0], ignore_errors=True)
 
     async def _prepare(self, spec: AgentSpec, runtime: AgentRuntime) -> tuple[Workspace, Command]:
         """Choose the place and record it. Others choose too: a name that was taken is avoided."""
         taken: set[str] = set()
         while True:
             place = await workspace.plan_workspace(
-                self._parts, self._run.task, self._run.attempt, taken
+                self._parts, self._run.task, self._run.attempt, taken, self._unfinished
             )
-            run_spec = self._run_spec = await self._told(spec, place)
+            run_spec = self._run_spec = await self._told(spec, place, runtime)
             command = runtime.command(run_spec)
             try:
                 await self._record_start(spec, place, run_spec)
@@ -195,8 +207,11 @@ class Worker:
             else:
                 return place, command
 
-    async def _told(self, spec: AgentSpec, place: Workspace) -> RunSpec:
-        task, attempt = self._run.task, self._run.attempt
+    async def _told(
+        self, spec: AgentSpec, place: Workspace, runtime: AgentRuntime, *, resumes: bool = True
+    ) -> RunSpec:
+        task, attempt, begun = self._run.task, self._run.attempt, self._unfinished
+        resume = begun.session_id if begun and resumes else None
         folder = self._parts.run_folder(task.id, attempt.number)
         scratch = folder / "scratch"
         scratch.mkdir(parents=True, exist_ok=True)
@@ -206,11 +221,15 @@ class Worker:
             Path(self._parts.repository.root),
             task_id=task.id,
             attempt=attempt.number,
-            prompt=await prompt_for(self._parts, task, spec, place.target, attempt.number),
+            prompt=await prompt_for(
+                self._parts, task, spec, place.target, attempt.number, begun.why if begun else ""
+            ),
             mcp_servers=await self._tools.entries(self._run, spec),
             worktree=place.path,
             scratch=scratch,
-            session_id=self._parts.new_id(),
+            home=continuing.home_for(self._parts, runtime, place.path),
+            session_id=resume or self._parts.new_id(),
+            resume=resume,
             input_data=task.input_data,
             allowed=approvals.allowed(self._run.attempt),
             budget_usd=self._meter.budget_usd,
@@ -242,12 +261,24 @@ class Worker:
         )
         await self._parts.db.write(running.start, self._run.holder, agent, now, **facts)
         self._attempt = replace(self._run.attempt, **facts)  # type: ignore[arg-type]
+        verb = "starts" if self._unfinished is None else "goes on with its session"
         self._state.tell(
             SwarmEventKind.AGENT_STARTED,
-            f"{spec.runtime} starts on {place.branch}",
+            f"{spec.runtime} {verb} on {place.branch}",
             task=self._run.task,
             attempt=self._run.attempt.number,
         )
+
+    async def _run_anew(self, spec: AgentSpec, place: Workspace) -> Outcome:
+        """Once, with a session of its own, where the program wouldn't go on with the other."""
+        # A runtime of its own, for one may count over a run.
+        runtime = self._parts.load_runtime(spec.runtime)
+        self._run_spec = await self._told(spec, place, runtime, resumes=False)
+        self._unfinished = None
+        self._meter.begin_behind(None)
+        session = self._run_spec.session_id
+        await self._parts.db.write(running.add_session, self._run.holder, session)
+        return await self._run_agent(spec, runtime, runtime.command(self._run_spec), place)
 
     async def _handed_over(self, spec: AgentSpec, outcome: Outcome, place: Workspace) -> Outcome:
         repair = self._repair
@@ -311,7 +342,9 @@ class Worker:
                 "ABATHUR_TASK_ID": task.id,
                 "ABATHUR_ATTEMPT": str(number),
                 "ABATHUR_TARGET": place.target,
-                "ABATHUR_FACTS": str(self._write_facts(place)),
+                "ABATHUR_FACTS": str(
+                    write_facts(self._parts, task, self._run.attempt, place.target)
+                ),
                 "TMPDIR": str(folder / "scratch"),
                 BUSY_VARIABLE: str(folder / "scratch" / "busy"),
                 **self._traced(),
@@ -323,12 +356,12 @@ class Worker:
 
     def _traced(self) -> dict[str, str]:
         named = self._parts.traceparent
-        task, number = self._run.task, self._run.attempt.number
-        return {"TRACEPARENT": named(task.id, number)} if named else {}
+        return {"TRACEPARENT": named(*self._run.key)} if named else {}
 
     def _own_folders(self) -> list[Path]:
         folder = self._parts.run_folder(self._run.task.id, self._run.attempt.number)
-        return [folder / "scratch"]
+        home = self._run_spec.home if self._run_spec else None
+        return [folder / "scratch", *([home] if home else [])]
 
     def _confined(self) -> Confinement | None:
         if self._confinement is None:
@@ -337,27 +370,12 @@ class Worker:
         readable = (*self._confinement.readable, folder / "facts.json")
         return replace(self._confinement, readable=readable)
 
-    def _write_facts(self, place: Workspace) -> object:
-        """Task, input and feedback as a JSON file, for agents that aren't language models."""
-        task, attempt = self._run.task, self._run.attempt
-        path = self._parts.run_folder(task.id, attempt.number) / "facts.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        facts = {
-            "task_id": task.id,
-            "attempt": attempt.number,
-            "summary": task.summary,
-            "prompt": task.prompt,
-            "input_data": dict(task.input_data),
-            "target": place.target,
-            "feedback": dict(attempt.feedback) if attempt.feedback else None,
-        }
-        path.write_text(json.dumps(facts, ensure_ascii=False, indent=2), encoding="utf-8")
-        return path
-
     async def _run_agent(
         self, spec: AgentSpec, runtime: AgentRuntime, command: Command, place: Workspace
     ) -> Outcome:
-        recorder = Recorder(self._parts, self._state, self._run, runtime, self._meter)
+        recorder = self._recorder = Recorder(
+            self._parts, self._state, self._run, runtime, self._meter, self._recorder
+        )
         silence = settings_of(
             self._parts.settings.silence, spec.agent_type, spec.settings.get("silence")
         )
@@ -456,20 +474,9 @@ class Worker:
             await self._end_lost(outcome)
         else:
             told = await self._refining.told() if self._refining else None
-            self._tell_end(report.outcome, found.task, told)
+            number = self._run.attempt.number
+            tell_end(self._state, number, report.outcome, found.task, told)
             await approvals.tell_asked(self._parts, self._state, report.asking, found.task)
-
-    def _tell_end(self, outcome: Outcome, task: Task, told: str | None) -> None:
-        number = self._run.attempt.number
-        text = outcome.message or task.error_message or outcome.kind.value
-        self._state.tell(SwarmEventKind.ATTEMPT_ENDED, text, task=task, attempt=number)
-        if task.status is TaskStatus.FAILED:
-            self._state.tally.failed += 1
-            self._state.tell(SwarmEventKind.TASK_FAILED, text, task=task, attempt=number)
-        elif task.status in {TaskStatus.PENDING, TaskStatus.READY} and not _is_asked(task):
-            when = f" at {task.not_before:%H:%M:%S}" if task.not_before else ""
-            text = told or f"will be tried again{when}"
-            self._state.tell(SwarmEventKind.TASK_WAITS, text, task=task, attempt=number)
 
     async def _salvage(self, why: str) -> None:
         """Keep what was made and clear the place. Never raises: what can't be kept stays put."""
@@ -477,11 +484,6 @@ class Worker:
             await salvage(self._parts, self._state, self._run.task, self._attempt, why)
         except DatabaseError as error:
             self._state.warn(f"the worktree is left as it is: {error}", self._run.task)
-
-
-def _is_asked(task: Task) -> bool:
-    """It waits for an answer and for no time."""
-    return task.status is TaskStatus.PENDING and task.not_before is None
 
 
 def _one_line(error: BaseException) -> str:

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Final
 
 from abathur.domain import branches
+from abathur.domain.continuing import Unfinished
 from abathur.domain.errors import GitError, UnknownBranchError
 from abathur.domain.loop_feedback import ITERATION
 from abathur.domain.protection import check_target
 from abathur.domain.reviews import REJECTION
 from abathur.domain.runs import Attempt
 from abathur.domain.tasks import JsonObject, Task
-from abathur.services import running
+from abathur.services import continuing, running
+from abathur.swarm.continuing import start_of
 from abathur.swarm.parts import Parts
 
 VERIFY_PREFIX: Final = "verify-"
@@ -45,11 +47,16 @@ async def target_of(parts: Parts, task: Task) -> str:
 
 
 async def plan_workspace(
-    parts: Parts, task: Task, attempt: Attempt, taken: Collection[str] = ()
+    parts: Parts,
+    task: Task,
+    attempt: Attempt,
+    taken: Collection[str] = (),
+    unfinished: Unfinished | None = None,
 ) -> Workspace:
     """Decide where the attempt will work. Makes nothing yet, so that it can be recorded first.
 
-    Raises `UnknownBranchError`, `ProtectedTargetError`.
+    Raises `UnknownBranchError`, `ProtectedTargetError`. What is `unfinished` is gone on with at its
+    own place, with its files as they were.
 
     `taken` are names of branches that can't be used although they don't exist yet.
     """
@@ -60,10 +67,13 @@ async def plan_workspace(
         raise UnknownBranchError(
             f"target branch `{target}` doesn't exist; make it with `git branch {target}`"
         )
+    path = parts.worktrees / branches.worktree_name(task.id, attempt.number)
     base, start = await _starting_point(parts, attempt.feedback, tip)
+    if unfinished is not None and (left := await start_of(parts, unfinished)):
+        path, base, start = Path(unfinished.worktree_path), unfinished.base_commit, left
     taken = {*await parts.repository.branches(), *taken}
     return Workspace(
-        path=parts.worktrees / branches.worktree_name(task.id, attempt.number),
+        path=path,
         branch=branches.task_branch(task.summary, attempt.started_at, taken),
         target=target,
         base=base,
@@ -95,7 +105,8 @@ async def keep_work(parts: Parts, attempt: Attempt, message: str) -> str | None:
     """
     if attempt.worktree_path is None or attempt.base_commit is None:
         return None
-    head = await _last_commit(parts, attempt, message)
+    place = await parts.db.read(continuing.own_place, attempt)
+    head = await _last_commit(parts, attempt, place, message)
     if head is None or await parts.repository.contains(attempt.base_commit, head):
         return None
     ref = await parts.repository.salvage(attempt.task_id, attempt.number, head)
@@ -104,10 +115,11 @@ async def keep_work(parts: Parts, attempt: Attempt, message: str) -> str | None:
     return ref
 
 
-async def _last_commit(parts: Parts, attempt: Attempt, message: str) -> str | None:
-    path = Path(attempt.worktree_path or "")
-    if await parts.repository.head(path) is not None:
-        return await parts.repository.commit_leftovers(path, message)
+async def _last_commit(
+    parts: Parts, attempt: Attempt, place: str | None, message: str
+) -> str | None:
+    if place is not None and await parts.repository.head(Path(place)) is not None:
+        return await parts.repository.commit_leftovers(Path(place), message)
     if attempt.branch is None:
         return None
     return await parts.repository.resolve(f"refs/heads/{attempt.branch}")
@@ -125,9 +137,13 @@ async def give_up(parts: Parts, attempt: Attempt, message: str) -> str | None:
 
 
 async def remove(parts: Parts, attempt: Attempt, *, kept_by: str) -> None:
-    """Remove worktree and branch of an attempt whose work `kept_by` contains. Idempotent."""
-    if attempt.worktree_path is not None:
-        await parts.repository.remove_worktree(Path(attempt.worktree_path), kept_by=kept_by)
+    """Remove worktree and branch of an attempt whose work `kept_by` contains. Idempotent.
+
+    A folder in which a later attempt goes on is that one's.
+    """
+    place = await parts.db.read(continuing.own_place, attempt)
+    if place is not None:
+        await parts.repository.remove_worktree(Path(place), kept_by=kept_by)
     if attempt.branch is not None:
         await _delete_branch(parts, attempt, attempt.branch, kept_by)
 

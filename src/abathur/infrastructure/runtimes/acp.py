@@ -38,6 +38,8 @@ _EVENTS: Final = {kind.value: kind for kind in EventKind}
 
 
 class AcpRuntime:
+    resumes: Final = True
+
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._environ = environ
 

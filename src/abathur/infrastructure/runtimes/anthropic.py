@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from abathur.domain.runs import Command, Exit, Outcome, RunEvent, RunSpec
 from abathur.infrastructure.model_agent.plan import Protocol
@@ -19,6 +20,8 @@ KEY, TOKEN, BASE_URL = "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_B
 
 
 class AnthropicRuntime:
+    resumes: Final = True
+
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._environ = environ
 

@@ -111,6 +111,8 @@ _MAX_ARGUMENT: Final = 100_000
 
 
 class ClaudeRuntime:
+    resumes: Final = True
+
     def __init__(
         self,
         environ: Mapping[str, str] = os.environ,

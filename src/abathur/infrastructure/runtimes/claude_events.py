@@ -191,7 +191,7 @@ def _result(message: Message) -> Iterator[RunEvent]:
     cost = _number(message.get("total_cost_usd"))
     told = "" if cost is None else f"${cost:.4f}"
     # Of the whole session so far, not of this round alone.
-    yield RunEvent(EventKind.USAGE, told, {"cost_usd": cost, "is_total": True})
+    yield RunEvent(EventKind.USAGE, told, {"cost_usd": cost, "is_total": True, "of_session": True})
     text = _text(message.get("result")) or _text(message.get("subtype"))
     yield RunEvent(EventKind.END, one_line(text), data)
 

@@ -54,6 +54,8 @@ _REFUSED_ARGS: Final = {
 
 
 class CodexRuntime:
+    resumes: Final = True
+
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._environ = environ
 

@@ -125,7 +125,7 @@ def _completed(message: Message) -> Iterator[RunEvent]:
         "cache_write_tokens": integer(get(usage, "cache_write_input_tokens")),
     }
     # Of the whole session so far, not of this turn alone.
-    yield RunEvent(EventKind.USAGE, "", {**data, "is_total": True})
+    yield RunEvent(EventKind.USAGE, "", {**data, "is_total": True, "of_session": True})
     yield RunEvent(EventKind.END, "completed", {"ok": True})
 
 

@@ -47,6 +47,8 @@ _REFUSED_ARGS: Final = {
 
 
 class GeminiRuntime:
+    resumes: Final = True
+
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._environ = environ
 

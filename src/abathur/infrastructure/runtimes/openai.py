@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from abathur.domain.runs import Command, Exit, Outcome, RunEvent, RunSpec
 from abathur.infrastructure.model_agent.plan import Protocol
@@ -20,6 +21,8 @@ KEY, BASE_URL = "OPENAI_API_KEY", "OPENAI_BASE_URL"
 
 
 class OpenaiRuntime:
+    resumes: Final = True
+
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._environ = environ
 

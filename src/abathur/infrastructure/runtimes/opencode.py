@@ -51,6 +51,8 @@ _REFUSED_ARGS: Final = {
 
 
 class OpencodeRuntime:
+    resumes: Final = True
+
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._environ = environ
 
