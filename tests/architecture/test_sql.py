@@ -32,7 +32,7 @@ MADE = {
     "prune_": {f"prune_{table}" for table in PRUNED},
     "row_of_": {f"row_of_{table}" for table in PRUNED},
 }
-FOR_ENGINE = {"sqlite": ("legacy", "restoring.py"), "postgres": ()}
+FOR_ENGINE = {"sqlite": ("legacy", "restoring.py"), "postgres": ("pgvector.py",)}
 """Below the folder, what only one engine has. The stores are for all."""
 
 

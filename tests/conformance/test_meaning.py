@@ -6,8 +6,10 @@ import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from operator import mul
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
+import psycopg
 import pytest
 
 from abathur.domain.documents import Chunk, NewDocument
@@ -197,6 +199,40 @@ async def test_a_place_in_a_document_is_found_by_its_meaning(queue: Queue) -> No
         documents.search, "cat", DocumentFilter(limit=1), meaning=Meaning(MODEL, meaning_of("cat"))
     )
     assert [(hit.heading, hit.first_line) for hit in found] == [("Pets", 1)]
+
+
+async def test_a_server_compares_by_its_extension_as_soon_as_it_has_caught_up(
+    postgres_url: str,
+) -> None:
+    async with Database(postgres_url) as db:
+        queue: Any = SimpleNamespace(db=db, write=db.write, read=db.read, now=db.clock().now())
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            await add(queue, "cat", "a cat")
+            await embed(queue)
+            assert connection.execute("SELECT count(*) FROM vector_index").fetchone() == (1,)
+            # Somebody takes the extension away, and brings it back.
+            connection.execute("DROP EXTENSION vector CASCADE")
+            await add(queue, "sea", "a ship")
+            await embed(queue)
+            assert await keys(queue, "dog", limit=1) == ["cat"]
+            connection.execute("CREATE EXTENSION vector")
+            assert await db.read(embedding.is_behind, MODEL)
+            assert await keys(queue, "dog", limit=1) == ["cat"]
+            await db.write(embedding.catch_up, MODEL)
+            assert not await db.read(embedding.is_behind, MODEL)
+            assert connection.execute("SELECT count(*) FROM vector_index").fetchone() == (2,)
+            # From here on nothing but the extension's table is looked at.
+            connection.execute("DELETE FROM vector_blocks")
+            assert await keys(queue, "dog", limit=1) == ["cat"]
+            assert await keys(queue, "ships", limit=1, namespace="zoo") == ["sea"]
+            # What ANALYZE would tell of many more.
+            connection.execute(
+                "UPDATE pg_class SET reltuples = 1e6 WHERE relname = "
+                "vector_index_name('memory', 'axes', 4)"
+            )
+            assert await keys(queue, "dog", limit=1) == ["cat"]
+            await db.write(remembering.delete, "zoo", "cat", actor=ANN, now=queue.now)
+            assert await keys(queue, "dog") == ["sea"]
 
 
 async def test_the_nearest_of_many_are_nearly_those_of_an_exact_search() -> None:

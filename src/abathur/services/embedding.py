@@ -30,5 +30,14 @@ def finish(stores: Stores, model: str) -> None:
     stores.vectors.tidy(model)
 
 
+def is_behind(stores: Stores, model: str) -> bool:
+    """Whether `catch_up` has something to do: after vectors were copied or restored."""
+    return stores.vectors.is_behind(model)
+
+
+def catch_up(stores: Stores, model: str) -> None:
+    stores.vectors.catch_up(model)
+
+
 def totals(stores: Stores) -> Sequence[VectorTotal]:
     return stores.vectors.totals()

@@ -42,6 +42,8 @@ async def embed_missing(db: UnitOfWork, maker: Embedder) -> int:
         after = waiting[-1].passage_id
     if made:
         await db.write(embedding.finish, maker.model)
+    while await db.read(embedding.is_behind, maker.model):
+        await db.write(embedding.catch_up, maker.model)
     return made
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 from abathur.domain.problems import SHOWN
 from abathur.infrastructure.database import migrate
 from abathur.infrastructure.database.engines.jobs import apart, closed
+from abathur.infrastructure.database.engines.postgres_address import is_url
 from abathur.infrastructure.database.opening import (
     PATIENCE,
     Opening,
@@ -25,7 +26,8 @@ from abathur.infrastructure.database.wakeups import CommitWakeups, Mailboxes
 
 if TYPE_CHECKING:
     from abathur.domain.problems import Problem
-    from abathur.infrastructure.database.engines.base import Engine
+    from abathur.infrastructure.database.engines.base import Engine, Session
+    from abathur.infrastructure.database.stores.vectors import SqlVectors
     from abathur.ports.clock import Clock
     from abathur.ports.moving import Upgrade
     from abathur.ports.stores import Stores
@@ -52,7 +54,8 @@ class Database:
         opening = Opening(
             patience=busy_timeout, may_migrate=may_migrate, upgraded=self._upgrades.append
         )
-        stores = partial(open_stores, indexes=SignIndexes())
+        make_vectors = _server_vectors if is_url(str(where)) else None
+        stores = partial(open_stores, indexes=SignIndexes(), make_vectors=make_vectors)
         self._engine: Engine[Stores] = engine_for(where, stores, opening)
         self._mailboxes = None if file is None else Mailboxes(file)
         # One that is forgotten leaves no threads and no lock behind.
@@ -158,6 +161,13 @@ class Database:
     def wakeups(self) -> CommitWakeups:
         """Word of commits from now on; close it or use it as an async context."""
         return CommitWakeups(self._engine, self._mailboxes)
+
+
+def _server_vectors(session: Session, indexes: SignIndexes) -> SqlVectors:
+    # Imported when it is needed, as all stores are.
+    from abathur.infrastructure.database.pgvector import PgVectors
+
+    return PgVectors(session, indexes)
 
 
 def _forget(engine: Engine[Stores], mailboxes: Mailboxes | None) -> None:

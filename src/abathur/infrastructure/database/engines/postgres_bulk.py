@@ -23,7 +23,7 @@ TIMEOUT: Final = 30.0
 CURSOR: Final = "abathur_rows"
 AT_ONCE: Final = 1000
 """Rows that are fetched together."""
-OWN: Final = frozenset({"schema_migrations", "commit_tokens"})
+OWN: Final = frozenset({"schema_migrations", "commit_tokens", "vector_index"})
 
 PARENTS: Final = """
 SELECT DISTINCT parent.relname

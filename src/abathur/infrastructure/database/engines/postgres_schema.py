@@ -18,7 +18,9 @@ TABLES: Final = """
 SELECT tablename FROM pg_tables WHERE schemaname = current_schema() ORDER BY tablename"""
 COLUMNS: Final = """
 SELECT column_name FROM information_schema.columns
-WHERE table_schema = current_schema() AND table_name = ? ORDER BY ordinal_position"""
+WHERE table_schema = current_schema() AND table_name = ? AND is_generated = 'NEVER'
+ORDER BY ordinal_position"""
+"""Without those that the server makes of others."""
 NOW: Final = (
     """SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 )

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from abathur.infrastructure.database.signs import SignIndexes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
     from abathur.infrastructure.database.engines.base import Session
     from abathur.infrastructure.database.stores.admission import SqlAdmission
     from abathur.infrastructure.database.stores.agent_runs import SqlAgentRuns
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     from abathur.infrastructure.database.stores.upkeep import SqlUpkeep
     from abathur.infrastructure.database.stores.vectors import SqlVectors
     from abathur.infrastructure.database.stores.workers import SqlWorkers
+
+    MakeVectors: TypeAlias = Callable[[Session, SignIndexes], SqlVectors]
 
 _CLASSES: Final = {
     "tasks": "SqlTasks",
@@ -95,19 +100,29 @@ class SqlStores:
     agent_runs: SqlAgentRuns
     vectors: SqlVectors
 
-    def __init__(self, session: Session, indexes: SignIndexes) -> None:
-        self._session, self._indexes = session, indexes
+    def __init__(
+        self, session: Session, indexes: SignIndexes, make_vectors: MakeVectors | None
+    ) -> None:
+        self._session, self._indexes, self._make_vectors = session, indexes, make_vectors
 
     def __getattr__(self, name: str) -> Any:
         """Called for what isn't there yet."""
         if name not in _CLASSES:
             raise AttributeError(f"no store is named {name}")
-        kind = getattr(import_module(f"{__name__}.{name}"), _CLASSES[name])
-        more = (self._indexes,) if name == "vectors" else ()
-        store = self.__dict__[name] = kind(self._session, *more)
+        if name == "vectors" and self._make_vectors is not None:
+            store: Any = self._make_vectors(self._session, self._indexes)
+        else:
+            kind = getattr(import_module(f"{__name__}.{name}"), _CLASSES[name])
+            more = (self._indexes,) if name == "vectors" else ()
+            store = kind(self._session, *more)
+        self.__dict__[name] = store
         return store
 
 
-def open_stores(session: Session, indexes: SignIndexes | None = None) -> SqlStores:
-    """`indexes` are shared by all sessions of a database."""
-    return SqlStores(session, indexes or SignIndexes())
+def open_stores(
+    session: Session,
+    indexes: SignIndexes | None = None,
+    make_vectors: MakeVectors | None = None,
+) -> SqlStores:
+    """`indexes` are shared by all sessions of a database; `make_vectors` is an engine's own way."""
+    return SqlStores(session, indexes or SignIndexes(), make_vectors)

@@ -48,9 +48,8 @@ class SqlVectors:
         count: int,
         among: Collection[int] | None = None,
     ) -> Sequence[tuple[int, float]]:
-        try:
-            wanted = unpacked(packed(vector))
-        except ValueError:
+        wanted = direction(vector)
+        if wanted is None:
             return []
         if among is not None and len(among) <= EXACTLY:
             return self._compared(model, wanted, among)[:count]
@@ -159,11 +158,25 @@ class SqlVectors:
                 self._append(source, model, found)
             after = page[-1]["passage_id"]
 
+    def is_behind(self, model: str) -> bool:
+        return False
+
+    def catch_up(self, model: str) -> None:
+        """Nothing is kept beside the rows."""
+
     def totals(self) -> Sequence[VectorTotal]:
         return [
             VectorTotal(row["model"], row["n"], row["dimension"])
             for row in self._session.fetch("vectors_count")
         ]
+
+
+def direction(vector: Sequence[float]) -> array[float] | None:
+    """As it is compared; None where a vector has none."""
+    try:
+        return unpacked(packed(vector))
+    except ValueError:
+        return None
 
 
 def _source(memory_id: int | None) -> Source:
