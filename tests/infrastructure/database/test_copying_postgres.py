@@ -38,6 +38,12 @@ def target(postgres_server: str) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture
+def second(postgres_server: str) -> Iterator[str]:
+    with postgres.made_database(postgres_server, f"copies_of_copies_{os.getpid()}") as url:
+        yield url
+
+
 def copied(source: Path | str, target: Path | str) -> Copied:
     return copy(bulk(str(source)), bulk(str(target)), nobody, NOW)
 
@@ -55,12 +61,13 @@ def rows(url: str, table: str) -> int:
     return int(found[0])
 
 
-def test_everything_goes_to_a_server_and_comes_back(
-    source: Path, target: str, tmp_path: Path
+def test_everything_goes_to_a_server_and_to_another_one_and_comes_back(
+    source: Path, target: str, second: str, tmp_path: Path
 ) -> None:
     there = copied(source, target)
-    back = copied(target, tmp_path / "back.db")
-    assert back.tables == there.tables
+    further = copied(target, second)
+    back = copied(second, tmp_path / "back.db")
+    assert back.tables == further.tables == there.tables
     assert all(table.rows for table in there.tables)
     with opened(source) as one, opened(tmp_path / "back.db") as other:
         assert contents(other) == contents(one)
