@@ -18,9 +18,6 @@ RESCUES = ("repository.move_branch before", "db.conclude before", "db.report bef
 PERSONS = ("db.reject within", "repository.restore_worktree before")
 
 NEEDS_MORE = {
-    "db.add_session": "an agent program that names its session itself",
-    "db.save": "a model that makes vectors",
-    "db.finish": "a model that makes vectors",
     "tool_servers.token": "agents that are handed tools",
 }
 """What no ground reaches, and what it would take."""

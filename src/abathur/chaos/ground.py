@@ -132,6 +132,17 @@ def _limited_once(key: str) -> Any:
     return {"1": [{"limit": {"retry_after_seconds": 0.1}}], "*": _plain(key)}
 
 
+def _named(key: str) -> Any:
+    """Tells a session of its own, and goes on until that has been written down."""
+    told = json.dumps({"event": "started", "session_id": f"session of {key}"})
+    return [{"spawn": {"argv": ["printf", "%s\\n", told]}}, _write(key), {"sleep": 0.7}]
+
+
+def _rivals(key: str) -> Any:
+    """Two candidates; the second one begins while the first is at work."""
+    return [_write(key), {"sleep": 0.2}]
+
+
 def _clash(key: str) -> Any:
     """Two of them at once can't both land; the second attempt goes out of the way."""
     shared = {"write": {"path": "shared", "text": f"{key}\n"}}
@@ -186,6 +197,7 @@ KINDS: Final[Mapping[str, Callable[[str], Any]]] = {
     "fails once": _fails_once,
     "dies once": _dies_once,
     "limited once": _limited_once,
+    "named": _named,
     "clash": _clash,
     "refused once": _refused_once,
     "hopeless": _hopeless,
@@ -198,6 +210,7 @@ KINDS: Final[Mapping[str, Callable[[str], Any]]] = {
     "warned": _warned,
     "cancels itself": _cancels_itself,
     "measured": _plain,
+    "rivals": _rivals,
     "elsewhere": _plain,
 }
 NO_FILE: Final = frozenset({"nothing", "elsewhere"})
@@ -260,15 +273,19 @@ def _task(known: Known, needs: tuple[str, ...]) -> NewTask:
         feature_branch=SIDE if known.kind == "elsewhere" else None,
         touches=("common/**",) if known.kind == "shared" else (),
         may_overlap=known.kind == "shared",
-        loop=_loop(known.key) if known.kind == "measured" else None,
+        loop=_loop(known),
         input_data={"script": KINDS[known.kind](known.key), "key": known.key},
         prerequisites=needs,
         max_retries=3,
     )
 
 
-def _loop(key: str) -> Mapping[str, Any]:
-    return {"passes": ["test", "-e", f"out/{key}"], "max_iterations": 2}
+def _loop(known: Known) -> Mapping[str, Any] | None:
+    if known.kind == "rivals":
+        return {"candidates": 2}
+    if known.kind == "measured":
+        return {"passes": ["test", "-e", f"out/{known.key}"], "max_iterations": 2}
+    return None
 
 
 def _cancel_if_possible(stores: Stores, task_id: str, now: datetime) -> None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from abathur import bootstrap
 from abathur.bootstrap import supervision
 from abathur.chaos.blows import MovableClock, Scene, strike
+from abathur.chaos.counting_embedder import CountingEmbedder
 from abathur.chaos.failpoints import Failpoints
 from abathur.chaos.orders import Orders
 from abathur.chaos.person import act
@@ -71,7 +72,7 @@ class _Victim:
 
     def _arm(self, parts: Parts) -> Parts:
         self._scene.clock = MovableClock(parts.clock)
-        parts = replace(parts, clock=self._scene.clock)
+        parts = replace(parts, clock=self._scene.clock, embedder=CountingEmbedder())
         if self._orders.is_tight:
             parts = replace(parts, disk=TightDisk(parts.disk))
         self._parts = self._failpoints.into(parts)
