@@ -14,16 +14,20 @@ from abathur.domain.admission import (
     HoldScope,
 )
 from abathur.domain.concurrency import Limits
+from abathur.domain.delegation import RunKey
 from abathur.domain.errors import IllegalTransitionError, NotFoundError, StaleFenceError
 from abathur.domain.iterations import Iteration, Trial
 from abathur.domain.loops.specs import Otherwise
 from abathur.domain.runs import Outcome, OutcomeKind, Usage
+from abathur.domain.settings import McpSettings
+from abathur.domain.splitting import Part
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.ports.upkeep import PruneFilter
 from abathur.services import (
     cancelling,
     joining,
     looping,
+    parting,
     pausing,
     pruning,
     reports,
@@ -444,4 +448,74 @@ async def test_a_candidate_whose_run_fails_has_lost_and_spends_no_retry(queue: Q
     assert (after.status, after.retry_count) == (TaskStatus.READY, 0)
     assert (await iterate(queue, 2, gates(True), diff_lines=1)).status == "running"
     assert (await queue.lander()).work_commit == f"work-{task.id}-2"
+    await assert_sound(queue)
+
+
+async def stuck(queue: Queue) -> tuple[Task, Claim]:
+    """A task whose loop stands still, and the run that is asked for its parts."""
+    strategies = ["feedback", "decompose"]
+    task = await queue.submit(loop={**LOOP, "max_iterations": 9, "strategies": strategies})
+    for number in (1, 2):
+        await iterate(queue, number, value(3), tree="same")
+        queue.pass_time(1)
+    return task, await queue.claim_one()
+
+
+async def split(queue: Queue, claimed: Claim, *names: str) -> Task:
+    new_id = iter(f"part-{name}" for name in names).__next__
+    if names:
+        await queue.write(
+            parting.queue,
+            RunKey(claimed.task.id, claimed.attempt.number, claimed.attempt.fence),
+            [Part(name=name, description="Do") for name in names],
+            number=3,
+            limits=McpSettings(),
+            new_id=new_id,
+            now=queue.now,
+        )
+    trial = Trial(
+        number=3,
+        attempt=claimed.attempt.number,
+        target="main",
+        base_commit="base",
+        work_commit="work",
+        tree="",
+        is_splitting=True,
+    )
+    report = Report(outcome=Outcome(kind=OutcomeKind.SUCCEEDED), landing_id="l", trial=trial)
+    return await queue.write(running.report, queue.holder(claimed), report, queue.policy, queue.now)
+
+
+async def test_a_task_that_is_split_waits_for_its_parts_and_goes_on_from_the_target(
+    queue: Queue,
+) -> None:
+    task, claimed = await stuck(queue)
+    assert (claimed.attempt.feedback or {})["phase"] == "split"
+    waiting = await split(queue, claimed, "a", "b")
+    assert (waiting.status, waiting.unmet_count) == (TaskStatus.BLOCKED, 2)
+    await assert_sound(queue)
+    for _ in range(2):
+        assert (await queue.land(await queue.claim_one())).task.status is TaskStatus.COMPLETED
+    again = await queue.claim_one()
+    facts = again.attempt.feedback or {}
+    assert (again.task.id, facts["phase"], facts["parts"]) == (task.id, "join", ["Do", "Do"])
+    assert "work_commit" not in facts
+    await assert_sound(queue)
+
+
+async def test_a_task_that_is_not_split_is_ready_for_its_next_step(queue: Queue) -> None:
+    task, claimed = await stuck(queue)
+    assert (await split(queue, claimed)).status is TaskStatus.READY
+    facts = (await queue.claim_one()).attempt.feedback or {}
+    assert (facts.get("phase"), facts["work_commit"]) == (None, f"work-{task.id}-2")
+    await assert_sound(queue)
+
+
+async def test_a_task_does_not_wait_for_what_waits_for_it(queue: Queue) -> None:
+    task, claimed = await stuck(queue)
+    follower = await queue.submit(task, parent_task_id=task.id)
+    after = await split(queue, claimed, "a")
+    assert after.unmet_count == 1
+    unmet = await queue.read(lambda stores: stores.graph.unmet(task.id))
+    assert follower.id not in [one.id for one in unmet]
     await assert_sound(queue)

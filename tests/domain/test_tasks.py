@@ -37,6 +37,7 @@ LEGAL = {
     (S.RUNNING, S.PENDING): "backing off after an attempt",
     (S.RUNNING, S.READY): "handed back",
     (S.FAILED, S.READY): "retried",
+    (S.RUNNING, S.BLOCKED): "split, and waits for its parts",
     (S.FAILED, S.PENDING): "retried, scheduled for later",
     (S.FAILED, S.BLOCKED): "retried, with prerequisites that aren't completed",
     (S.CANCELLED, S.READY): "retried",

@@ -174,6 +174,84 @@ async def test_a_loop_that_stands_still_is_answered_and_given_up_in_the_end(worl
     assert "nothing else is left to try" in review.question
 
 
+STILL = [{"write": {"path": "work.txt", "text": "line\n"}}]
+
+
+def part(name: str, *needs: str) -> dict[str, Any]:
+    steps = [{"write": {"path": f"{name}.txt", "text": f"{name}\n"}}]
+    return {
+        "name": name,
+        "description": f"Make {name}",
+        "needs": needs,
+        "input_data": {"script": steps},
+    }
+
+
+NAMED = [{"result": {"deliverables": {"tasks": [part("a"), part("b", "a")]}}}]
+FINISH = [{"write": {"path": "work.txt", "text": "line\nline\nline\n"}}]
+
+
+def split_when_stuck(**limits: Any) -> dict[str, Any]:
+    return lines(3, strategies=["feedback", "decompose", "ask"], **limits)
+
+
+async def test_a_loop_that_stands_still_is_split_and_goes_on_when_its_parts_have_landed(
+    world: Any,
+) -> None:
+    script = {"1": STILL, "2": STILL, "3": NAMED, "*": FINISH}
+    task = await world.submit("Grow", script, loop=split_when_stuck(), priority=9)
+    await world.run_until_idle()
+    assert (await world.task(task)).status == "completed"
+    parts = [one for one in await world.tasks() if one.parent_task_id == task.id]
+    assert [(one.status, one.dependency_depth) for one in parts] == [
+        ("completed", 0),
+        ("completed", 1),
+    ]
+    assert world.landed() == [task.id, *(one.id for one in reversed(parts))]
+    history = await iterations(world, task)
+    assert [(one.attempt, one.strategy) for one in history][1:] == [
+        (2, "feedback"),
+        (4, "decompose"),
+    ]
+    start = (await world.attempts(task))[-1].feedback
+    assert (start["phase"], "work_commit" in start) == ("join", False)
+    evidence = await world.db.read(lambda stores: stores.loops.evidence("general"))
+    assert [(*key, one.improved) for key, one in evidence.items()] == [
+        ("fixed_point", "decompose", 1)
+    ]
+    await world.assert_sound()
+
+
+async def test_a_task_that_can_not_be_split_takes_the_next_step_from_its_best_work(
+    world: Any,
+) -> None:
+    none = [{"result": {"deliverables": {"tasks": [{"description": " "}, 7]}}}]
+    script = {"1": STILL, "2": STILL, "3": none, "*": FINISH}
+    task = await world.submit("Grow", script, loop=split_when_stuck())
+    await world.run_until_idle()
+    assert (await world.task(task)).status == "completed"
+    assert world.landed() == [task.id]
+    assert "work_commit" in (await world.attempts(task))[-1].feedback
+    await world.assert_sound()
+
+
+@pytest.mark.parametrize(
+    "point",
+    [("db.queue", "after", 1), ("spool.put", "after", 3), ("db.report", "after", 3)],
+    ids=["parts are queued", "spooled", "it waits"],
+)
+async def test_parts_are_queued_once_whatever_dies(world: Any, point: Any) -> None:
+    """The fourth run may have to be told that the parts are there: it names them once more."""
+    script = {"1": STILL, "2": STILL, "3": NAMED, "*": FINISH}
+    task = await world.submit("Grow", script, loop=split_when_stuck(), priority=9)
+    die(world, *point)
+    await world.run_until_idle()
+    assert (await world.task(task)).status == "completed"
+    assert len(await world.tasks()) == 3
+    assert (len(world.landed()), world.landed()[0]) == (3, task.id)
+    await world.assert_sound()
+
+
 async def test_every_kind_of_criterion_is_measured(world: Any) -> None:
     (world.root / ".abathur" / "measures.py").write_text(
         "def size(facts):\n    print('noise')\n    return len(open('work.txt').read())\n"

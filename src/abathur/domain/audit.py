@@ -48,6 +48,8 @@ class Action(StrEnum):
     TASK_PRUNED = "task_pruned"
     LOOP_STARTED = "loop_started"
     LOOP_STOPPED = "loop_stopped"
+    TASK_SPLIT = "task_split"
+    """It waits for parts of its own."""
     CANDIDATE_BEGUN = "candidate_begun"
     """A further attempt under the claim that there is."""
     ITERATION_MADE = "iteration_made"

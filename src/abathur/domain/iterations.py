@@ -85,3 +85,5 @@ class Trial:
     measurement: Mapping[str, Any] = field(default_factory=dict)
     is_settling: bool = False
     """Nothing was run: the loop was asked to end."""
+    is_splitting: bool = False
+    """Nothing was made or measured: the agent was asked for parts of its task."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 from abathur.domain.iterations import Iteration, Verdict
 from abathur.domain.loops.readings import MAX_REASONS
 from abathur.domain.loops.specs import LoopSpec, Strategy
+from abathur.domain.splitting import JOIN, SPLIT
 from abathur.domain.tasks import JsonObject
 
 ITERATION: Final = "iteration"
@@ -25,11 +26,26 @@ HOW: Final[dict[Strategy, str]] = {
         "approach than the iterations listed below."
     ),
     Strategy.DECOMPOSE: (
-        "All at once led nowhere. You start from the best work so far: split what is left into "
-        "small steps, and do the smallest useful one of them well. The others follow later."
+        "All at once led nowhere. You start from the best work so far: do the smallest useful step "
+        "of what is left, and do it well. The others follow later."
     ),
     Strategy.OTHER_MODEL: "You start from the best work so far, which another model has made.",
 }
+
+
+ASKED_FOR_PARTS: Final = (
+    "All at once led nowhere, so don't do the task now: split what is left into 2 to 20 small "
+    "tasks, each of which makes sense and can be verified alone. Other agents do them, each starts "
+    "from the target and lands there by itself; then this task goes on from what they have made. "
+    "Your files show the best work so far, and aren't kept. Queue the parts with "
+    "`task_enqueue_many`, or hand them in as `deliverables.tasks` of your result: a list of "
+    '{"name": ..., "description": ..., "needs": [names], "agent_type": ...}, where only the '
+    "description is needed: it has to stand by itself. Name no parts if it can't be split."
+)
+JOINED: Final = (
+    "The task was split, and its parts have landed on the target, from which you start: {parts}. "
+    "Do what is still missing."
+)
 
 
 def feedback(
@@ -89,11 +105,19 @@ def iteration_text(facts: JsonObject) -> str:
     if not history:
         return f"{head} Your work is measured when you end, and you may be asked to improve it."
     lines = [f"- iteration {one['iteration']}: {one['text']}" for one in history]
-    how = HOW.get(Strategy(facts["strategy"]), "") if facts.get("strategy") else ""
+    how = _how(facts)
     parts = [f"{head} {how}".strip(), "What was measured so far:", "\n".join(lines)]
     if facts.get("output"):
         parts.append(f"What the measuring programs said last:\n\n```\n{facts['output']}\n```")
     return "\n\n".join(parts)
+
+
+def _how(facts: JsonObject) -> str:
+    if facts.get("phase") == SPLIT:
+        return ASKED_FOR_PARTS
+    if facts.get("phase") == JOIN:
+        return JOINED.format(parts="; ".join(facts.get("parts", ())))
+    return HOW.get(Strategy(facts["strategy"]), "") if facts.get("strategy") else ""
 
 
 def sparkline(values: Sequence[float | None]) -> str:

@@ -55,7 +55,9 @@ TRANSITIONS: Final[Mapping[TaskStatus, frozenset[TaskStatus]]] = {
     _S.PENDING: frozenset({_S.READY, _S.CANCELLED}),
     _S.BLOCKED: frozenset({_S.READY, _S.PENDING, _S.CANCELLED}),
     _S.READY: frozenset({_S.RUNNING, _S.CANCELLED}),
-    _S.RUNNING: frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELLED, _S.PENDING, _S.READY}),
+    _S.RUNNING: frozenset(
+        {_S.COMPLETED, _S.FAILED, _S.CANCELLED, _S.PENDING, _S.READY, _S.BLOCKED}
+    ),
     _S.COMPLETED: frozenset(),
     _S.FAILED: frozenset({_S.READY, _S.PENDING, _S.BLOCKED}),
     _S.CANCELLED: frozenset({_S.READY, _S.PENDING, _S.BLOCKED}),

@@ -158,6 +158,10 @@ class GraphStore(Protocol):
 
     def dependents(self, task_id: str) -> Sequence[Task]: ...
 
+    def add(self, task_id: str, prerequisites: Sequence[str], now: datetime) -> None:
+        """Let a task wait for more than before. Its count of unmet ones isn't changed."""
+        ...
+
     def resolve(self, task_id: str, now: datetime) -> Sequence[Task]:
         """Mark the edges from a completed task, count down its dependents and return them.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from abathur.domain import candidates
 from abathur.domain.audit import Action
@@ -21,15 +22,17 @@ from abathur.domain.loops.specs import (
     Choice,
     LoopSpec,
     Otherwise,
+    Strategy,
     loop_spec,
 )
 from abathur.domain.records import changed
 from abathur.domain.retry import failure_of
 from abathur.domain.runs import Attempt, Outcome
+from abathur.domain.splitting import JOIN, SPLIT
 from abathur.domain.tasks import JsonObject, Task, TaskStatus
 from abathur.domain.wording import count, quote
 from abathur.ports.stores import Stores
-from abathur.services import trail
+from abathur.services import splitting, trail
 from abathur.services.budgeting import next_usd
 
 Following = tuple[Verdict, Iteration | None]
@@ -65,10 +68,12 @@ class Plan:
     choice: Choice
     checkpoint: Iteration | None = None
     """Work that is done and only has to be measured."""
+    is_splitting: bool = False
+    """The agent is asked for parts of the task."""
     is_settling: bool = False
     """There is nothing to run: the loop was asked to end, and something was made."""
     base: Iteration | None = None
-    """Of a loop that is settling: any iteration, for the target and base that it names."""
+    """The newest one that was measured."""
     verdict: Verdict | None = None
     """What led to this iteration."""
     shares: int = 1
@@ -222,6 +227,7 @@ def plan(stores: Stores, task: Task, attempt: Attempt | None = None) -> Plan | N
         checkpoint=checkpoint,
         is_settling=loop.stop_as is not None and checkpoint is None and bool(measured),
         base=measured[-1] if measured else None,
+        is_splitting=bool(attempt and (attempt.feedback or {}).get("phase") == SPLIT),
         verdict=measured[-1].verdict if measured and not spec.candidates else None,
         shares=shares,
         seconds_left=_left(spec.max_seconds, used.seconds, shares),
@@ -261,10 +267,23 @@ def feedback_for(stores: Stores, task: Task) -> JsonObject | None:
         return None
     verdict = measured[-1].verdict if measured else None
     facts = feedback(spec, verdict, measured)
+    if verdict is not None and verdict.strategy is Strategy.DECOMPOSE:
+        facts = _phased(stores, task, facts, measured[-1])
     open_one = next((one for one in iterations if one.verdict is None), None)
     if open_one is not None:
         facts |= {"work_commit": open_one.work_commit, "onto": open_one.base_commit}
     return facts
+
+
+def _phased(stores: Stores, task: Task, facts: dict[str, Any], newest: Iteration) -> dict[str, Any]:
+    """First the agent is asked for parts. Once they have landed, the target is gone on from."""
+    if not splitting.is_asked(stores, task, newest):
+        return {**facts, "phase": SPLIT}
+    made = splitting.parts(stores, task.id, newest.measured_at)
+    if not made:
+        return facts
+    told = {name: value for name, value in facts.items() if name not in {"work_commit", "onto"}}
+    return {**told, "phase": JOIN, "parts": [one.summary for one in made]}
 
 
 def newest_attempt(stores: Stores, task_id: str) -> int:

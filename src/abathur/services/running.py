@@ -21,7 +21,7 @@ from abathur.domain.retry import Decision, RetryAction, RetryPolicy, decide
 from abathur.domain.runs import Attempt, Outcome, OutcomeKind, RunEvent
 from abathur.domain.tasks import Task, TaskStatus, moved
 from abathur.ports.stores import Stores, foreseen_by
-from abathur.services import accounting, asking, joining, learning, looping, pooling, trail
+from abathur.services import accounting, asking, joining, learning, looping, parting, pooling, trail
 from abathur.services.asking import Asking
 from abathur.services.claiming import actor_of
 from abathur.services.finishing import fail
@@ -138,6 +138,10 @@ class Report:
     trial: Trial | None = None
     """Of a looping task: what it made and what was measured of it."""
 
+    @property
+    def is_splitting(self) -> bool:
+        return self.trial is not None and self.trial.is_splitting
+
 
 @foreseen_by(_foresee)
 def report(
@@ -177,12 +181,24 @@ def report(
     actor = actor_of(holder.worker_id)
     if outcome.kind is OutcomeKind.SUCCEEDED and report.trial is None:
         return _ask_landing(stores, task, report, holder, now)
-    if outcome.kind is not OutcomeKind.SUCCEEDED or report.trial is None:
+    is_split = outcome.kind is OutcomeKind.SUCCEEDED and report.is_splitting
+    if is_split or outcome.kind is not OutcomeKind.SUCCEEDED or report.trial is None:
         trail.record(stores, Action.ATTEMPT_ENDED, task.id, actor, now, **_end_of(holder, outcome))
+    if is_split:
+        newest = looping.view(stores, task).measured[-1]
+        return parting.settle(stores, task, newest.measured_at, actor=actor, now=now)
     if following := _iterated(stores, task, ended, report, at_work, actor, now):
         return _follow(stores, task, report, following, holder, now, at_work)
     if at_work:
         return task  # its claim goes on with the others; this one is made under the next
+    return _unlooped(stores, task, report, policy, holder, now)
+
+
+def _unlooped(
+    stores: Stores, task: Task, report: Report, policy: RetryPolicy, holder: Holder, now: datetime
+) -> Task:
+    """What becomes of a task whose run didn't succeed, where no loop has anything to say."""
+    outcome, actor = report.outcome, actor_of(holder.worker_id)
     if outcome.denied and report.asking is not None:
         waiting = asking.permission(stores, task, outcome, report.asking, actor=actor, now=now)
         if waiting is not None:

@@ -19,7 +19,7 @@ from abathur.ports.processes import Launch
 from abathur.services import looping
 from abathur.services.claiming import actor_of
 from abathur.services.looping import Plan
-from abathur.swarm import approvals
+from abathur.swarm import approvals, splitting
 from abathur.swarm.events import SwarmEventKind
 from abathur.swarm.judging import Judge
 from abathur.swarm.meter import Meter
@@ -91,6 +91,11 @@ class Refining:
         self, place: Workspace, run_agent: Callable[[], Awaitable[Outcome]], launching: Launching
     ) -> Outcome:
         """Run the agent, unless an earlier attempt got that far, and measure what it made."""
+        if self._plan.is_splitting:
+            outcome, self.trial = await splitting.split(
+                self._parts, self._state, self._run, self._plan, place, run_agent
+            )
+            return outcome
         checkpoint = self._plan.checkpoint
         if checkpoint is not None and checkpoint.work_commit == place.start:
             self._tell(f"iteration {checkpoint.number} is done and is measured")

@@ -21,6 +21,12 @@ class SqlGraph:
     def dependents(self, task_id: str) -> Sequence[Task]:
         return [task_of(row) for row in self._session.fetch("edges_dependents", id=task_id)]
 
+    def add(self, task_id: str, prerequisites: Sequence[str], now: datetime) -> None:
+        edges = [
+            {"prerequisite": one, "dependent": task_id, "created_at": now} for one in prerequisites
+        ]
+        self._session.execute_many("edges_insert", edges)
+
     def resolve(self, task_id: str, now: datetime) -> Sequence[Task]:
         rows = self._session.fetch("edges_count_down", id=task_id, now=now)
         if rows:
