@@ -90,7 +90,7 @@ class Action(StrEnum):
     """An entry of an older version's trail: `action` says what it was, the rest its columns."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class AuditEntry:
     timestamp: datetime
     task_id: str

@@ -69,6 +69,7 @@ SLACK_MS: Final = 10 * 60 * 1000
 """Time for what an estimate of the agent's work leaves out: being claimed, verifying, landing."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,4 +137,4 @@ def rank(
 
 def _milliseconds(time: datetime) -> int:
     """In whole numbers: floating-point seconds would round two times apart into one another."""
-    return (time - _EPOCH) // timedelta(milliseconds=1)
+    return (time - _EPOCH) // _MILLISECOND

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def record(kind: type[T]) -> type[T]:
-    """A frozen dataclass of keyword arguments, without `__post_init__` and default factories."""
+    """A frozen dataclass of keyword arguments, without `__post_init__`."""
     made_kind = dataclass(init=False, repr=False, eq=False, kw_only=True)(kind)
     names = frozenset(field.name for field in fields(made_kind))  # type: ignore[arg-type]
     defaults = {
@@ -24,10 +24,16 @@ def record(kind: type[T]) -> type[T]:
         for field in fields(made_kind)  # type: ignore[arg-type]
         if field.default is not MISSING
     }
+    factories = {
+        field.name: field.default_factory
+        for field in fields(made_kind)  # type: ignore[arg-type]
+        if field.default_factory is not MISSING
+    }
 
     def __init__(self: T, **values: Any) -> None:  # noqa: N807
         if values.keys() != names:
-            values = {**defaults, **values}
+            fresh = {name: make() for name, make in factories.items() if name not in values}
+            values = {**defaults, **fresh, **values}
             if values.keys() != names:
                 wrong = ", ".join(sorted(values.keys() ^ names))
                 raise TypeError(f"{kind.__name__}: missing or unknown: {wrong}")

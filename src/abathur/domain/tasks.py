@@ -157,7 +157,7 @@ def checked_summary(summary: str, prompt: str) -> str:
 
 def summary_from_prompt(prompt: str) -> str:
     """The first line that isn't blank, cut at a word with an ellipsis when it is too long."""
-    first = next(line for line in prompt.splitlines() if line.strip())
+    first = prompt.lstrip().partition("\n")[0].splitlines()[0]
     text = " ".join(first.split())
     if len(text) <= MAX_SUMMARY:
         return text

@@ -114,7 +114,8 @@ class ClaimStore(Protocol):
     ) -> Sequence[Task]:
         """Make up to `limit` ready tasks running, smallest rank first, and return them so.
 
-        None while the database holds anything against claiming: see `AdmissionStore.restrictions`.
+        None while the database holds anything against claiming, see
+        `AdmissionStore.restrictions`, or while there is any that is `due`.
         """
         ...
 

@@ -63,13 +63,15 @@ def claim(
 
     Tasks that admission refuses are passed by: see `domain.admission`.
     """
-    actor = actor_of(worker_id)
-    promote_due(stores, now, actor)
-    tasks = _taken(stores, worker_id, limit, now, now + lease, rules)
+    tasks: Sequence[Task] = ()
+    if not rules.restricts:
+        tasks = stores.claims.claim(worker_id, limit, now, now + lease)
+    if not tasks:
+        tasks = _chosen(stores, worker_id, limit, now, now + lease, rules)
     return [_begin(stores, task, worker_id, now) for task in tasks]
 
 
-def _taken(
+def _chosen(
     stores: Stores,
     worker_id: str,
     limit: int,
@@ -77,11 +79,10 @@ def _taken(
     lease_until: datetime,
     rules: AdmissionRules,
 ) -> Sequence[Task]:
-    """By one statement where nothing restricts, else by choosing first."""
-    if not rules.restricts:
-        tasks = stores.claims.claim(worker_id, limit, now, lease_until)
-        if tasks or not stores.admission.restrictions(now):
-            return tasks
+    """Where one statement alone found nothing to claim, or isn't enough."""
+    promoted = promote_due(stores, now, actor_of(worker_id))
+    if not (promoted or rules.restricts or stores.admission.restrictions(now)):
+        return ()
     ids = admitting.choose(stores, rules, limit, now)
     if not ids:
         return ()

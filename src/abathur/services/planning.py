@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -105,9 +105,7 @@ def _check_known(plan: Plan, planned: PlannedTask, known: Task) -> None:
 def _create(
     stores: Stores, plan: Plan, planned: PlannedTask, needs: Sequence[Task], **more: Any
 ) -> Task:
-    key, ids = plan.key(planned.name), tuple(task.id for task in needs)
-    new = replace(planned.new, idempotency_key=key, prerequisites=ids)
     try:
-        return create(stores, new, needs, **more)
+        return create(stores, planned.new, needs, key=plan.key(planned.name), **more)
     except InvalidInputError as error:
         raise PlanError([f"{plan.file}:{planned.needs_line}: needs: {error}"]) from error

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from abathur.domain.audit import Action, AuditEntry
-from abathur.domain.records import differing
-from abathur.domain.tasks import Task
+from abathur.domain.records import differing, made
+from abathur.domain.tasks import JsonObject, Task
 from abathur.ports.stores import Stores
 
 UNTOLD = frozenset({"id", "prerequisites", "last_updated_at", "lease_until"})
@@ -18,10 +18,22 @@ UNTOLD = frozenset({"id", "prerequisites", "last_updated_at", "lease_until"})
 def record(
     stores: Stores, action: Action, task_id: str, actor: str, now: datetime, **data: Any
 ) -> None:
-    entry = AuditEntry(
-        timestamp=now, task_id=task_id, action_type=action, actor=actor, action_data=data
-    )
-    stores.audit.append(entry)
+    tell(stores, action, task_id, actor, now, data)
+
+
+def tell(
+    stores: Stores, action: Action, task_id: str, actor: str, now: datetime, data: JsonObject
+) -> None:
+    """As `record`, of what is a mapping already: copying one for each call shows."""
+    entry = {
+        "timestamp": now,
+        "task_id": task_id,
+        "action_type": action,
+        "actor": actor,
+        "action_data": data,
+        "id": None,
+    }
+    stores.audit.append(made(AuditEntry, entry))
 
 
 def save(
@@ -34,7 +46,7 @@ def save(
     names = differing(old, new)
     stores.tasks.save(new, old.fence, names)
     told = _told(names, old, new)
-    record(stores, action, new.id, actor, now, **told, **data)
+    tell(stores, action, new.id, actor, now, {**told, **data} if data else told)
     return new
 
 

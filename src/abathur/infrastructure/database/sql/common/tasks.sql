@@ -85,7 +85,8 @@ UPDATE tasks SET
   lost_count = :lost_count, cancelled_by = :cancelled_by
 WHERE id = :id AND fence = :expected_fence;
 
--- Claims nothing while anything restricts claiming: so that it is seen costs no further statement.
+-- Claims nothing while anything restricts claiming, or a time has come that makes more tasks ready:
+-- so that this is seen costs no further statement.
 -- name: tasks_claim
 UPDATE tasks SET
   status = 'running', worker_id = :worker_id, lease_until = :lease_until, fence = fence + 1,
@@ -98,6 +99,7 @@ WHERE id IN (
     AND NOT EXISTS (SELECT 1 FROM pools WHERE exhausted_until IS NOT NULL)
     AND NOT EXISTS (SELECT 1 FROM budgets)
     AND NOT EXISTS (SELECT 1 FROM task_paths)
+    AND NOT EXISTS (SELECT 1 FROM tasks WHERE status = 'pending' AND not_before <= :now)
   ORDER BY rank, id LIMIT :limit
 )
 RETURNING *;

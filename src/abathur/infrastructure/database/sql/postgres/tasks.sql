@@ -85,6 +85,7 @@ WITH taken AS (
     AND NOT EXISTS (SELECT 1 FROM pools WHERE exhausted_until IS NOT NULL)
     AND NOT EXISTS (SELECT 1 FROM budgets)
     AND NOT EXISTS (SELECT 1 FROM task_paths)
+    AND NOT EXISTS (SELECT 1 FROM tasks WHERE status = 'pending' AND not_before <= :now)
   ORDER BY rank, id LIMIT :limit
   FOR NO KEY UPDATE SKIP LOCKED
 )
