@@ -66,14 +66,26 @@ def test_codex_keeps_its_comments_and_tables(project: Project, codex_home: Path)
     assert tomllib.loads(file.read_text())["mcp_servers"]["abathur"]["args"][-1] == "tasks"
 
 
-def test_a_file_that_is_no_plain_json_is_left_alone(
+def test_a_file_that_is_no_json_is_left_alone(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = project.root / ".mcp.json"
-    file.write_text("{ // mine\n}")
+    file.write_text("{ mine }")
     assert run(project, "install") == 2
     assert "put this in by hand, under `mcpServers`" in capsys.readouterr().err
-    assert file.read_text() == "{ // mine\n}"
+    assert file.read_text() == "{ mine }"
+
+
+def test_an_editor_s_comments_and_commas_stay_where_they_are(project: Project) -> None:
+    file = project.root / ".vscode" / "mcp.json"
+    file.parent.mkdir()
+    before = '{\n\t// mine\n\t"servers": {\n\t\t"x": {"command": "a//b"}, // of a friend\n\t},\n}\n'
+    file.write_text(before)
+    assert run(project, "install", "--client", "vscode") == 0
+    after = file.read_text()
+    begin = after.index('\n\t\t"abathur": {\n\t\t\t"type": "stdio"')
+    end = after.index("\n\t},\n}\n", begin)
+    assert after[:begin] + after[end:] == before
 
 
 def test_an_agent_installs_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

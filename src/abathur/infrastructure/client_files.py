@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from abathur.domain.errors import ConfigError, InvalidInputError
+from abathur.infrastructure import json_edit
 from abathur.ports.clients import Edit
 
 NAME: Final = "abathur"
@@ -79,20 +80,20 @@ def _program() -> list[str]:
 
 
 def _json(file: Path, before: str, section: str, entry: Mapping[str, Any]) -> str:
+    text = before.removeprefix("\ufeff")
     try:
-        content = json.loads(before.removeprefix("\ufeff")) if before.strip() else {}
-    except ValueError as error:
+        content = json_edit.parsed(text)
+    except (ValueError, RecursionError) as error:
         raise ConfigError(
-            f"{file}: it isn't plain JSON ({error}); put this in by hand, under `{section}`:"
+            f"{file}: it isn't JSON ({error}); put this in by hand, under `{section}`:"
             f" {json.dumps({NAME: entry})}"
         ) from error
-    servers = content.setdefault(section, {}) if isinstance(content, dict) else None
+    servers = content.get(section, {}) if isinstance(content, dict) else None
     if not isinstance(servers, dict):
         raise ConfigError(f"{file}: `{section}` isn't a section of servers; mend it first")
     if servers.get(NAME) == entry:
         return before
-    servers[NAME] = entry
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    return json_edit.with_member(text, section, NAME, entry)
 
 
 def _toml(before: str, section: str, entry: Mapping[str, Any]) -> str:
