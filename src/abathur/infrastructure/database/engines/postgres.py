@@ -57,6 +57,7 @@ DEFAULTS: Final[dict[str, Any]] = {
 SETTINGS: Final = b"""
 SELECT set_config('idle_in_transaction_session_timeout', $1, false),
   set_config('lock_timeout', $2, false),
+  set_config('abathur.patience', $2, false),
   set_config('default_transaction_isolation', 'read committed', false),
   set_config('default_transaction_read_only', 'off', false),
   set_config('synchronous_commit',

@@ -16,7 +16,7 @@ from abathur.infrastructure.database.engines.base import Features, Row, SchemaCo
 from abathur.infrastructure.database.engines.jobs import Job, apart, closed
 from abathur.infrastructure.database.engines.postgres import translated
 from abathur.infrastructure.database.engines.postgres_address import shown
-from abathur.infrastructure.database.engines.postgres_link import Link
+from abathur.infrastructure.database.engines.postgres_link import Link, prepare_for_writing
 from abathur.infrastructure.database.engines.postgres_listener import Commits
 from abathur.infrastructure.database.engines.postgres_pool import Limits, Pool
 from abathur.infrastructure.database.engines.postgres_runner import Runner
@@ -32,8 +32,6 @@ FEATURES: Final = Features(name="postgres", row_locks=True, notifies=True)
 PATIENCE: Final = 30.0
 """Seconds that an operation waits for a lock, or for a server that is away."""
 WRITERS: Final = Limits(threads=4, turns=1, batch=128)
-USE_INDEXES: Final = b"SET enable_seqscan = off"
-"""A statement that was planned when a table was small goes on with its plan when it is large."""
 READERS: Final = Limits(threads=4, turns=4, batch=1)
 
 
@@ -153,14 +151,13 @@ class PostgresEngine(Generic[C]):
         # It may be gone again already, which is as if it had never been made.
         with translated(self._where, connection):
             if writing:
-                connection.execute(USE_INDEXES)
+                prepare_for_writing(connection)
             link = Link(
                 connection,
                 self._where,
                 self._statements,
                 self._open_stores,
                 writing=writing,
-                patience=self._patience,
             )
         self._commits.own |= {link.pid}
         return link

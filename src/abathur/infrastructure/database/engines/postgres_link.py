@@ -20,27 +20,31 @@ from abathur.infrastructure.database.engines.postgres import (
     translate,
 )
 from abathur.infrastructure.database.engines.postgres_server import Server
-from abathur.infrastructure.database.engines.postgres_session import (
-    SET_LOCK_TIMEOUT,
-    PostgresSession,
-)
+from abathur.infrastructure.database.engines.postgres_session import PostgresSession
 from abathur.infrastructure.database.engines.postgres_statements import Statements
 
 C = TypeVar("C")
 
 CHANNEL: Final = "abathur"
 BEGIN: Final = b"BEGIN"
+BE_PATIENT: Final = b"SELECT set_config('lock_timeout', current_setting('abathur.patience'), true)"
 BEGIN_READ: Final = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 COMMIT: Final = b"COMMIT"
 ROLLBACK: Final = b"ROLLBACK"
-NEW_TOKEN: Final = b"INSERT INTO commit_tokens (token) VALUES ($1)"
-NEXT_TOKEN: Final = b"""
+TOKEN: Final = b"""
 WITH old AS (DELETE FROM commit_tokens WHERE token = $2)
 INSERT INTO commit_tokens (token) VALUES ($1)
 """
-SHORT_WAIT: Final = "200ms"
-"""For a lock, by those who share a transaction: its other jobs hold theirs meanwhile."""
-NOTIFY: Final = f"NOTIFY {CHANNEL}".encode()
+"""Takes the place of the one before it."""
+TOKEN_AND_WORD: Final = TOKEN + f"RETURNING pg_notify('{CHANNEL}', '')".encode()
+"""The server tells of it when the transaction is committed."""
+WRITING: Final = b"SET lock_timeout = '200ms'; SET enable_seqscan = off"
+"""Those who share a transaction don't wait long for a lock: its other jobs hold theirs meanwhile.
+And a statement that was planned when a table was small goes on with its plan when it is large."""
+
+
+def prepare_for_writing(connection: Connection) -> None:
+    connection.execute(WRITING)
 
 
 class Apart(Exception):
@@ -81,14 +85,13 @@ class Link(Generic[C]):
         open_stores: Callable[[Session], C],
         *,
         writing: bool,
-        patience: float,
     ) -> None:
         self._connection = connection
         self._where = where
         self._stack = ExitStack()
         self._pipeline = self._stack.enter_context(connection.pipeline())
         table = Statements(statements, writing=writing)
-        self._session = PostgresSession(connection, self._pipeline, table, where, patience)
+        self._session = PostgresSession(connection, self._pipeline, table, where)
         self._stores = open_stores(self._session)
         self._name = uuid4().hex
         self._numbers = itertools.count(1)
@@ -107,7 +110,7 @@ class Link(Generic[C]):
         Its own errors stay in the job. Raises `Repeat` and `Lost`, after which the job may be
         done again, but for a `Lost` with a token: see there.
         """
-        self._run(job, BEGIN)
+        self._run(job, BEGIN, BE_PATIENT)
         if job.error is not None:
             self._roll_back()
             return False
@@ -138,7 +141,6 @@ class Link(Generic[C]):
         culprit = None
         with suppress(AbathurError):
             session.begin(BEGIN)
-            session.queue(SET_LOCK_TIMEOUT, [SHORT_WAIT])
             culprit = self._first_to_spoil(jobs)
         session.end()
         if session.failure is not None and is_lost(self._connection, session.failure):
@@ -183,9 +185,11 @@ class Link(Generic[C]):
     def is_usable(self) -> bool:
         return not self._connection.closed
 
-    def _run(self, job: Job[C, Any], begin: bytes) -> None:
+    def _run(self, job: Job[C, Any], begin: bytes, *first: bytes) -> None:
         try:
             self._session.begin(begin)
+            for sql in first:
+                self._session.queue(sql)
             job.foresee(self._stores)
             job.run(self._stores)
         except DatabaseError as error:
@@ -207,8 +211,6 @@ class Link(Generic[C]):
                 session.write_batches()
                 done()
                 session.write_all()
-            if session.is_loud:
-                session.queue(NOTIFY)
             if session.finish(COMMIT).statusmessage != "COMMIT":
                 raise DatabaseError(f"`{self._where}` undid the transaction; try again")
         except AbathurError:
@@ -221,10 +223,8 @@ class Link(Generic[C]):
     def _send_token(self) -> str:
         """What tells, when the answer to the commit is lost, whether it took place."""
         token = f"{self._name}-{next(self._numbers)}"
-        if self._token is None:
-            self._session.queue(NEW_TOKEN, [token])
-        else:
-            self._session.queue(NEXT_TOKEN, [token, self._token])
+        sql = TOKEN_AND_WORD if self._session.is_loud else TOKEN
+        self._session.queue(sql, [token, self._token])
         return token
 
     def _refuse_passing(self, failure: DriverError, token: str | None) -> None:

@@ -22,14 +22,12 @@ from abathur.infrastructure.database.engines.postgres import (
     DriverError,
     GuardRefused,
     Pipeline,
-    milliseconds,
     send_all,
     translate,
 )
 from abathur.infrastructure.database.engines.postgres_batches import Batch, Batches
 from abathur.infrastructure.database.engines.postgres_statements import Statement, Statements
 
-SET_LOCK_TIMEOUT: Final = b"SELECT set_config('lock_timeout', $1, true)"
 TURN: Final = "audit_turn"
 """Taken before anything is written of what was put off, which is the trail."""
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -44,13 +42,11 @@ class PostgresSession:
         pipeline: Pipeline,
         statements: Statements,
         where: str,
-        patience: float,
     ) -> None:
         self._connection = connection
         self._pipeline = pipeline
         self._statements = statements
         self._where = where
-        self._patience = milliseconds(patience)
         self._batches = Batches()
         self._foreseen = Foreseen()
         self._put_off: dict[tuple[Callable[[list[Row]], None], str], list[Row]] = {}
@@ -173,8 +169,6 @@ class PostgresSession:
     def _write_put_off(self) -> None:
         if self._put_off:
             put_off, self._put_off = self._put_off, {}
-            # Who holds the trail is about to commit.
-            self.queue(SET_LOCK_TIMEOUT, [self._patience])
             # At the end, no use case may do anything more; what is done for them may.
             is_open, self._is_open = self._is_open, True
             try:

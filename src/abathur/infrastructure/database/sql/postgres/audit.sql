@@ -1,6 +1,8 @@
--- Taken before the entries of a transaction are written, which are the last thing that it does.
+-- Taken before the entries of a transaction are written, which are the last thing that it does. It is
+-- waited for as long as for anything: who has it is about to commit.
 -- name: audit_turn
-SELECT pg_advisory_xact_lock('audit'::regclass::oid::bigint);
+SELECT pg_advisory_xact_lock('audit'::regclass::oid::bigint)
+FROM (SELECT set_config('lock_timeout', current_setting('abathur.patience'), true)) AS patient;
 
 -- For a single entry. audit_hash() is entry_hash() of domain/audit.py, in SQL: so nobody has to wait
 -- for an answer of the server in between.
