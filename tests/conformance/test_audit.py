@@ -192,6 +192,7 @@ BY_OTHERS = {
     Action.REPORT_REMOVED,
     Action.RESULT_REPORTED,
     Action.PROGRESS_NOTED,
+    Action.CANDIDATE_BEGUN,
 }
 """Beside the way; see test_admission.py, test_money.py, test_reports.py, test_schedules.py,
 test_remembering.py, and those of loops and servers."""

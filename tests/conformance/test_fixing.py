@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,16 +19,19 @@ from abathur.domain.errors import StaleFenceError
 from abathur.domain.problems import FIXABLE, Fix, Problem
 from abathur.domain.runs import EventKind, RunEvent
 from abathur.domain.tasks import TaskStatus
-from abathur.infrastructure.database import Database
+from abathur.infrastructure.database import Database, queries
 from abathur.infrastructure.database.engines.sqlite import connect
+from abathur.infrastructure.database.engines.sqlite_inspection import user_tables
 from abathur.ports.stores import Stores
 from abathur.services import fixing, verifying
 from tests.conformance.conftest import Queue
+from tests.infrastructure.database.schemas import TIME, fill
 
 if TYPE_CHECKING:
     from abathur.infrastructure.database.engines.sqlite import Connection
 
 EVENT: Final = RunEvent(EventKind.TEXT, "hello")
+NOON: Final = "'2030-01-31T12:00:00.000000Z'"
 FIRST: Final = "(SELECT min(id) FROM tasks WHERE status = 'completed')"
 HELD: Final = "status = 'running' AND worker_id IS NOT NULL"
 # Each fault by the code word that it is found under.
@@ -72,6 +76,27 @@ FAULTS: Final[dict[str, str]] = {
     "canceller_gone": "UPDATE tasks SET cancelled_by = 'nobody' WHERE status = 'cancelled'",
     "session_gone": f"UPDATE tasks SET session_id = 'nobody' WHERE id = {FIRST}",
     "landing_worker_gone": f"UPDATE landings SET worker_id = 'nobody' WHERE task_id = {FIRST}",
+    "orphan_loop": f"INSERT INTO loops (task_id, spec, created_by, created_at)"
+    f" VALUES ('nobody', '{{}}', 'cli:alice', {NOON})",
+    "orphan_iteration": "INSERT INTO iterations (task_id, number, attempt, target, base_commit,"
+    f" work_commit, tree, started_at) VALUES ('noloop', 1, 1, 'main', 'a', 'b', 'c', {NOON})",
+    "orphan_late_report": f"INSERT INTO late_reports VALUES ('nobody', 7, 1, 'w1', {NOON}, '{{}}')",
+    "orphan_path": "INSERT INTO task_paths VALUES ('nobody', 'a/**', 0)",
+    "orphan_overlap": f"INSERT INTO path_overlaps VALUES ({FIRST}, 1, 'nobody', '[]', {NOON})",
+    "orphan_gate_run": "INSERT INTO gate_runs (landing_id, gate, command, tree, batch_size,"
+    f" started_at, ended_at, verdict) VALUES ('no', 'g', 'c', 't', 1, {NOON}, {NOON}, 'passed')",
+    "orphan_memory_use": f"INSERT INTO memory_uses VALUES (77, 'nobody', {NOON})",
+    "orphan_session_event": f"INSERT INTO session_events VALUES ('nobody', 1, {NOON}, '{{}}')",
+    "orphan_passage": "INSERT INTO passages (id, memory_id, text) VALUES (66, 77, 'wings');"
+    "INSERT INTO passage_words (rowid, text) VALUES (66, 'wings')",
+    "orphan_vector": "INSERT INTO vectors VALUES (88, 'two', 1, x'0000803f');"
+    "INSERT INTO vector_blocks (source, model, ids, signs)"
+    " VALUES ('memory', 'two', x'5800000000000000', x'0100000000000000')",
+    "passage_words": "INSERT INTO memories (id, namespace, key, memory_type, version, created_at,"
+    f" updated_at) VALUES (5, 'zoo', 'pet', 'semantic', 1, {NOON}, {NOON});"
+    "INSERT INTO memory_entries (namespace, key, value, memory_type, created_at, updated_at)"
+    f" VALUES ('zoo', 'pet', '1', 'semantic', {NOON}, {NOON});"
+    "INSERT INTO passages (id, memory_id, text) VALUES (55, 5, 'a dog')",
 }
 UNFIXABLE: Final[dict[str, str]] = {
     "ran_too_early": f"UPDATE tasks SET unmet_count = 1 WHERE id = {FIRST}",
@@ -101,6 +126,7 @@ UNFIXABLE: Final[dict[str, str]] = {
     "time_in_workers": "UPDATE workers SET heartbeat_at = 'now' WHERE id = 'w2'",
     "time_in_audit": "UPDATE audit SET timestamp = 'yesterday' WHERE id = 1",
     "time_in_run_events": f"UPDATE run_events SET at = 'noon' WHERE task_id = {FIRST}",
+    "vector_unlisted": "INSERT INTO vectors VALUES (88, 'two', 1, x'0000803f')",
     "json_in_tasks": f"UPDATE tasks SET input_data = '{{' WHERE id = {FIRST}",
     "json_in_attempts": f"UPDATE attempts SET usage = 'much' WHERE task_id = {FIRST}",
     "json_in_landings": f"UPDATE landings SET proof = 'sure' WHERE task_id = {FIRST}",
@@ -118,6 +144,17 @@ KEYS: Final[Mapping[str, Sequence[str]]] = {
     "workers": ("id",),
     "reviews": ("id",),
     "schedules": ("id",),
+    "loops": ("task_id",),
+    "iterations": ("task_id", "number"),
+    "late_reports": ("task_id", "attempt", "fence"),
+    "task_paths": ("task_id", "pattern"),
+    "path_overlaps": ("task_id", "attempt", "other_task_id"),
+    "gate_runs": ("id",),
+    "memory_uses": ("memory_id", "task_id"),
+    "session_events": ("session_id", "sequence"),
+    "passages": ("id",),
+    "vectors": ("passage_id",),
+    "passage_words_docsize": ("id",),
 }
 
 
@@ -289,3 +326,38 @@ def _planted(stores: Stores, task_id: str, fault: Mapping[str, Any]) -> None:
     task = stores.tasks.get(task_id)
     assert task is not None
     stores.tasks.save(replace(task, **fault), task.fence)
+
+
+def test_every_time_of_every_table_is_looked_at(tmp_path: Path) -> None:
+    asyncio.run(_spoil_times(tmp_path / "queue.db"))
+
+
+async def _spoil_times(path: Path) -> None:
+    async with Database(path):
+        pass
+    break_it(path)
+    connection = connect(str(path), busy_timeout=5)
+    fill(connection)
+    times = [
+        (table, name)
+        for table in user_tables(connection)
+        for _, name, kind, *_ in connection.execute(f"PRAGMA table_info({table})")
+        if kind == "TEXT" and TIME.search(name) and table != "schema_migrations"
+    ]
+    checks = queries.load("sqlite")
+    missed = []
+    for table, name in times:
+        check = checks[f"check_time_in_{table}"]
+        assert connection.execute(check, {"limit": 10}).fetchall() == []
+        with suppress(Spoiled), connection:
+            connection.execute(f"UPDATE {table} SET {name} = 'noon'")
+            if not connection.execute(check, {"limit": 10}).fetchall():
+                missed.append((table, name))
+            raise Spoiled
+    connection.close()
+    assert len(times) > 60
+    assert missed == []
+
+
+class Spoiled(Exception):
+    """Undoes what was done to the rows."""

@@ -43,6 +43,17 @@ OF_A_ROW: Final = frozenset(
         "canceller_gone",
         "session_gone",
         "landing_worker_gone",
+        "orphan_loop",
+        "orphan_iteration",
+        "orphan_late_report",
+        "orphan_path",
+        "orphan_overlap",
+        "orphan_gate_run",
+        "orphan_memory_use",
+        "orphan_session_event",
+        "orphan_passage",
+        "orphan_vector",
+        "passage_words",
     }
 )
 """Code words of problems that a statement of their own fixes."""

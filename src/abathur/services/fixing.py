@@ -90,8 +90,8 @@ def _fix_row(stores: Stores, problem: Problem, now: datetime, actor: str) -> Seq
     if before is None or stores.upkeep.fix(problem, now) == 0:
         return []
     fix = _compared(problem, before, stores.upkeep.row(problem))
-    if problem.task_id is not None:
-        _tell(stores, fix, problem.task_id, actor, now)
+    # What belongs to no task is told in the trail of the queue itself.
+    _tell(stores, fix, problem.task_id or "", actor, now)
     return [fix]
 
 

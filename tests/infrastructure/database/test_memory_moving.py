@@ -13,6 +13,7 @@ from abathur.domain.memories import NewMemory
 from abathur.domain.sessions import NewSession
 from abathur.infrastructure.database import Database
 from abathur.infrastructure.database.copying import bulk, copy
+from abathur.infrastructure.database.engines.sqlite import connect
 from abathur.infrastructure.database.recovery.recover import recover
 from abathur.ports.memory import DocumentFilter, MemoryFilter
 from abathur.ports.stores import Stores
@@ -108,6 +109,19 @@ async def test_on_a_server_and_back_again_all_is_found(
 async def test_in_a_recovered_file_all_is_found(source: Path, tmp_path: Path) -> None:
     recover(source, tmp_path / "new.db")
     await assert_all_is_found(tmp_path / "new.db")
+
+
+async def test_vectors_whose_signs_are_lost_are_told_and_found_again(source: Path) -> None:
+    async with Database(source) as db:
+        connection = connect(str(source), busy_timeout=5)
+        connection.execute("DELETE FROM vector_blocks")
+        connection.close()
+        (told,) = await db.check()
+        assert told.code == "vector_unlisted"
+        assert "3 vectors of model two can't be found; run `abathur mem embed`" in told.text
+        await db.write(embedding.finish, MODEL)
+        assert await db.check(full=True) == []
+    await assert_all_is_found(source)
 
 
 async def test_what_contradicts_itself_is_told(source: Path) -> None:

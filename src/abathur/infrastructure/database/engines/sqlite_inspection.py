@@ -32,9 +32,21 @@ CHECKED_KEYS: Final = frozenset(
         ("landings", "workers"),
         ("agents", "tasks"),
         ("checkpoints", "tasks"),
+        ("reviews", "tasks"),
+        ("loops", "tasks"),
+        ("iterations", "loops"),
+        ("late_reports", "attempts"),
+        ("task_paths", "tasks"),
+        ("path_overlaps", "tasks"),
+        ("gate_runs", "landings"),
+        ("memory_uses", "memories"),
+        ("session_events", "sessions"),
+        ("passages", "memories"),
+        ("passages", "document_index"),
+        ("vectors", "passages"),
     }
 )
-"""(table, the table that it points to) of which a statement in `check.sql` names the rows."""
+"""(table, the table that it points to) of which a statement `check_…` names the rows."""
 VERSION_TABLE: Final = "schema_migrations"
 WORDS: Final = "passage_words"
 """The index of words, a virtual table; the names of the tables that it is made of begin so too."""

@@ -44,3 +44,13 @@ FROM passages AS p WHERE (p.memory_id IS NULL) = (p.document_id IS NULL) LIMIT :
 SELECT 'vectors' AS tbl, CAST(v.passage_id AS TEXT) AS row_key, NULL AS task_id,
   'the vector of passage ' || v.passage_id || ' has not ' || v.dimension || ' numbers' AS what
 FROM vectors AS v WHERE length(v.vector) <> 4 * v.dimension LIMIT :limit;
+
+-- name: check_vector_unlisted
+SELECT 'vector_blocks' AS tbl, v.model AS row_key, NULL AS task_id,
+  (v.n - coalesce(b.n, 0)) || ' vectors of model ' || v.model
+  || ' can''t be found; run `abathur mem embed`' AS what
+FROM (SELECT model, count(*) AS n FROM vectors GROUP BY model) AS v LEFT JOIN (
+  SELECT model, sum(length(ids) / 8) AS n FROM vector_blocks GROUP BY model
+) AS b ON b.model = v.model
+WHERE v.n > coalesce(b.n, 0)
+  AND NOT EXISTS (SELECT 1 FROM vector_blocks AS o WHERE o.model <> v.model) LIMIT :limit;

@@ -163,8 +163,22 @@ WHERE name = 'audit' AND seq > coalesce((SELECT max(id) FROM audit), 0) LIMIT :l
 
 -- The index of words has a row for each passage.
 -- name: check_passage_words
-SELECT 'passages' AS tbl, NULL AS row_key, NULL AS task_id,
-  'the index of words knows ' || w.n || ' passages, but there are ' || p.n AS what
-FROM (SELECT count(*) AS n FROM passage_words_docsize) AS w,
-  (SELECT count(*) AS n FROM passages) AS p
-WHERE w.n <> p.n LIMIT :limit;
+SELECT 'passage_words_docsize' AS tbl, CAST(p.id AS TEXT) AS row_key, NULL AS task_id,
+  'passage ' || p.id || ' isn''t in the index of words' AS what
+FROM passages AS p LEFT JOIN passage_words_docsize AS w ON w.id = p.id WHERE w.id IS NULL
+UNION ALL
+SELECT 'passage_words_docsize', CAST(w.id AS TEXT), NULL,
+  'the index of words knows passage ' || w.id || ', which doesn''t exist'
+FROM passage_words_docsize AS w LEFT JOIN passages AS p ON p.id = w.id WHERE p.id IS NULL
+LIMIT :limit;
+
+-- The whole index is made anew, if this passage is wrong in it still.
+-- name: fix_passage_words
+INSERT INTO passage_words (passage_words)
+SELECT 'rebuild' WHERE EXISTS (
+  SELECT 1 FROM passages AS p WHERE p.id = CAST(:row_key AS INTEGER)
+) <> EXISTS (SELECT 1 FROM passage_words_docsize AS w WHERE w.id = CAST(:row_key AS INTEGER));
+
+-- name: row_of_passage_words_docsize
+SELECT CAST(:row_key AS INTEGER) AS passage, EXISTS (
+  SELECT 1 FROM passage_words_docsize AS w WHERE w.id = CAST(:row_key AS INTEGER)) AS indexed;
