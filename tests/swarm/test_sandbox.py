@@ -122,6 +122,17 @@ async def test_what_is_secret_can_t_be_read(world: World, tmp_path: Path) -> Non
 
 
 @needs_bubblewrap
+async def test_the_kernel_s_settings_can_t_be_written_not_even_by_root(world: World) -> None:
+    """`core_pattern` names a program that the kernel runs outside. Only asked for, never tried."""
+    own = "-path '/proc/[0-9]*' -o -path '/proc/*self*'"
+    said = await run(
+        world,
+        rf"find /proc \( {own} \) -prune -o -type f -writable -print > said; echo tried >> said",
+    )
+    assert said == ["tried"]
+
+
+@needs_bubblewrap
 async def test_no_process_outside_is_seen_or_hit(world: World) -> None:
     victim = subprocess.Popen(["sleep", "600"])  # noqa: ASYNC220 - starts at once
     try:

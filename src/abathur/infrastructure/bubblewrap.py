@@ -26,6 +26,13 @@ _NAMESPACES: Final = (
     *("--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts"),
     "--unshare-cgroup-try",
 )
+# Of who writes these the kernel asks the user's id, not rights that a namespace takes away: root
+# could write them, and `core_pattern` among them names a program that runs outside.
+_KERNEL: Final = tuple(
+    word
+    for name in ("sys", "sysrq-trigger", "irq", "bus", "acpi", "fs", "scsi", "mtrr", "pressure")
+    for word in ("--ro-bind-try", f"/proc/{name}", f"/proc/{name}")
+)
 _NAME_SERVICE: Final = Path("/run/systemd/resolve")
 MISSING: Final = (
     "a sandbox is configured, but `bwrap` isn't on PATH; install bubblewrap, or set `sandbox: off`"
@@ -42,7 +49,8 @@ def find_program() -> str:
 
 def probe() -> tuple[str, ...]:
     """A command that succeeds where programs can be confined. Raises `ProcessError`."""
-    return (find_program(), *_NAMESPACES, "--ro-bind", "/", "/", "--dev", "/dev", "true")
+    places = ("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", *_KERNEL)
+    return (find_program(), *_NAMESPACES, *places, "true")
 
 
 def confined(
@@ -63,6 +71,7 @@ def confined(
     ordered += [(path, "--ro-bind") for path in confinement.locked]
     flags = [*_NAMESPACES, *(() if confinement.network else ("--unshare-net",))]
     flags += ["--cap-drop", "ALL", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+    flags += _KERNEL
     for folder in hidden:
         flags += ["--tmpfs", str(folder)]
     if _is_below(home, hidden):
