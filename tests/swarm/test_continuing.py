@@ -105,3 +105,43 @@ async def test_a_killed_swarms_session_goes_on_and_one_that_is_gone_begins_anew_
     assert world.file("whole.txt") == "half"
     assert sessions(world) == []
     await world.assert_sound()
+
+
+ONE = Turn(tools=(ToolCall("exec_command", {"cmd": "echo line >> work.txt"}),))
+TWO = {"passes": "test $(wc -l < work.txt) -ge 2"}
+
+
+async def test_the_next_iteration_of_a_loop_goes_on_in_the_same_session_and_folder(
+    world: Any,
+) -> None:
+    with Served(ONE, DONE, ONE, DONE) as server:
+        configure(world, server)
+        task = await world.submit("Grow work.txt", loop={"until": TWO})
+        await world.run_until_idle()
+    first, second = await world.attempts(task)
+    assert (await world.task(task)).status == "completed"
+    assert (first.worktree_path, first.session_id) == (second.worktree_path, second.session_id)
+    told = str(server.requests[2].body["input"])
+    assert "echo line >> work.txt" in told, "the session began anew"
+    assert "This is iteration 2" in told
+    assert "cut off" not in told
+    assert world.file("work.txt") == "line\nline"
+    # The program counts over the session: each run is charged for what it has used itself.
+    assert first.usage.input_tokens == second.usage.input_tokens
+    assert sessions(world) == []
+    await world.assert_sound()
+
+
+async def test_an_iteration_that_starts_afresh_has_a_session_of_its_own(world: Any) -> None:
+    loop = {"until": TWO, "strategies": ["fresh_start", "ask"], "max_iterations": 3}
+    still = Turn(tools=(ToolCall("exec_command", {"cmd": "echo line > work.txt"}),))
+    more = Turn(tools=(ToolCall("exec_command", {"cmd": "printf 'a\\nb\\n' > work.txt"}),))
+    with Served(still, DONE, still, DONE, more, DONE) as server:
+        configure(world, server)
+        task = await world.submit("Grow work.txt", loop=loop)
+        await world.run_until_idle()
+    first, second, third = await world.attempts(task)
+    assert first.session_id == second.session_id != third.session_id
+    assert (await world.task(task)).status == "completed"
+    assert sessions(world) == []
+    await world.assert_sound()

@@ -14,7 +14,7 @@ CUT_OFF: Final = frozenset({OutcomeKind.RATE_LIMITED, OutcomeKind.RELEASED, Outc
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A session that was cut off."""
+    """A session that is gone on with: it was cut off, or is asked for its next iteration."""
 
     attempt: Attempt
     """The last one of it."""
@@ -26,7 +26,12 @@ class Unfinished:
 
     @property
     def why(self) -> str:
-        return _WHY[self.attempt.outcome] if self.attempt.outcome else ""
+        return _WHY.get(self.attempt.outcome, "") if self.attempt.outcome else ""
+
+    @property
+    def is_cut_off(self) -> bool:
+        """False for one that came to its end, and is asked for more."""
+        return self.attempt.outcome in CUT_OFF
 
 
 _WHY: Final = {
@@ -46,10 +51,17 @@ def unfinished(attempts: Sequence[Attempt], current: Attempt) -> Unfinished | No
         if last.outcome not in CUT_OFF or last.feedback != current.feedback:
             return None
         if last.session_id and last.worktree_path and last.base_commit:
-            return Unfinished(
-                last, last.session_id, last.worktree_path, last.base_commit, _used(attempts, last)
-            )
+            return session_of(attempts, last)
     return None
+
+
+def session_of(attempts: Sequence[Attempt], last: Attempt) -> Unfinished | None:
+    """That of an attempt which has begun."""
+    if not (last.session_id and last.worktree_path and last.base_commit):
+        return None
+    return Unfinished(
+        last, last.session_id, last.worktree_path, last.base_commit, _used(attempts, last)
+    )
 
 
 def _used(attempts: Sequence[Attempt], last: Attempt) -> Usage | None:

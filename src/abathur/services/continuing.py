@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from abathur.domain import continuing
 from abathur.domain.continuing import Unfinished
-from abathur.domain.runs import Attempt
+from abathur.domain.loop_feedback import ITERATION
+from abathur.domain.loops.specs import Strategy
+from abathur.domain.runs import Attempt, OutcomeKind
 from abathur.ports.stores import Stores
 
 
@@ -13,6 +15,29 @@ def unfinished(stores: Stores, task_id: str, number: int) -> Unfinished | None:
     attempts = stores.attempts.of_task(task_id)
     current = next((one for one in attempts if one.number == number), None)
     return continuing.unfinished(attempts, current) if current else None
+
+
+def iterated(stores: Stores, task_id: str, number: int) -> tuple[Unfinished, Attempt] | None:
+    """The session that made the iteration which that attempt goes on from by feedback.
+
+    With the last attempt that worked in its folder.
+    """
+    attempts = stores.attempts.of_task(task_id)
+    current = next((one for one in attempts if one.number == number), None)
+    facts = (current.feedback or {}) if current else {}
+    if facts.get("strategy") != Strategy.FEEDBACK or facts.get("kind") != ITERATION:
+        return None
+    made = [
+        one
+        for one in stores.loops.iterations(task_id)
+        if one.measured_at is not None and one.work_commit == facts.get("work_commit")
+    ]
+    maker = next((one for one in attempts if made and one.number == made[-1].attempt), None)
+    found = continuing.session_of(attempts, maker) if maker is not None else None
+    if found is None:
+        return None
+    there = [o for o in attempts if o.worktree_path == found.worktree_path and o.number < number]
+    return found, there[-1]
 
 
 def own_place(stores: Stores, attempt: Attempt) -> str | None:
@@ -43,4 +68,6 @@ def is_session_over(stores: Stores, task_id: str, folder: str, number: int) -> b
     if not placed or not (placed[-1].worktree_path or "").endswith(f"/{folder}"):
         return True
     newest = placed[-1]
+    if stores.loops.get(task_id) is not None and newest.outcome is OutcomeKind.SUCCEEDED:
+        return False  # its next iteration goes on with it
     return newest.ended_at is not None and newest.outcome not in continuing.CUT_OFF

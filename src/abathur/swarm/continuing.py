@@ -8,8 +8,9 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from abathur.domain.agents import AgentSpec
 from abathur.domain.continuing import CUT_OFF, Unfinished, without
-from abathur.domain.runs import Outcome, OutcomeKind
+from abathur.domain.runs import Attempt, Outcome, OutcomeKind
 from abathur.ports.runtimes import AgentRuntime
 from abathur.services import continuing
 from abathur.swarm.departed import is_dead
@@ -28,14 +29,35 @@ async def unfinished(parts: Parts, run: Run, runtime: AgentRuntime, name: str) -
     found = await parts.db.read(continuing.unfinished, *run.key)
     if found is None or found.attempt.runtime != name or os.path.lexists(found.worktree_path):
         return None
-    if found.attempt.outcome is OutcomeKind.LOST and not await _is_gone(parts, found):
+    if found.attempt.outcome is OutcomeKind.LOST and not await _is_gone(parts, found.attempt):
         return None
     return found if await start_of(parts, found) else None
 
 
-async def _is_gone(parts: Parts, found: Unfinished) -> bool:
+async def iterated(
+    parts: Parts, run: Run, runtime: AgentRuntime, spec: AgentSpec
+) -> Unfinished | None:
+    """The session whose work the run improves on; None where it has to begin another.
+
+    Raises `DatabaseError`.
+    """
+    if run.attempt.number == 1 or not can_resume(runtime):
+        return None
+    known = await parts.db.read(continuing.iterated, *run.key)
+    if known is None:
+        return None
+    found, last = known
+    is_like_it = (found.attempt.runtime, found.attempt.model) == (spec.runtime, spec.model)
+    if not is_like_it or os.path.lexists(found.worktree_path):
+        return None
+    if last.outcome is OutcomeKind.LOST and not await _is_gone(parts, last):
+        return None
+    return found
+
+
+async def _is_gone(parts: Parts, attempt: Attempt) -> bool:
     """Whether its worker is proven dead. One that is only late may still tidy up its folder."""
-    worker_id = found.attempt.worker_id
+    worker_id = attempt.worker_id
     worker = await parts.db.read(lambda stores: stores.workers.get(worker_id))
     return worker is not None and (worker.stopped_at is not None or is_dead(parts, worker))
 

@@ -43,6 +43,11 @@ class Refining:
     def is_settling(self) -> bool:
         return self._plan.is_settling
 
+    @property
+    def may_go_on(self) -> bool:
+        """Whether a next iteration may go on with the session of this one."""
+        return self.trial is not None and not self._plan.spec.candidates
+
     def settled(self) -> Outcome:
         """The end of a loop that was asked to end: nothing is run, what there is decides."""
         base = self._plan.base

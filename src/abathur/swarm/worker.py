@@ -85,11 +85,13 @@ class Worker:
         except asyncio.CancelledError:
             await asyncio.shield(self._salvage("interrupted"))
             raise
-        await continuing.drop_home(self._run_spec.home if self._run_spec else None, outcome)
+        home = self._run_spec.home if self._run_spec else None
+        if self._refining is None or not self._refining.may_go_on:
+            await continuing.drop_home(home, outcome)
         if self._run.reason is StopReason.LOST and outcome.kind in CUT_OFF:
             await self._end_lost(outcome)
             return
-        await self._report(outcome)
+        await self._report(outcome, home)
 
     async def _end_lost(self, outcome: Outcome) -> None:
         """Cancelled, or somebody else has the task: nothing is reported, the work is kept."""
@@ -156,7 +158,9 @@ class Worker:
             self._unfinished = await continuing.unfinished(
                 self._parts, self._run, runtime, spec.runtime
             )
-            self._meter.begin_behind(self._unfinished)
+        else:
+            self._unfinished = await continuing.iterated(self._parts, self._run, runtime, spec)
+        self._meter.begin_behind(self._unfinished)
         place, command = await self._prepare(spec, runtime)
         self._workspace = place
         await self._parts.repository.add_worktree(place.path, place.branch, place.start)
@@ -450,7 +454,7 @@ class Worker:
     def _stopped(self) -> Outcome:
         return self._meter.stopped(None)
 
-    async def _report(self, outcome: Outcome) -> None:
+    async def _report(self, outcome: Outcome, home: Path | None) -> None:
         trial = self._refining.trial if self._refining else None
         spooled = SpooledReport(
             holder=self._run.holder,
@@ -474,6 +478,8 @@ class Worker:
             await self._end_lost(outcome)
         else:
             told = await self._refining.told() if self._refining else None
+            if found.task.status is not TaskStatus.READY:
+                await continuing.drop_home(home, outcome)
             number = self._run.attempt.number
             tell_end(self._state, number, report.outcome, found.task, told)
             await approvals.tell_asked(self._parts, self._state, report.asking, found.task)

@@ -69,7 +69,9 @@ async def plan_workspace(
         )
     path = parts.worktrees / branches.worktree_name(task.id, attempt.number)
     base, start = await _starting_point(parts, attempt.feedback, tip)
-    if unfinished is not None and (left := await start_of(parts, unfinished)):
+    if unfinished is not None and not unfinished.is_cut_off:
+        path = Path(unfinished.worktree_path)
+    elif unfinished is not None and (left := await start_of(parts, unfinished)):
         path, base, start = Path(unfinished.worktree_path), unfinished.base_commit, left
     taken = {*await parts.repository.branches(), *taken}
     return Workspace(
