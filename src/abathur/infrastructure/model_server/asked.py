@@ -14,6 +14,8 @@ PATHS: Final = {
     "/messages": Api.MESSAGES,
     "/responses": Api.RESPONSES,
     "/chat/completions": Api.CHAT,
+    ":generateContent": Api.GEMINI,
+    ":streamGenerateContent": Api.GEMINI,
 }
 """How the path of a request ends; what is before it is the client's base URL."""
 
@@ -69,6 +71,12 @@ def api_of(path: str) -> Api | None:
     return next((api for ending, api in PATHS.items() if plain.endswith(ending)), None)
 
 
+def told_by_path(path: str) -> Mapping[str, Any]:
+    """What the Gemini API says outside of the body: `models/NAME:METHOD`."""
+    model, _, method = path.partition("?")[0].rpartition("/")[2].rpartition(":")
+    return {"model": model, "stream": method.startswith("stream")} if model else {}
+
+
 def read_request(api: Api, body: Mapping[str, Any], headers: Mapping[str, str]) -> Asked:
     messages = _messages(api, body)
     system = [_system(api, body), *(text for role, text in messages if role in _SYSTEM_ROLES)]
@@ -95,6 +103,8 @@ _OWN_ITEMS: Final = frozenset(
 
 def _messages(api: Api, body: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Role and text of each message; results of tools have the role `tool`."""
+    if api is Api.GEMINI:
+        return list(_contents(body.get("contents")))
     given = body.get("input" if api is Api.RESPONSES else "messages")
     if isinstance(given, str):
         return [("user", given)]
@@ -122,6 +132,17 @@ def _parts(role: str, content: object) -> Iterator[tuple[str, str]]:
         yield "tool", _text(result.get("content"))
 
 
+def _contents(given: object) -> Iterator[tuple[str, str]]:
+    """Messages as the Gemini API has them: roles `user` and `model`, and parts of several kinds."""
+    for item in given if isinstance(given, list) else []:
+        parts = item.get("parts") if isinstance(item, Mapping) else None
+        for part in parts if isinstance(parts, list) else []:
+            if isinstance(part, Mapping) and "functionResponse" in part:
+                yield "tool", json.dumps(part["functionResponse"], ensure_ascii=False)
+            else:
+                yield "assistant" if item.get("role") == "model" else "user", _text(part)
+
+
 def _text(content: object) -> str:
     if isinstance(content, str):
         return content
@@ -129,12 +150,14 @@ def _text(content: object) -> str:
         return "\n".join(filter(None, map(_text, content)))
     if isinstance(content, Mapping):
         text = content.get("text")
-        return text if isinstance(text, str) else _text(content.get("content"))
+        inner = content.get("content", content.get("parts"))
+        return text if isinstance(text, str) else _text(inner)
     return ""
 
 
 def _system(api: Api, body: Mapping[str, Any]) -> str:
-    return _text(body.get("instructions" if api is Api.RESPONSES else "system"))
+    keys = {Api.RESPONSES: "instructions", Api.GEMINI: "systemInstruction"}
+    return _text(body.get(keys.get(api, "system")))
 
 
 def _rounds(messages: list[tuple[str, str]]) -> int:
@@ -163,11 +186,11 @@ def _tools(body: Mapping[str, Any]) -> Iterator[Offered]:
 
 def _offered(tool: Mapping[str, Any], namespace: str | None) -> Iterator[Offered]:
     kind = str(tool.get("type", "function"))
-    nested = tool.get("tools")
+    nested = tool.get("tools", tool.get("functionDeclarations"))
     if isinstance(nested, list):
         for inner in nested:
             if isinstance(inner, Mapping):
-                yield from _offered(inner, str(tool.get("name", "")))
+                yield from _offered(inner, str(tool["name"]) if "name" in tool else None)
         return
     inner = tool.get("function")
     name = inner.get("name") if isinstance(inner, Mapping) else tool.get("name")

@@ -21,6 +21,8 @@ class Api(StrEnum):
     """OpenAI's Responses."""
     CHAT = "chat"
     """OpenAI's Chat Completions."""
+    GEMINI = "gemini"
+    """Google's Gemini."""
 
 
 class Ending(StrEnum):

@@ -12,7 +12,7 @@ from itertools import count
 from types import TracebackType
 from typing import Any, Final, Self
 
-from abathur.infrastructure.model_server.asked import api_of, read_request
+from abathur.infrastructure.model_server.asked import api_of, read_request, told_by_path
 from abathur.infrastructure.model_server.player import Player, Recorded
 from abathur.infrastructure.model_server.reply import Dialect, Event, dialect
 from abathur.infrastructure.model_server.script import FOREVER, Api, Script, Turn
@@ -121,6 +121,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if self.path.partition("?")[0].endswith("/count_tokens"):
             self._json(200, {"input_tokens": max(1, len(json.dumps(body)) // 4)})
+        elif self.path.partition("?")[0].endswith(":countTokens"):
+            self._json(200, {"totalTokens": max(1, len(json.dumps(body)) // 4)})
         elif api := api_of(self.path):
             self._answer(api, body)
         else:
@@ -128,7 +130,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, api: Api, body: Mapping[str, Any]) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        asked = read_request(api, body, headers)
+        told = told_by_path(self.path) if api is Api.GEMINI else {}
+        asked = read_request(api, {**body, **told}, headers)
         shown = {name: "***" if name in _PROOFS else value for name, value in headers.items()}
         request = self.server.player.play(asked, self.path, shown)
         self.server.told(request)

@@ -26,8 +26,8 @@ SUPPORT: Final[Mapping[str, Support]] = {
     "aider": Support("0.86.2", False, False, "sessions, MCP servers, tools, add_dirs"),
     "claude": Support("2.1.330", True, True),
     "codex": Support("0.169.0", True, True, "of tools all but shell, edits and search"),
-    "gemini": Support("0.61.0", False, True, "effort"),
-    "opencode": Support("1.18.33", False, True),
+    "gemini": Support("0.61.0", True, True, "effort"),
+    "opencode": Support("1.18.33", True, True),
 }
 
 
