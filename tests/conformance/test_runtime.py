@@ -191,12 +191,11 @@ async def test_what_is_not_understood_is_kept_raw(name: str, scenario: str, tmp_
     assert EventKind.RAW in (await run(name, scenario, tmp_path)).kinds()
 
 
-@pytest.mark.parametrize("name", NAMES)
-async def test_output_held_open_by_a_grandchild_keeps_nobody_waiting(
-    name: str, tmp_path: Path
-) -> None:
-    ran = await run(name, "grandchild", tmp_path)
-    assert ran.outcome.kind is OutcomeKind.SUCCEEDED
+async def test_output_held_open_by_a_grandchild_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """All at once, for each has to wait a little for output that may still come."""
+    ran = await asyncio.gather(*(run(name, "grandchild", tmp_path / name) for name in NAMES))
+    kinds = {name: one.outcome.kind for name, one in zip(NAMES, ran, strict=True)}
+    assert kinds == dict.fromkeys(NAMES, OutcomeKind.SUCCEEDED)
 
 
 @pytest.mark.parametrize("name", WITH_FINAL_EVENT)
@@ -213,18 +212,26 @@ async def test_of_two_results_in_one_run_the_last_one_counts(name: str, tmp_path
     assert "the second round failed" in outcome.message
 
 
-@pytest.mark.parametrize("name", NAMES)
-async def test_a_run_that_is_stopped_leaves_nothing_behind(name: str, tmp_path: Path) -> None:
-    spec, stop = spec_for(name, "wait", tmp_path), asyncio.Event()
-    runtime = load_runtime(name)
-    ran = await started(runtime, spec, stop, stop_at="waiting")
-    assert ran.outcome.kind is OutcomeKind.CANCELLED
-    assert not [one for one in psutil.process_iter(["environ"]) if _is_of(one, spec)]
-    assert "waiting" in (spec.scratch / "transcript").read_text()
+async def test_a_run_that_is_stopped_leaves_nothing_behind(tmp_path: Path) -> None:
+    specs = {name: spec_for(name, "wait", tmp_path / name) for name in NAMES}
+    ran = await asyncio.gather(
+        *(started(load_runtime(name), spec, stop_at="waiting") for name, spec in specs.items())
+    )
+    kinds = {name: one.outcome.kind for name, one in zip(NAMES, ran, strict=True)}
+    assert kinds == dict.fromkeys(NAMES, OutcomeKind.CANCELLED)
+    sessions = {spec.session_id: name for name, spec in specs.items()}
+    found = [sessions.get(_run_of(process)) for process in psutil.process_iter(["environ"])]
+    assert [name for name in found if name] == []
+    told = [name for name, spec in specs.items() if "waiting" in transcript_of(spec)]
+    assert told == list(NAMES)
 
 
-def _is_of(process: psutil.Process, spec: RunSpec) -> bool:
-    return (process.info["environ"] or {}).get("ABATHUR_TEST_RUN") == spec.session_id
+def _run_of(process: psutil.Process) -> str:
+    return str((process.info["environ"] or {}).get("ABATHUR_TEST_RUN", ""))
+
+
+def transcript_of(spec: RunSpec) -> str:
+    return (spec.scratch / "transcript").read_text()
 
 
 @pytest.mark.parametrize("name", [name for name in FOREIGN if name != "aider"])
