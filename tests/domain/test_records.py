@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError, field, replace
 
 import pytest
 
@@ -42,6 +42,19 @@ def test_a_record_is_a_frozen_dataclass() -> None:
 def test_missing_and_unknown_fields_are_refused(values: dict[str, int]) -> None:
     with pytest.raises(TypeError, match="Point: missing or unknown"):
         Point(**values)
+
+
+@record
+class Listed:
+    names: list[str] = field(default_factory=list)
+    x: int = 0
+
+
+def test_a_field_that_isnt_given_is_made_anew_for_each_record() -> None:
+    one, other = Listed(x=1), Listed()
+    one.names.append("a")
+    assert (one.names, other.names) == (["a"], [])
+    assert Listed(names=["b"]).names == ["b"]
 
 
 def test_a_changed_record_is_another_one() -> None:

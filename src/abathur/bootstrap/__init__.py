@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from abathur import safeguards
 from abathur.domain.errors import NotFoundError
 from abathur.domain.settings import Settings
+from abathur.infrastructure import ids
 
 if TYPE_CHECKING:
     from abathur.domain.agents import Worker
@@ -146,9 +147,7 @@ async def open_repository(root: Path) -> Repository:
 
 def new_id() -> str:
     """A new task or record id: a UUID whose order is that of time, distinct by its millisecond."""
-    from abathur.infrastructure.ids import new_id as make
-
-    return make()
+    return ids.new_id()
 
 
 def worker_is_alive(worker: Worker) -> bool | None:

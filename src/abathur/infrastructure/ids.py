@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from functools import cache
 
 _lock = threading.Lock()
 _last_millisecond = 0
@@ -15,9 +17,15 @@ def new_id() -> str:
     So two ids made here differ within their first 13 characters, and these are enough to name a
     task. A burst runs ahead of the clock by as many milliseconds as it makes ids too many.
     """
-    import uuid_utils
+    return str(_uuid7()(nanoseconds=_next_millisecond() * 1_000_000))
 
-    return str(uuid_utils.uuid7(nanoseconds=_next_millisecond() * 1_000_000))
+
+@cache
+def _uuid7() -> Callable[..., object]:
+    """Imported once: to look for it takes as long as making an id."""
+    from uuid_utils import uuid7
+
+    return uuid7
 
 
 def _next_millisecond() -> int:
