@@ -1,14 +1,30 @@
 """The swarm on PostgreSQL: it runs, dies, loses its connections, and everything lands once."""
 
 import asyncio
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from abathur import bootstrap
 from abathur.bootstrap import supervision
 from abathur.domain.runs import OutcomeKind
 from abathur.domain.tasks import TaskStatus
+from abathur.infrastructure.database import Database
+from tests import postgres
+from tests.swarm.conftest import made_world
+
+
+@pytest.fixture
+def server() -> Iterator[postgres.Server]:
+    """One that may be stopped: nobody else uses it."""
+    server = postgres.new_server()
+    server.start()
+    yield server
+    server.stop("immediate")
+    server.remove()
 
 
 async def fill(world: Any, count: int) -> list[Any]:
@@ -69,6 +85,28 @@ async def test_a_swarm_whose_connections_are_killed_goes_on(
     assert (await run).completed == 5
     assert sorted(postgres_world.landed()) == sorted(task.id for task in tasks)
     await postgres_world.assert_sound()
+
+
+async def test_a_swarm_whose_server_is_restarted_goes_on(
+    server: postgres.Server, git_repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ABATHUR_DB", server.url)
+    async with Database(server.url, may_migrate=True):
+        pass
+    async with made_world(git_repo, server.url) as world:
+        tasks = await fill(world, 6)
+        run = asyncio.ensure_future(world.run_until_idle())
+        for wanted, mode in ((1, "immediate"), (3, "fast")):
+            await completed(world, wanted)
+            await asyncio.to_thread(server.stop, mode)
+            await asyncio.to_thread(server.start)
+        result = await run
+        assert (result.completed, result.failed) == (6, 0)
+        assert sorted(world.landed()) == sorted(task.id for task in tasks)
+        for task in tasks:
+            (attempt,) = await world.attempts(task)
+            assert attempt.outcome is OutcomeKind.SUCCEEDED
+        await world.assert_sound()
 
 
 async def completed(world: Any, count: int) -> None:

@@ -18,18 +18,19 @@ if TYPE_CHECKING:
 PAGE: Final = 2000
 
 
-def chained(rows: list[Row], ends: Iterable[Row]) -> list[Row]:
+def chained(rows: list[Row], framed: Iterable[bytes], ends: Iterable[Row]) -> list[Row]:
     """Give entries their places after these ends, and hand back the heads that they make.
 
-    `ends` are the heads that there are, and as one without a task the last id that was given.
+    `framed` is what each says; `ends` are the heads that there are, and as one without a task the
+    last id that was given.
     """
     last = {end["task_id"]: (end["sequence"], end["hash"]) for end in ends}
     row_id, _ = last.pop(None)
-    for row in rows:
+    for row, entry in zip(rows, framed, strict=True):
         task_id = row["task_id"]
         sequence, previous = last.get(task_id, (0, START))
         row_id, sequence = row_id + 1, sequence + 1
-        digest = linked(previous, sequence, row_id, framed_entry(**row))
+        digest = linked(previous, sequence, row_id, entry)
         row.update(id=row_id, sequence=sequence, hash=digest)
         last[task_id] = sequence, digest
     return [
@@ -53,9 +54,11 @@ class SqlAudit:
         self._session.put_off(self._write, "audit_append_one", row)
 
     def _write(self, rows: list[Row]) -> None:
+        # Before the turn, for which others may be waiting.
+        framed = [framed_entry(**row) for row in rows]
         self._session.send("audit_turn")
         ends = self._session.fetch("audit_ends", ids=list({row["task_id"]: None for row in rows}))
-        heads = chained(rows, ends)
+        heads = chained(rows, framed, ends)
         self._session.execute_many("audit_insert", rows)
         self._session.execute_many("audit_heads_save", heads)
 
