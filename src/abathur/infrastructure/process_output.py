@@ -4,6 +4,7 @@ listener."""
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
@@ -16,13 +17,20 @@ from abathur.domain.redaction import Redactor
 
 LONGEST_LINE = 1 << 20
 TAIL_BYTES = 4096
+MOST_KEPT = 256_000_000
+"""Bytes of a file of a run. A program that doesn't stop talking mustn't take the whole disk."""
+CUT_OFF = b"[more was said than is kept]\n"
 _STDOUT, _STDERR = 1, 2
 
 
 class Transcript:
-    """The two files of a run. What they hold already is kept; no secret gets into them."""
+    """The two files of a run. What they hold already is kept; no secret gets into them.
 
-    def __init__(self, path: Path, redactor: Redactor) -> None:
+    Of more than `most_kept` bytes the beginning is kept. Listeners hear all of it.
+    """
+
+    def __init__(self, path: Path, redactor: Redactor, most_kept: int = MOST_KEPT) -> None:
+        self._most_kept = most_kept
         self._paths = (path, path.with_name(path.name + ".stderr"))
         self._streams = (RedactedStream(redactor), RedactedStream(redactor))
         self._tail = b""
@@ -39,6 +47,10 @@ class Transcript:
                 f"can't open the transcript {self._paths[0]}: {error.strerror}"
             ) from error
         self._stdout, self._stderr = opened
+        self._room = {
+            file: self._most_kept - os.fstat(file.fileno()).st_size
+            for file in (self._stdout, self._stderr)
+        }
         return self
 
     def __exit__(
@@ -51,21 +63,21 @@ class Transcript:
         self._stderr.close()
 
     def write(self, data: bytes) -> bytes:
-        """Take more of stdout; what of it, or of before, was written."""
+        """Take more of stdout; what of it, or of before, is fit to be read."""
         return self._write(self._stdout, self._streams[0].feed(data))
 
     def write_error(self, data: bytes) -> None:
         self._write(self._stderr, self._streams[1].feed(data))
 
     def finish(self) -> bytes:
-        """Nothing more will come: write what was kept back; what of it is stdout's."""
+        """Nothing more will come: take what was kept back; what of it is stdout's."""
         self._write(self._stderr, self._streams[1].finish())
         return self._write(self._stdout, self._streams[0].finish())
 
     def _write(self, file: FileIO, data: bytes) -> bytes:
         if file is self._stderr:
             self._tail = (self._tail + data)[-TAIL_BYTES:]
-        left = memoryview(data)
+        left = memoryview(self._kept(file, data))
         try:
             while left:
                 left = left[file.write(left) :]
@@ -74,6 +86,13 @@ class Transcript:
                 f"can't write the transcript {self._paths[0]}: {error.strerror}; the run was ended"
             ) from error
         return data
+
+    def _kept(self, file: FileIO, data: bytes) -> bytes:
+        room = self._room[file]
+        self._room[file] -= len(data)
+        if room >= len(data):
+            return data
+        return data[: data.rfind(b"\n", 0, room) + 1] + CUT_OFF if room >= 0 else b""
 
     def stderr_tail(self) -> str:
         return self._tail.decode(errors="replace")
