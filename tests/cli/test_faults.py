@@ -15,6 +15,7 @@ import pytest
 
 from abathur.infrastructure.database.engines.sqlite import connect
 from tests.cli.conftest import configure
+from tests.infrastructure.database.legacy.older import LAST, make, task
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Abathur
@@ -168,18 +169,21 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_refuses_and_loses_nothing(abathur: "Abathur", small_disk: Path) -> None:
     at = ("--db", str(small_disk / "queue.db"))
-    task = abathur.ok(*at, "task", "submit", "Kept")
+    kept = abathur.ok(*at, "task", "submit", "Kept")
     filler = small_disk / "filler"
     with suppress(OSError), filler.open("wb") as opened:
         while True:
             opened.write(bytes(4096))
             opened.flush()
-    told = abathur(*at, "task", "submit", "x" * 50_000)
-    assert told.code == DATABASE
-    assert "no space is left for" in told.line
-    assert "nothing was written; free some" in told.line
+    for command in (("task", "submit"), ("mem", "add", "zoo", "pet"), ("docs", "index", ".")):
+        text = () if command[0] == "docs" else ("x" * 50_000,)
+        told = abathur(*at, *command, *text)
+        assert told.code == DATABASE
+        assert "no space is left for" in told.line
+        assert "nothing was written; free some" in told.line
     filler.unlink()
-    assert [one["id"] for one in abathur(*at, "task", "list", "--json").json] == [task]
+    assert [one["id"] for one in abathur(*at, "task", "list", "--json").json] == [kept]
+    assert abathur(*at, "mem", "list", "--json").json == []
     assert abathur.ok(*at, "db", "check", "--full") == "no problems found"
 
 
@@ -190,6 +194,36 @@ def test_a_backup_onto_a_full_disk_leaves_nothing_there(
     told = abathur("db", "backup", str(small_disk / "copy.db"))
     assert told.code == DATABASE
     assert f"no space is left for `{small_disk / 'copy.db'}`" in told.line
+    assert [path.name for path in small_disk.iterdir()] == ["filler"]
+
+
+def test_an_older_file_on_a_full_disk_stays_as_it_is_until_there_is_room(
+    abathur: "Abathur", small_disk: Path
+) -> None:
+    older, filler = small_disk / "queue.db", small_disk / "filler"
+    make(older, LAST, {"tasks": [task(1)]})
+    filler.write_bytes(bytes(shutil.disk_usage(small_disk).free - 200_000))
+    told = abathur("--db", str(older), "task", "list")
+    assert told.code == DATABASE
+    assert f"`{older}` is of an older Abathur, and no space is left for a converted" in told.line
+    assert sorted(path.name for path in small_disk.iterdir()) == [
+        "filler", "queue.db", "queue.db.lock"
+    ]  # fmt: skip
+    filler.unlink()
+    assert len(abathur("--db", str(older), "task", "list", "--json").json) == 1
+
+
+def test_recovering_onto_a_full_disk_leaves_nothing_there(
+    abathur: "Abathur", file: Path, small_disk: Path
+) -> None:
+    zero_pages(file)
+    (small_disk / "filler").write_bytes(bytes(shutil.disk_usage(small_disk).free - 480_000))
+    target = small_disk / "new.db"
+    told = abathur("db", "recover", str(target))
+    assert (told.code, told.line) == (
+        DATABASE,
+        f"abathur: no space is left for `{target}`, nothing was written; free some, then try again",
+    )
     assert [path.name for path in small_disk.iterdir()] == ["filler"]
 
 

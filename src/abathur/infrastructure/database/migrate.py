@@ -204,16 +204,20 @@ def _is_current(schema: SchemaConnection, migrations: Sequence[Migration]) -> bo
 
 def _applied(schema: SchemaConnection) -> Applied:
     # Older versions had a table of that name with other columns.
-    if not OURS.issubset(schema.columns("schema_migrations")):
+    if not _is_ours(schema):
         return []
     return schema.rows("SELECT version, name, checksum FROM schema_migrations ORDER BY version")
+
+
+def _is_ours(schema: SchemaConnection) -> bool:
+    return OURS.issubset(schema.columns("schema_migrations"))
 
 
 def _refuse_foreign(schema: SchemaConnection) -> Applied:
     """What ran already. The order matters: another process may be making the tables."""
     tables = schema.tables()
     done = _applied(schema)
-    if done or not tables or tables == ["schema_migrations"]:
+    if done or not tables or (tables == ["schema_migrations"] and _is_ours(schema)):
         return done
     if is_older({table: frozenset(schema.columns(table)) for table in tables}):
         raise OlderDatabaseError(

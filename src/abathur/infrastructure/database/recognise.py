@@ -51,6 +51,9 @@ NAMES: Final = frozenset({*SIGNATURES, "schema_migrations", "_sqlx_migrations"})
 
 OURS: Final = frozenset({"version", "name", "checksum"})
 """The columns of the present table of migrations; older versions had one of the same name."""
+VERSIONS: Final = frozenset({"version", "applied_at", "description"})
+"""The columns of that one."""
+SQLX: Final = frozenset({"version", "description", "installed_on", "execution_time"})
 
 
 def is_older(tables: Mapping[str, Set[str]]) -> bool:
@@ -68,8 +71,10 @@ def is_older(tables: Mapping[str, Set[str]]) -> bool:
 
 
 def _is_rust(tables: Mapping[str, Set[str]]) -> bool:
-    versions = tables.get("schema_migrations", frozenset())
-    return "tasks" in tables and versions == {"version", "applied_at", "description"}
+    """Also one that was killed when it had noted a migration and made no table yet."""
+    if tables.get("schema_migrations", frozenset()) == VERSIONS:
+        return "tasks" in tables or len(tables) == 1
+    return set(tables) == {"_sqlx_migrations"} and tables["_sqlx_migrations"] >= SQLX
 
 
 def plain_name(table: str) -> str:

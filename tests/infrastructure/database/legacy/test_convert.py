@@ -196,6 +196,22 @@ def test_rows_that_stand_in_both_tables_of_a_rebuild_count_once(
     assert kept["reason"] == "not converted: another row has this id"
 
 
+def test_rows_that_stand_in_both_tables_may_have_to_be_changed(
+    path: Path, converted: Convert
+) -> None:
+    """The rebuild was killed while tasks were under way, whose status isn't what it was."""
+    rows = [task(1, status="running"), task(2, status="pending", priority=99)]
+    make(
+        path,
+        LAST + "CREATE TABLE tasks_new AS SELECT * FROM tasks WHERE 0;",
+        {"tasks": rows, "tasks_new": rows},
+    )
+    found = converted()
+    assert {one.status for one in found.tasks.values()} == {"ready"}
+    assert found.kept("tasks_new") == []
+    assert len(found.kept("tasks")) == 2
+
+
 def test_only_the_new_table_of_a_rebuild_is_there(path: Path, converted: Convert) -> None:
     make(path, LAST + "ALTER TABLE tasks RENAME TO tasks_new;", {"tasks_new": [task(1)]})
     assert list(converted().tasks) == [UUIDS[1]]
@@ -548,11 +564,32 @@ def test_a_table_that_cant_be_read_isnt_left_out(path: Path, table: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("table", "columns"),
+    [
+        ("schema_migrations", "version INTEGER PRIMARY KEY, applied_at TEXT, description TEXT"),
+        (
+            "_sqlx_migrations",
+            "version BIGINT PRIMARY KEY, description TEXT, installed_on TIMESTAMP,"
+            " success BOOLEAN, checksum BLOB, execution_time BIGINT",
+        ),
+    ],
+)
+def test_an_older_program_that_was_killed_before_its_first_table(
+    path: Path, converted: Convert, table: str, columns: str
+) -> None:
+    make(path, f"CREATE TABLE {table} ({columns});", {table: [{"version": 1, "description": "x"}]})
+    found = converted()
+    assert found.tasks == {}
+    assert len(found.kept(table)) == 1
+
+
+@pytest.mark.parametrize(
     "sql",
     [
         "CREATE TABLE tasks (id INTEGER PRIMARY KEY, title, done)",
         "CREATE TABLE users (id); CREATE TABLE sessions (id, user_id, data)",
         "CREATE TABLE schema_migrations (version); CREATE TABLE tasks (id, title, status)",
+        "CREATE TABLE schema_migrations (version, name, applied_at)",
     ],
 )
 async def test_another_programs_file_is_left_alone(path: Path, sql: str) -> None:

@@ -33,6 +33,7 @@ DriverError: Final = apsw.Error
 StatementError: Final = apsw.SQLError
 """A statement that can't be run: it is wrong, or a table or a module isn't there."""
 CorruptError: Final = apsw.CorruptError
+FullError: Final = apsw.FullError
 NoMoreRows: Final = apsw.ExecutionCompleteError
 VERSION: Final = apsw.sqlite_lib_version()
 

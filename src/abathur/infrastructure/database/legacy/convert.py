@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from abathur.domain.errors import DatabaseCorruptError, MigrationError
+from abathur.domain.errors import DatabaseCorruptError, DatabaseFullError, MigrationError
 from abathur.infrastructure.database import migrate, queries
 from abathur.infrastructure.database.engines import sqlite_swap
 from abathur.infrastructure.database.engines.sqlite import (
@@ -102,6 +102,11 @@ def _build(connection: Connection, path: Path, partial: Path) -> Conversion:
             return _built(connection, path, partial)
         except CorruptError as error:
             raise _damaged(path, error) from error
+        except DatabaseFullError as error:
+            raise DatabaseFullError(
+                f"`{path}` is of an older Abathur, and no space is left for a converted copy "
+                "beside it; nothing was changed: free some, then try again"
+            ) from error
 
 
 def _damaged(path: Path, reason: object) -> DatabaseCorruptError:

@@ -14,7 +14,7 @@ from abathur.infrastructure.database.engines.sqlite_inspection import check, quo
 from abathur.infrastructure.database.engines.sqlite_session import SqliteSession
 from abathur.infrastructure.database.legacy.ids import id_of
 from abathur.infrastructure.database.legacy.ledger import Ledger
-from abathur.infrastructure.database.legacy.reading import Row, Source
+from abathur.infrastructure.database.legacy.reading import Row, Source, jsonable
 from abathur.infrastructure.database.recognise import plain_name
 from abathur.infrastructure.database.stores import open_stores
 
@@ -82,7 +82,22 @@ def is_found(row: Row, target: Connection) -> bool:
     if kept:
         return bool(json.loads(kept[0][0]) == json.loads(row.json()))
     find = FINDERS.get(plain_name(row.table))
-    return find is not None and find(row, target)
+    return (find is not None and find(row, target)) or _is_repeated_in_kept(row, target)
+
+
+def _is_repeated_in_kept(row: Row, target: Connection) -> bool:
+    """Whether the other table of a rebuild had it in the same words, and that row is kept."""
+    base = plain_name(row.table)
+    wanted = {name: jsonable(value) for name, value in row.values.items() if value is not None}
+    others: list[tuple[Any, ...]] = target.execute(
+        "SELECT source_table, content FROM legacy_rows WHERE source_table <> ?"
+        " AND source_table GLOB ? AND json_extract(content, '$.id') IS ?",
+        (row.table, f"{base}*", wanted.get("id")),
+    ).fetchall()
+    return any(
+        plain_name(table) == base and wanted.items() <= json.loads(content).items()
+        for table, content in others
+    )
 
 
 def _by_id(table: str) -> Callable[[Row, Connection], bool]:

@@ -11,6 +11,7 @@ from typing import IO, Any, Final
 from abathur.infrastructure.database.engines.sqlite import (
     Connection,
     DriverError,
+    FullError,
 )
 from abathur.infrastructure.database.engines.sqlite_inspection import (
     WORDS,
@@ -37,6 +38,9 @@ class Rebuild:
         try:
             self.connection.execute(insert_sql(table, row), tuple(row.values()))
             self.kept[table] += 1
+        except FullError:
+            # That is no fault of the row.
+            raise
         except (DriverError, OverflowError) as error:
             if is_certain and not self._is_there(table, row):
                 self.leave(table, row, str(error))

@@ -10,14 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Final
 
-from abathur.domain.errors import DatabaseCorruptError, DatabaseError
+from abathur.domain.errors import DatabaseCorruptError, DatabaseError, DatabaseFullError
 from abathur.infrastructure.database import migrate
 from abathur.infrastructure.database.engines.disk import publish
 from abathur.infrastructure.database.engines.sqlite import (
     MEMORY,
+    NO_SPACE,
     Connection,
     DriverError,
     connect,
+    full,
     translated,
 )
 from abathur.infrastructure.database.engines.sqlite_inspection import columns, user_tables
@@ -67,7 +69,11 @@ def recover(source: Path, target: Path) -> Recovered:
             partial_leftovers.replace(leftovers)
             recovered = replace(recovered, leftovers=leftovers)
         publish(partial, target)
+    except DatabaseFullError as error:
+        raise full(str(target)) from error
     except OSError as error:
+        if error.errno in NO_SPACE:
+            raise full(str(target)) from error
         raise DatabaseError(f"can't write `{target}`: {error.strerror}") from error
     finally:
         for file_name in (partial, partial_leftovers):
