@@ -93,7 +93,8 @@ def _place(facts: Facts) -> tuple[str, ...]:
     )
     if attempt is not None and attempt.runtime:
         model = f", model {attempt.model}" if attempt.model else ""
-        found.append(f"runtime {attempt.runtime}{model}")
+        why = f" ({attempt.model_choice})" if attempt.model_choice else ""
+        found.append(f"runtime {attempt.runtime}{model}{why}")
     if facts.task.worktree_path:
         found.append(f"worktree {facts.task.worktree_path}")
     return tuple(found)
