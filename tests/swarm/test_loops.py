@@ -237,8 +237,8 @@ async def test_a_task_that_can_not_be_split_takes_the_next_step_from_its_best_wo
 
 @pytest.mark.parametrize(
     "point",
-    [("db.queue", "after", 1), ("spool.put", "after", 3), ("db.report", "after", 3)],
-    ids=["parts are queued", "spooled", "it waits"],
+    [("db.queue", "after", 1), ("db.report", "after", 3)],
+    ids=["parts are queued", "it waits"],
 )
 async def test_parts_are_queued_once_whatever_dies(world: Any, point: Any) -> None:
     """The fourth run may have to be told that the parts are there: it names them once more."""
@@ -319,11 +319,8 @@ async def test_candidates_keep_to_the_limits_on_agents(world: Any) -> None:
 
 AT_ONCE_DEATHS = {
     "all are at work": ("db.add_process", "after", 3),
-    "one has a checkpoint": ("db.checkpoint", "after", 1),
     "two have one": ("db.checkpoint", "after", 2),
     "one is reported": ("db.report", "after", 1),
-    "one is spooled": ("spool.put", "after", 1),
-    "two are reported": ("db.report", "after", 2),
     "a further one is begun": ("db.join", "after", 1),
 }
 
@@ -362,7 +359,7 @@ async def test_of_several_candidates_the_best_lands_and_the_losers_are_kept(worl
 @pytest.mark.parametrize(
     "point",
     [
-        ("processes.run", "during", 2),
+        ("processes.run", "during", 4),
         ("spool.put", "after", 2),
         ("db.report", "after", 3),
         ("db.announce", "after", 1),
