@@ -24,6 +24,8 @@ import pytest
 
 GIVEN = os.environ.get("ABATHUR_TEST_POSTGRES")
 PROGRAMS = os.environ.get("ABATHUR_TEST_POSTGRES_PROGRAMS")
+IS_OURS = GIVEN is None and PROGRAMS is None
+"""Whether the server is the one of the wheel, which has pgvector."""
 IS_REQUIRED = "CI" in os.environ
 OPTIONS = "-c listen_addresses='' -c max_connections=200 -c shared_buffers=32MB"
 NOBODY = 65534
