@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from abathur.domain.branches import (
+    names_in_the_way,
     salvage_ref,
     slug,
     task_branch,
@@ -143,3 +144,12 @@ def test_work_that_did_not_land_is_kept_outside_the_branches() -> None:
 def test_every_attempt_has_a_folder_of_its_own() -> None:
     assert worktree_name("0199-ab", 1) == "0199-ab-1"
     assert worktree_name("0199-ab", 1) != worktree_name("0199-ab", 11)
+
+
+@pytest.mark.parametrize("others", [[], ["main", "task-fix/x", "task/other", "task/fix/1"]])
+def test_no_branch_matters_but_those_in_the_way(others: list[str]) -> None:
+    free = task_branch("Fix", STARTED, [])
+    assert names_in_the_way("Fix", STARTED) == ("task", "task/fix", free)
+    assert task_branch("Fix", STARTED, others) == free
+    for name in names_in_the_way("Fix", STARTED):
+        assert task_branch("Fix", STARTED, [*others, name]) != free

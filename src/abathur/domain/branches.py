@@ -37,11 +37,21 @@ def task_branch(summary: str, started_at: datetime, taken: Collection[str]) -> s
     """
     used = {name.casefold() for name in taken}
     occupied = used | {folder for name in used for folder in _folders(name)}
-    title, stamp = slug(summary), started_at.astimezone(UTC).strftime("%Y%m%d-%H%M%S")
-    stems = (f"task/{title}/{stamp}", f"task-{title}/{stamp}", f"task-{title}-{stamp}")
+    stems = _stems(summary, started_at)
     stem = next(stem for stem in stems if used.isdisjoint(_folders(stem)))
     names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
     return next(name for name in names if name not in occupied)
+
+
+def names_in_the_way(summary: str, started_at: datetime) -> tuple[str, ...]:
+    """While no branch has one of these names, `task_branch` needs to know of no branch."""
+    first = _stems(summary, started_at)[0]
+    return (*_folders(first), first)
+
+
+def _stems(summary: str, started_at: datetime) -> tuple[str, ...]:
+    title, stamp = slug(summary), started_at.astimezone(UTC).strftime("%Y%m%d-%H%M%S")
+    return f"task/{title}/{stamp}", f"task-{title}/{stamp}", f"task-{title}-{stamp}"
 
 
 def _folders(name: str) -> Iterator[str]:

@@ -73,7 +73,9 @@ async def plan_workspace(
         path = Path(unfinished.worktree_path)
     elif unfinished is not None and (left := await start_of(parts, unfinished)):
         path, base, start = Path(unfinished.worktree_path), unfinished.base_commit, left
-    taken = {*await parts.repository.branches(), *taken}
+    in_the_way = branches.names_in_the_way(task.summary, attempt.started_at)
+    if taken or await parts.repository.have_branches(in_the_way):
+        taken = {*await parts.repository.branches(), *taken}
     return Workspace(
         path=path,
         branch=branches.task_branch(task.summary, attempt.started_at, taken),

@@ -52,6 +52,7 @@ async def test_a_link_in_git_s_own_folder_is_refused(
     victim.mkdir() if name == "logs" else victim.write_text("mine\n")
     file = record_of(git, path) / name
     file.rename(tmp_path / "aside") if file.exists() else None
+    file.parent.mkdir(exist_ok=True)
     file.symlink_to(victim)
     git.write({"work": "text"}, at=path)
     with pytest.raises(GitError, match="is a link, which git would write through"):

@@ -215,3 +215,14 @@ async def test_a_branch_is_deleted_only_when_something_else_keeps_it(
     with pytest.raises(GitError, match="checked out in"):
         await repository.delete_branch("work", kept_by="main")
     assert await repository.branches() == {"main", "unkept", "work"}
+
+
+async def test_names_that_branches_have_are_found_among_others(
+    git: Outside, repository: GitRepository
+) -> None:
+    git("branch", "task/one/1")
+    git("tag", "task/two")
+    assert not await repository.have_branches(["task", "task/one", "task/one/2", "task/two"])
+    assert await repository.have_branches(["other", "task/one/1"])
+    git("pack-refs", "--all")
+    assert await repository.have_branches(["task/one/1"])

@@ -44,6 +44,50 @@ async def test_a_worktree_is_made_and_found_again(
     assert git("symbolic-ref", "HEAD", at=path) == "refs/heads/abathur/ünï/1"
 
 
+@pytest.mark.parametrize("is_detached", [False, True])
+@pytest.mark.parametrize("odd", ["", "config.worktree", "sharedRepository"])
+async def test_a_worktree_is_what_git_itself_would_make(
+    git: Outside, repository: GitRepository, path: Path, odd: str, is_detached: bool
+) -> None:
+    start = git.commit({"a.txt": "a\n", "deep/b.txt": "b\n", ".gitattributes": "*.txt eol=crlf\n"})
+    if odd == "config.worktree":
+        (git.root / ".git" / odd).write_text("[user]\n\tname = Own\n")
+        git("config", "extensions.worktreeConfig", "true")
+    elif odd:
+        git("config", "core.sharedRepository", "group")
+    theirs = path.with_name("theirs")
+    git("branch", "other", start)
+    git("worktree", "add", *(("--detach",) if is_detached else ()), str(theirs), "other")
+    if is_detached:
+        await repository.add_detached_worktree(path, start)
+    else:
+        await repository.add_worktree(path, "work", start)
+    ours, expected = git.root / ".git/worktrees/work-1", git.root / ".git/worktrees/theirs"
+    for name in ("commondir", "gitdir", "HEAD", "config.worktree", "locked"):
+        texts = [
+            (record / name).read_text() if (record / name).exists() else None
+            for record in (ours, expected)
+        ]
+        assert texts[1] is None or texts[0] == (
+            texts[1].replace(str(theirs), str(path)).replace("heads/other", "heads/work")
+        )
+    assert not (ours / "locked").exists()
+    assert ours.stat().st_mode == expected.stat().st_mode
+    assert git("ls-files", "--stage", at=path) == git("ls-files", "--stage", at=theirs)
+    assert git("status", "--porcelain", at=path) == ""
+    assert (path / "deep/b.txt").read_bytes() == b"b\r\n"
+    assert git("fsck", "--no-dangling") == ""
+    assert {one.name for one in (git.root / ".git").glob("abathur*")} == set()
+
+
+async def test_a_branch_that_somebody_works_on_is_not_checked_out_twice(
+    git: Outside, repository: GitRepository, path: Path
+) -> None:
+    with pytest.raises(GitError, match="`main` is checked out in"):
+        await repository.add_worktree(path, "main", git.head())
+    assert not path.exists()
+
+
 async def test_a_detached_worktree_is_made_and_found_again(
     git: Outside, repository: GitRepository, path: Path
 ) -> None:

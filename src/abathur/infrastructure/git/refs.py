@@ -39,6 +39,9 @@ class Refs(Placed):
             return True
         return branch in await self.branches()
 
+    async def have_branches(self, names: Sequence[str]) -> bool:
+        return any(await look_up(self._git, *(HEADS + require_branch(name) for name in names)))
+
     async def current_branch(self) -> str | None:
         if ref := plain_head(self._common):
             return ref.removeprefix(HEADS)

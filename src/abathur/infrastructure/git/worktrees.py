@@ -24,10 +24,12 @@ from abathur.infrastructure.git.status import is_hollow, is_unfinished, status_o
 from abathur.infrastructure.git.worktree_list import (
     check_unlocked,
     forget,
+    holders,
     is_half_made,
     linked_record,
     record_of,
 )
+from abathur.infrastructure.git.worktree_making import make_worktree
 
 _SHOWN_PATHS = 5
 
@@ -56,15 +58,16 @@ class Worktrees(Placed):
             # Not by `git worktree add -b`: should that find a lock taken after it has made the
             # branch, it can't be repeated.
             await make_branch(self._git, branch, commit)
-        await self._git.run("worktree", "add", "--quiet", "--", str(path.absolute()), branch)
+        else:
+            await self._check_not_held(branch)
+        await make_worktree(self._place, path, branch, commit)
 
     async def add_detached_worktree(self, path: Path, commit: str) -> None:
         wanted = await commit_of(self._git, commit)
         if await self._is_there(path, wanted, None):
             return
         await asyncio.to_thread(self._clear_the_way, path)
-        place = ("--detach", "--", str(path.absolute()))
-        await self._git.run("worktree", "add", "--quiet", *place, wanted)
+        await make_worktree(self._place, path, None, wanted)
 
     async def remove_worktree(self, path: Path, *, kept_by: str) -> None:
         inside: list[Path] = []
@@ -74,6 +77,10 @@ class Worktrees(Placed):
             await asyncio.to_thread(self._discard, path, inside)
         except OSError as error:
             raise GitError(f"can't remove {error.filename}: {error.strerror}") from error
+
+    async def _check_not_held(self, branch: str) -> None:
+        for path in await holders(self._git, self._place, HEADS + branch):
+            raise GitError(f"branch `{branch}` is checked out in {path} already")
 
     async def _is_there(self, path: Path, commit: str, branch: str | None) -> bool:
         record = linked_record(self._common, path)

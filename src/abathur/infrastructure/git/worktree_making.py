@@ -1,0 +1,101 @@
+"""Making a worktree as `git worktree add` makes it, by one process instead of three.
+
+What git writes for it are four small files (gitrepository-layout(5)); the rest is a checkout. The
+record appears with all of its files at once, so no git that looks through the worktrees meanwhile
+finds half of one. Until the checkout is done it says that it is `initializing`, as git's would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from abathur.domain.branches import removal_name
+from abathur.domain.errors import GitError
+from abathur.infrastructure.git.commands import Git
+from abathur.infrastructure.git.place import Place
+
+_ELSEWHERE: Final = ("reftable", "config.worktree", "info/sparse-checkout")
+"""Files of what git would take along, or keep in another way."""
+_ODD: Final = re.compile("[^A-Za-z0-9_-]")
+"""In the name of a record, which is a part of refs."""
+_SHARED: Final = b"sharedrepository"
+"""Folders get other permissions then."""
+
+
+async def make_worktree(place: Place, path: Path, branch: str | None, commit: str) -> None:
+    """Check the branch out, which is at the commit, or the commit alone where it is None.
+
+    Nothing is at `path`, or an empty folder, and no record names it. When it raises, what was made
+    can be told by its `locked`.
+    """
+    if not await asyncio.to_thread(_is_plain, place.common):
+        await _add(place.git, path, branch, commit)
+        return
+    head = commit if branch is None else f"ref: refs/heads/{branch}"
+    record = await asyncio.to_thread(_prepare, place.common, path, head)
+    await place.git.at(path).run("read-tree", "--reset", "-u", commit)
+    (record / "locked").unlink()
+
+
+async def _add(git: Git, path: Path, branch: str | None, commit: str) -> None:
+    what = (str(path.absolute()), branch or commit)
+    await git.run("worktree", "add", "--quiet", *(() if branch else ("--detach",)), "--", *what)
+
+
+def _is_plain(common: Path) -> bool:
+    if any(os.path.lexists(common / name) for name in _ELSEWHERE):
+        return False
+    try:
+        return _SHARED not in (common / "config").read_bytes().lower()
+    except OSError:
+        return False
+
+
+def _prepare(common: Path, path: Path, head: str) -> Path:
+    """Each step is a rename, and whoever removes worktrees knows what a crash leaves between."""
+    folder = common.resolve() / "worktrees"
+    folder.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    record = _free_record(folder, _ODD.sub("-", path.name))
+    pointer = path.parent.resolve() / path.name / ".git"
+    _write_record(record, head, pointer)
+    _write_pointer(path, f"gitdir: {record}\n")
+    return record
+
+
+def _write_record(record: Path, head: str, pointer: Path) -> None:
+    unseen = record.parent.with_name(f"abathur-worktree-{record.name}")
+    if unseen.is_symlink():
+        raise GitError(f"{unseen} is a link, which we would write through; look who made it")
+    unseen.mkdir(exist_ok=True)  # of who died before the next step
+    for name, text in (
+        ("locked", "initializing"),
+        ("HEAD", head),
+        ("commondir", "../.."),
+        ("gitdir", str(pointer)),
+    ):
+        (unseen / name).write_bytes(os.fsencode(f"{text}\n"))
+    unseen.rename(record)
+
+
+def _write_pointer(path: Path, text: str) -> None:
+    unseen = path.with_name(removal_name(path.name))
+    try:
+        unseen.mkdir()
+    except FileExistsError:
+        # Somebody died while he removed one that was here. What is in there isn't for this one.
+        path.mkdir(exist_ok=True)
+        (path / ".git").write_bytes(os.fsencode(text))
+        return
+    (unseen / ".git").write_bytes(os.fsencode(text))
+    unseen.rename(path)
+
+
+def _free_record(folder: Path, name: str) -> Path:
+    records = (folder / (f"{name}{number}" if number else name) for number in count())
+    return next(record for record in records if not os.path.lexists(record))
