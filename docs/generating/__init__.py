@@ -6,6 +6,7 @@ from typing import Final
 
 from generating.agents import agent_definitions, scripted_agent
 from generating.commands import command_line, exit_codes
+from generating.runtimes import runtime_matrix
 from generating.schema import database
 from generating.settings import configuration
 from generating.shapes import json_shapes
@@ -26,6 +27,7 @@ def pages() -> dict[str, str]:
         "fake-agent.md": scripted_agent(),
         "json.md": json_shapes(),
         "mcp-tools.md": mcp_tools(),
+        "runtime-matrix.md": runtime_matrix(),
         "statuses.md": statuses(),
     }
     return {name: f"{NOTE}\n{text.strip()}\n" for name, text in made.items()}

@@ -5,15 +5,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from abathur.bootstrap.scripted_model import Meeting
 from abathur.cli.demo_agents import RUNTIMES, Cast, talk_of
+from abathur.cli.demo_ending import problems_told
 from abathur.cli.main import call
 from abathur.domain.plans import PlannedTask
-from abathur.domain.tasks import NewTask
+from abathur.domain.tasks import NewTask, TaskStatus
 from tests.contract.test_json_shapes import problems_of
 from tests.programs import needs, program
 
@@ -42,6 +44,23 @@ def test_claude_reads_what_it_changes_and_each_attempt_ends_with_a_text() -> Non
     assert talk.turns[4].after == Meeting("other", 1)
     assert talk.shared
     assert talk.when.prompt == ("Write a.py",)
+
+
+def test_one_reason_for_all_that_failed_is_told_once() -> None:
+    def detail(status: TaskStatus, error: str | None = None) -> Any:
+        return SimpleNamespace(task=SimpleNamespace(status=status, error_message=error, id="t"))
+
+    ending = SimpleNamespace(
+        details={
+            "a": detail(TaskStatus.READY, "log in"),
+            "b": detail(TaskStatus.READY, "log in"),
+            "c": detail(TaskStatus.BLOCKED),
+            "d": detail(TaskStatus.BLOCKED),
+        },
+        landed=(),
+    )
+    told = list(problems_told(cast(Any, ending)))
+    assert told == ["a (ready), b (ready): log in", "2 tasks wait for others"]
 
 
 def test_codex_does_all_of_it_by_its_shell(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from abathur.domain.landing import LandingState
 from abathur.domain.tasks import TaskStatus
+from abathur.domain.wording import count
 
 if TYPE_CHECKING:
     from abathur.cli.demo_project import SuiteRun
@@ -35,7 +36,7 @@ class Ending:
 
     @property
     def problems(self) -> list[str]:
-        return list(_problems(self))
+        return list(problems_told(self))
 
     def refused(self, state: LandingState) -> list[str]:
         """Names of the tasks with a landing that was refused so."""
@@ -46,11 +47,11 @@ class Ending:
         ]
 
 
-def _problems(ending: Ending) -> Iterator[str]:
-    for name, detail in ending.details.items():
-        task = detail.task
-        if task.status is not TaskStatus.COMPLETED:
-            yield f"task {name} is {task.status}: {task.error_message or 'no error is known'}"
+def problems_told(ending: Ending) -> Iterator[str]:
+    """What isn't as promised, the reasons before what follows from them."""
+    yield from _unfinished(ending.details)
+    if ending.details and not ending.landed:
+        return  # nothing else can be as promised
     if sorted(ending.landed) != sorted(detail.task.id for detail in ending.details.values()):
         yield f"the history of main has {len(ending.landed)} merges, not one for each task"
     if ending.before.passed:
@@ -63,6 +64,23 @@ def _problems(ending: Ending) -> Iterator[str]:
         yield "the verification didn't fail exactly once"
     if ending.changes:
         yield f"the working tree has changes: {', '.join(ending.changes)}"
+
+
+def _unfinished(details: Mapping[str, TaskDetail]) -> Iterator[str]:
+    """Each error once, whichever tasks it was told for, and what only waits for those."""
+    by_error: dict[str, list[str]] = {}
+    waiting = 0
+    for name, detail in details.items():
+        task = detail.task
+        if task.status is TaskStatus.BLOCKED and not task.error_message:
+            waiting += 1
+        elif task.status is not TaskStatus.COMPLETED:
+            error = task.error_message or "no error is known"
+            by_error.setdefault(error, []).append(f"{name} ({task.status})")
+    for error, names in by_error.items():
+        yield f"{', '.join(names)}: {error}"
+    if waiting:
+        yield f"{count(waiting, 'task')} {'waits' if waiting == 1 else 'wait'} for others"
 
 
 def plain(ending: Ending) -> dict[str, Any]:

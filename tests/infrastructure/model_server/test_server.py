@@ -320,3 +320,32 @@ def test_what_is_asked_beside_is_answered_too() -> None:
         with pytest.raises(urllib.error.HTTPError, match="400"):
             post(server, "/v1/messages", [])  # type: ignore[arg-type]
         assert server.requests == ()
+
+
+def test_gemini_is_answered_in_its_own_words() -> None:
+    body = {
+        "contents": [{"role": "user", "parts": [{"text": "hello"}]}],
+        "systemInstruction": {"parts": [{"text": "Be brief."}]},
+        "tools": [{"functionDeclarations": [{"name": "write_file"}]}],
+    }
+    place = "/v1beta/models/gemini-x"
+    with ModelServer(script_of(WORK, DONE, Turn(status=429))) as server:
+        asked = urllib.request.Request(
+            f"{server.url}{place}:streamGenerateContent?alt=sse", json.dumps(body).encode(), SESSION
+        )
+        with urllib.request.urlopen(asked) as answer:
+            told = [json.loads(line[6:]) for line in answer if line.startswith(b"data: ")]
+        whole = post(server, f"{place}:generateContent", body, **SESSION)
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            post(server, f"{place}:generateContent", body, **SESSION)
+    parts = [part for one in told for part in one["candidates"][0]["content"]["parts"]]
+    assert "".join(part.get("text", "") for part in parts if "thought" not in part) == WORK.texts[0]
+    calls = [part["functionCall"]["args"] for part in parts if "functionCall" in part]
+    assert calls == [call.arguments for call in WORK.tools]
+    assert told[-1]["candidates"][0]["finishReason"] == "STOP"
+    assert told[-1]["usageMetadata"]["promptTokenCount"] == WORK.usage.input
+    assert whole["candidates"][0]["content"]["parts"] == [{"text": DONE.texts[0]}]
+    assert json.load(refused.value)["error"]["status"] == "RESOURCE_EXHAUSTED"
+    first = server.requests[0].asked
+    assert (first.model, first.stream, first.system) == ("gemini-x", True, "Be brief.")
+    assert [tool.name for tool in first.tools] == ["write_file"]

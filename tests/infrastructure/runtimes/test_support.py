@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from abathur.infrastructure.runtimes import load_runtime, runtime_names
 from abathur.infrastructure.runtimes.support import SUPPORT, told
+from abathur.swarm.continuing import can_resume
 
-PAGE = Path(__file__).parents[3] / "docs" / "reference" / "runtimes.md"
-TEXT = PAGE.read_text(encoding="utf-8")
+FOLDER = Path(__file__).parents[3] / "docs" / "reference"
+TEXT = (FOLDER / "runtimes.md").read_text(encoding="utf-8")
+MATRIX = (FOLDER / "runtime-matrix.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("runtime", ["acp", "aider", "codex", "gemini", "opencode"])
@@ -24,11 +27,20 @@ def test_every_setting_of_a_runtime_is_on_its_page(runtime: str) -> None:
 
 @pytest.mark.parametrize("runtime", sorted(SUPPORT))
 def test_the_page_names_the_versions_that_are_known(runtime: str) -> None:
-    assert f" {SUPPORT[runtime].version} |" in TEXT
+    assert f" {SUPPORT[runtime].version} |" in MATRIX
+
+
+def test_every_runtime_of_ours_has_its_column() -> None:
+    assert [name for name in runtime_names() if f" `{name}` |" not in MATRIX] == []
+
+
+@pytest.mark.parametrize("runtime", sorted(SUPPORT))
+def test_what_is_said_of_sessions_is_what_the_swarm_goes_by(runtime: str) -> None:
+    assert can_resume(load_runtime(runtime)) is SUPPORT[runtime].resumes
 
 
 def test_doctor_is_told_how_sure_it_is() -> None:
     assert told("codex", "0.169.0") == "(tested with this version)"
     assert told("codex", "0.170.0") == "(tested with 0.169.0)"
-    assert told("gemini", None) == "(recorded with 0.61.0)"
+    assert told("aider", None) == "(recorded with 0.86.2)"
     assert told("command", "1") == ""
