@@ -89,6 +89,19 @@ def test_a_commit_that_no_ref_keeps(ground: Ground) -> None:
     assert "a commit of an agent is on no ref" in found(ground)
 
 
+def test_a_commit_that_was_killed_before_it_moved_its_branch_is_none(ground: Ground) -> None:
+    kept, *_ = git(ground.root, "for-each-ref", "--format=%(refname)", "refs/abathur").split()
+
+    def leave(*parents: str) -> None:
+        agent = ("-c", "user.name=Fake Agent", "-c", "user.email=fake@localhost")
+        git(ground.root, *agent, "commit-tree", "-m", "Half", *parents, f"{kept}^{{tree}}")
+
+    leave("-p", f"{kept}^")
+    assert found(ground) == ""
+    leave()
+    assert "a commit of an agent is on no ref" in found(ground)
+
+
 def test_a_branch_and_a_worktree_without_an_owner(ground: Ground) -> None:
     place = ground.root / ".abathur" / "worktrees" / "left"
     git(ground.root, "worktree", "add", "--quiet", "-b", "task/left", str(place))

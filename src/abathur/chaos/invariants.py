@@ -163,12 +163,18 @@ def _not_brought_along(ground: Ground) -> Iterator[str]:
 
 
 def _lost_commits(ground: Ground) -> Iterator[str]:
-    """Every commit of an agent is kept by a branch or a salvage ref; reflogs don't count."""
+    """Every commit of an agent is kept by a branch or a salvage ref; reflogs don't count.
+
+    A `git commit` that was killed before it moved its branch has made none, though its object is
+    there: then the same files are kept as a commit above the same one.
+    """
     said = git(ground.root, "fsck", "--unreachable", "--no-reflogs", "--no-progress")
     lost = [line.split()[2] for line in said.splitlines() if line.startswith("unreachable commit")]
     if not lost:
         return
-    told = git(ground.root, "log", "--no-walk", "--format=%h %an: %s", *lost)
+    kept = set(git(ground.root, "log", "--all", "--format=%T %P").splitlines())
+    told = git(ground.root, "log", "--no-walk", "--format=%T %P%x00%h %an: %s", *lost)
     for line in told.splitlines():
-        if f" {AGENT}: " in line:
-            yield f"a commit of an agent is on no ref: {line}"
+        made, _, commit = line.partition("\0")
+        if f" {AGENT}: " in commit and made not in kept:
+            yield f"a commit of an agent is on no ref: {commit}"
