@@ -99,8 +99,27 @@ async def test_a_step_that_leaves_an_orphan_is_undone(
     open_notes: OpenNotes, tmp_path: Path
 ) -> None:
     orphan = Migration(2, "orphan", "INSERT INTO notes (text, parent) VALUES ('b', 9);")
-    with pytest.raises(MigrationError, match="points to nothing"):
+    with pytest.raises(MigrationError, match="1 row of notes would point to nothing in notes"):
         open_notes(tmp_path / "notes.db", migrations=(FIRST, orphan))
+
+
+async def test_orphans_that_were_there_before_are_in_no_steps_way(
+    open_notes: OpenNotes, tmp_path: Path
+) -> None:
+    """They are found and fixed by what opens the database, so by what upgrades it."""
+    path = tmp_path / "notes.db"
+    open_notes(path, migrations=(FIRST,)).close()
+    connection = connect(str(path), busy_timeout=1)
+    connection.execute("PRAGMA foreign_keys = OFF")
+    connection.execute("INSERT INTO notes (text, parent) VALUES ('a', 9)")
+    connection.close()
+    more = Migration(2, "more", "CREATE TABLE more (text TEXT);")
+    worse = Migration(3, "worse", "INSERT INTO notes (text, parent) VALUES ('b', 8);")
+    engine = open_notes(path, migrations=(FIRST, more))
+    assert await texts(engine) == ["a"]
+    engine.close()
+    with pytest.raises(MigrationError, match="1 row of notes would point to nothing in notes"):
+        open_notes(path, migrations=(FIRST, more, worse))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from abathur.domain.errors import DatabaseError, IntegrityViolation
+from abathur.domain.wording import count
 from abathur.infrastructure.database.engines import sqlite
 from abathur.infrastructure.database.engines.sqlite import Connection, translated
 from abathur.infrastructure.database.engines.sqlite_copies import dated_copy, prune, sweep
@@ -102,8 +104,11 @@ class SqliteSchema:
         self.rows("PRAGMA foreign_keys = OFF")
         try:
             self.rows("BEGIN IMMEDIATE")
+            # What was broken before, as by removing rows by hand, is for `db check` to fix, which
+            # opens the database first.
+            before = self._broken_keys()
             yield
-            self._check_keys()
+            self._refuse_broken(self._broken_keys() - before)
             self.rows("COMMIT")
         finally:
             if self._connection.in_transaction:
@@ -137,9 +142,12 @@ class SqliteSchema:
             if table != "schema_migrations"
         )
 
-    def _check_keys(self) -> None:
-        broken = self.rows("PRAGMA foreign_key_check")
-        if broken:
-            table, rowid, parent, _ = broken[0]
-            rule = f"row {rowid} of {table} points to nothing in {parent}"
+    def _broken_keys(self) -> Counter[tuple[str, str]]:
+        """How many rows of which table point to nothing in which other one."""
+        rows = self.rows("PRAGMA foreign_key_check")
+        return Counter((table, parent) for table, _, parent, _ in rows)
+
+    def _refuse_broken(self, broken: Counter[tuple[str, str]]) -> None:
+        for (table, parent), number in broken.items():
+            rule = f"{count(number, 'row')} of {table} would point to nothing in {parent}"
             raise IntegrityViolation(f"`{self._where}`: {rule}", rule)
