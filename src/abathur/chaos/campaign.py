@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -111,10 +112,9 @@ class Campaign:
         began = time.monotonic()
         with ThreadPoolExecutor(parallel) as pool:
             playing = [pool.submit(self._play_all, told) for _ in range(parallel)]
-            try:
+            with suppress(KeyboardInterrupt):
                 wait(playing, return_when=FIRST_EXCEPTION)
-            except KeyboardInterrupt:
-                self._stopped.set()
+            self._stopped.set()
             for one in playing:
                 one.result()
         outcome = self.outcome

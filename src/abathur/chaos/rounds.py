@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -194,16 +194,24 @@ class Player:
         (self.ground.root / ".git" / "index.lock").unlink(missing_ok=True)
 
     def _check(self, *, at_rest: bool) -> None:
-        forget_restored(self.ground.root)
+        if at_rest:
+            self._unlock()
+        if not any(lock.exists() for lock in self._locks()):
+            forget_restored(self.ground.root)
         for text in asyncio.run(findings(self.ground, at_rest=at_rest)):
             self._found(text)
         if at_rest:
             self.round.statuses = Counter(asyncio.run(statuses(self.ground)))
-            # Trees that a landing couldn't bring along were told of; the person brings them. So do
-            # they with a lock that no swarm has come across.
-            for name in LOCKS:
-                (self.ground.root / ".git" / name).unlink(missing_ok=True)
+            # Trees that a landing couldn't bring along were told of; the person brings them.
             git(self.ground.root, "reset", "--quiet", "--hard")
+
+    def _locks(self) -> Iterable[Path]:
+        return (self.ground.root / ".git" / name for name in LOCKS)
+
+    def _unlock(self) -> None:
+        """A lock that no swarm has come across is a person's to remove."""
+        for lock in self._locks():
+            lock.unlink(missing_ok=True)
 
     def _found(self, text: str) -> None:
         self.round.findings = [*self.round.findings, text]
