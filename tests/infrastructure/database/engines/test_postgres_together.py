@@ -179,6 +179,33 @@ async def test_the_next_writes_run_while_others_are_being_committed(
     assert (await ids_and_commits(db))[0] == ["one"]
 
 
+async def test_what_comes_while_two_transactions_are_under_way_shares_the_third(
+    db: Database, postgres_url: str
+) -> None:
+    loop = asyncio.get_running_loop()
+
+    def begins(task_id: str, begun: asyncio.Event) -> UseCase:
+        def use_case(stores: Stores) -> None:
+            submit(task_id)(stores)
+            loop.call_soon_threadsafe(begun.set)
+
+        return use_case
+
+    wanted = [f"{number:02}" for number in range(12)]
+    with psycopg.connect(postgres_url) as other:
+        other.execute("SELECT pg_advisory_xact_lock('audit'::regclass::oid::bigint)")
+        calls = []
+        for task_id in wanted[:2]:
+            begun = asyncio.Event()
+            calls.append(asyncio.ensure_future(db.write(begins(task_id, begun))))
+            await asyncio.wait_for(begun.wait(), LONG)
+        for task_id in wanted[2:]:
+            calls.append(asyncio.ensure_future(db.write(submit(task_id))))
+            await asyncio.sleep(0)
+    await asyncio.wait_for(asyncio.gather(*calls), LONG)
+    assert await ids_and_commits(db) == (wanted, 3)
+
+
 async def test_two_transactions_that_wait_for_each_other_both_succeed_in_the_end(
     db: Database, postgres_url: str
 ) -> None:

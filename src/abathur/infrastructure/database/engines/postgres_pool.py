@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from threading import Event, Lock, Thread, current_thread
 from typing import Any, Final, Generic, TypeVar
 
@@ -30,17 +31,12 @@ class Limits:
 
 
 class Turn:
-    """Of one thread, which may give it up before it is done."""
+    """Of one thread, which may pass it on before it is done."""
 
-    __slots__ = ("_give_back",)
+    __slots__ = ("has_passed_on",)
 
-    def __init__(self, give_back: Callable[[], None]) -> None:
-        self._give_back: Callable[[], None] | None = give_back
-
-    def end(self) -> None:
-        give_back, self._give_back = self._give_back, None
-        if give_back is not None:
-            give_back()
+    def __init__(self) -> None:
+        self.has_passed_on = False
 
 
 class Pool(Generic[C]):
@@ -57,6 +53,10 @@ class Pool(Generic[C]):
         self._sleepers: list[Event] = []
         """Of the threads that nobody has called; the last one to fall asleep is called first."""
         self._turns = limits.turns
+        self._ahead: Turn | None = None
+        """The one that was passed on by a thread that isn't done yet."""
+        self._next_ahead: Turn | None = None
+        """The one that shall be passed on when that thread is done."""
         self._closing = False
 
     def submit(self, job: Job[C, Any]) -> None:
@@ -124,14 +124,14 @@ class Pool(Generic[C]):
     def _serve(self, runner: Runner[C], jobs: Sequence[Job[C, Any]]) -> bool:
         """False when the thread has to end, as others have the connections."""
         live = [job for job in jobs if not job.future.cancelled()]
-        turn = Turn(self._end_turn)
+        turn = Turn()
         try:
             apart = self._together(runner, live, turn, may_yield=True)
         except Crowded:
-            if self._is_left_to_others(jobs):
+            if self._is_left_to_others(jobs, turn):
                 return False
             apart = self._together(runner, live, turn, may_yield=False)
-        turn.end()
+        self._end_turn(turn)
         for job in apart:
             self._alone(runner, job)
         return True
@@ -141,7 +141,8 @@ class Pool(Generic[C]):
     ) -> Sequence[Job[C, Any]]:
         """Those that have to be done again, each by itself; the others have their answer."""
         try:
-            apart = runner.together(jobs, turn.end, may_yield=may_yield)
+            done = partial(self._pass_on, turn)
+            apart = runner.together(jobs, done, may_yield=may_yield)
         except Crowded:
             raise
         except BaseException as error:
@@ -160,19 +161,46 @@ class Pool(Generic[C]):
             job.error = error
         answer([job])
 
-    def _end_turn(self) -> None:
+    def _pass_on(self, turn: Turn) -> None:
+        """Let another thread begin, but no third: what comes meanwhile is better done together."""
         with self._gate:
-            self._turns += 1
+            if turn.has_passed_on:
+                return
+            if self._ahead is None:
+                self._give(turn)
+            else:
+                self._next_ahead = turn
+
+    def _give(self, turn: Turn) -> None:
+        turn.has_passed_on = True
+        self._ahead = turn
+        self._turns += 1
+        self._call()
+
+    def _end_turn(self, turn: Turn) -> None:
+        with self._gate:
+            self._take_back(turn)
             self._call()
 
-    def _is_left_to_others(self, jobs: Sequence[Job[C, Any]]) -> bool:
+    def _take_back(self, turn: Turn) -> None:
+        if self._next_ahead is turn:
+            self._next_ahead = None
+        if not turn.has_passed_on:
+            self._turns += 1
+            return
+        self._ahead = None
+        following, self._next_ahead = self._next_ahead, None
+        if following is not None:
+            self._give(following)
+
+    def _is_left_to_others(self, jobs: Sequence[Job[C, Any]], turn: Turn) -> bool:
         """Take this thread off, and its jobs and turn back, unless nobody else could do them."""
         with self._gate:
             if self._closing or len(self._threads) == 1:
                 return False
             self._threads.discard(current_thread())
             self._waiting.extendleft(reversed(jobs))
-            self._turns += 1
+            self._take_back(turn)
             # Another thread would find no connection either; who is busy looks when it is done.
             if self._sleepers:
                 self._call()
