@@ -145,3 +145,20 @@ async def test_an_iteration_that_starts_afresh_has_a_session_of_its_own(world: A
     assert (await world.task(task)).status == "completed"
     assert sessions(world) == []
     await world.assert_sound()
+
+
+async def test_an_iteration_that_was_cut_off_goes_on_with_its_files(world: Any) -> None:
+    copy = Turn(tools=(ToolCall("exec_command", {"cmd": "cat half.txt >> work.txt"}),))
+    with Served(ONE, DONE, HALF, LIMIT, LIMIT, LIMIT, copy, DONE) as server:
+        configure(world, server)
+        task = await world.submit("Grow work.txt", loop={"until": TWO})
+        await world.run_until_idle()
+    runs = await world.attempts(task)
+    assert [one.outcome for one in runs] == ["succeeded", "rate_limited", "succeeded"]
+    assert len({(one.session_id, one.worktree_path) for one in runs}) == 1
+    history = await world.db.read(lambda stores: stores.loops.iterations(task.id))
+    assert [one.attempt for one in history] == [1, 3]
+    assert "limit was reached" in str(server.requests[-1].body["input"])
+    assert world.file("work.txt") == "line\nhalf"
+    assert sessions(world) == []
+    await world.assert_sound()

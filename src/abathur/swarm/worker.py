@@ -154,12 +154,10 @@ class Worker:
             spec = self._refining.adapted(spec, self._meter)
             self._timeout = self._refining.timeout(self._timeout)
         runtime = self._parts.load_runtime(spec.runtime)
-        if self._refining is None:
-            self._unfinished = await continuing.unfinished(
-                self._parts, self._run, runtime, spec.runtime
-            )
-        else:
-            self._unfinished = await continuing.iterated(self._parts, self._run, runtime, spec)
+        begun = await continuing.unfinished(self._parts, self._run, runtime, spec.runtime)
+        if begun is None and self._refining is not None:
+            begun = await continuing.iterated(self._parts, self._run, runtime, spec)
+        self._unfinished = begun
         self._meter.begin_behind(self._unfinished)
         place, command = await self._prepare(spec, runtime)
         self._workspace = place
