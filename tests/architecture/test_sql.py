@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from abathur.domain.problems import FIXABLE, OF_A_ROW
+from abathur.domain.problems import FIXABLE, OF_A_MEMORY, OF_A_ROW
 from abathur.infrastructure.database import queries
 from abathur.infrastructure.database.engines.postgres_statements import LOCKED, MANY
 from abathur.infrastructure.database.stores.upkeep import PREFIX, PRUNED
+from abathur.services.fixing_memories import MEMORY
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "abathur" / "infrastructure" / "database"
@@ -29,7 +30,7 @@ CALLS = {
 TABLE = re.compile(r"'(\w+)' AS tbl")
 NAME = re.compile(r"[a-z][a-z0-9_]+")
 MADE = {
-    "fix_": {f"fix_{code}" for code in OF_A_ROW - {"passage_words"}},
+    "fix_": {f"fix_{code}" for code in (OF_A_ROW | OF_A_MEMORY) - {"passage_words", MEMORY}},
     "prune_": {f"prune_{table}" for table in PRUNED},
     "row_of_": {f"row_of_{table}" for table in PRUNED},
 }

@@ -10,20 +10,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from abathur.domain.audit import Action
+from abathur.domain.documents import Chunk, NewDocument
 from abathur.domain.errors import StaleFenceError
+from abathur.domain.memories import NewMemory
 from abathur.domain.problems import FIXABLE, Fix, Problem
 from abathur.domain.runs import EventKind, RunEvent
 from abathur.domain.tasks import TaskStatus
 from abathur.infrastructure.database import Database, queries
 from abathur.infrastructure.database.engines.sqlite import connect
 from abathur.infrastructure.database.engines.sqlite_inspection import user_tables
+from abathur.ports.memory import MemoryFilter
 from abathur.ports.stores import Stores
-from abathur.services import fixing, verifying
+from abathur.ports.vectors import Embedded
+from abathur.services import (
+    documents,
+    embedding,
+    fixing,
+    remembering,
+    searching,
+    verifying,
+)
 from tests.conformance.conftest import Queue
 from tests.infrastructure.database.schemas import TIME, fill
 
@@ -133,6 +145,14 @@ UNFIXABLE: Final[dict[str, str]] = {
     "json_in_audit": "UPDATE audit SET action_data = 'x' WHERE id = 1",
     "json_in_run_events": f"UPDATE run_events SET data = 'x' WHERE task_id = {FIRST}",
 }
+SEARCHED: Final[dict[str, str]] = {
+    "vector_length": "UPDATE vectors SET dimension = 7",
+    "memory_passage": "DELETE FROM passages WHERE memory_id IS NOT NULL",
+    "passage_owner": "INSERT INTO passages (memory_id, document_id, heading, text)"
+    " SELECT min(m.id), min(d.id), '', 'of both' FROM memories AS m, document_index AS d",
+    "document_passages": "UPDATE document_index SET sync_status = 'synced', chunk_count = 7",
+}
+"""Faults of what is made of memories and documents."""
 KEYS: Final[Mapping[str, Sequence[str]]] = {
     "tasks": ("id",),
     "task_dependencies": ("prerequisite_task_id", "dependent_task_id"),
@@ -220,7 +240,7 @@ def codes(problems: Sequence[Problem]) -> set[str]:
 
 
 def test_every_problem_that_can_be_fixed_has_a_planted_fault() -> None:
-    assert set(FAULTS) == FIXABLE
+    assert set(FAULTS) | set(SEARCHED) == FIXABLE
 
 
 async def test_a_healthy_queue_has_nothing_to_fix(tmp_path: Path) -> None:
@@ -361,3 +381,45 @@ async def _spoil_times(path: Path) -> None:
 
 class Spoiled(Exception):
     """Undoes what was done to the rows."""
+
+
+@pytest.mark.parametrize("engine", ["file", "postgres"])
+async def test_what_is_searched_is_made_again(
+    tmp_path: Path, request: pytest.FixtureRequest, engine: str
+) -> None:
+    is_file = engine == "file"
+    where = tmp_path / "queue.db" if is_file else request.getfixturevalue("postgres_url")
+    async with Database(where) as db:
+        queue = Queue(db)
+        await remember(queue)
+        for code, statement in SEARCHED.items():
+            if is_file:
+                connect(str(where), busy_timeout=5).execute(statement)
+            else:
+                with psycopg.connect(str(where), autocommit=True) as connection:
+                    connection.execute(statement.encode())
+            problems = await queue.read(fixing.find_problems)
+            assert code in codes(problems)
+            told = len(await queue.audit())
+            fixes = await fix(queue)
+            assert code in {one.problem.code for one in fixes}
+            assert len(await queue.audit()) == told + len(fixes)
+            assert await queue.read(fixing.find_problems) == []
+        hits = await queue.read(searching.search_memories, "gcc", MemoryFilter(), now=queue.now)
+        assert [hit.memory.key for hit in hits] == ["compiler"]
+
+
+async def remember(queue: Queue) -> None:
+    new = NewMemory(namespace="project", key="compiler", value="gcc links it")
+    document = NewDocument(
+        file_path="a.md",
+        title="A",
+        document_type="markdown",
+        content_hash="1",
+        chunks=(Chunk("A", "linked by gcc", 1, 1),),
+    )
+    await queue.write(remembering.add, new, actor="cli:alice", now=queue.now)
+    await queue.write(documents.index, document, actor="cli:alice", now=queue.now)
+    waiting = await queue.read(embedding.missing, "model")
+    made = [Embedded(one.passage_id, one.source, [1.0, 0.5]) for one in waiting]
+    await queue.write(embedding.save, "model", made)

@@ -58,10 +58,15 @@ OF_A_ROW: Final = frozenset(
 )
 """Code words of problems that a statement of their own fixes."""
 
+OF_A_MEMORY: Final = frozenset(
+    {"memory_passage", "document_passages", "passage_owner", "vector_length"}
+)
+"""Code words of problems of what is searched, which is made of memories and documents."""
+
 SHOWN: Final = 10_000
 """Problems of one kind that are told at once."""
 
-FIXABLE: Final = OF_A_TASK | OF_A_ROW
+FIXABLE: Final = OF_A_TASK | OF_A_ROW | OF_A_MEMORY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

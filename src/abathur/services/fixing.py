@@ -6,18 +6,19 @@ meanwhile; each fixed task gets an audit entry in that transaction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 from abathur.domain.audit import Action
 from abathur.domain.errors import AbathurError, DatabaseCorruptError
-from abathur.domain.problems import OF_A_ROW, OF_A_TASK, SHOWN, Fix, Problem
+from abathur.domain.problems import OF_A_MEMORY, OF_A_ROW, OF_A_TASK, SHOWN, Fix, Problem
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.ports.stores import Stores
 from abathur.ports.upkeep import Surroundings
 from abathur.services import trail
+from abathur.services.fixing_memories import make_again
 from abathur.services.submitting import waiting_status
 
 ROUNDS: Final = 1000
@@ -68,9 +69,14 @@ def fix(stores: Stores, problems: Sequence[Problem], *, now: datetime, actor: st
     """Fix those of the problems that can be fixed and are still there."""
     fixes: list[Fix] = []
     for problem in in_order(problems):
-        work = _fix_row if problem.code in OF_A_ROW else _fix_task
-        fixes += work(stores, problem, now, actor)
+        fixes += _work_of(problem.code)(stores, problem, now, actor)
     return fixes
+
+
+def _work_of(code: str) -> Callable[[Stores, Problem, datetime, str], Sequence[Fix]]:
+    if code in OF_A_MEMORY:
+        return _fix_memory
+    return _fix_row if code in OF_A_ROW else _fix_task
 
 
 def in_order(problems: Sequence[Problem]) -> Sequence[Problem]:
@@ -82,7 +88,9 @@ def in_order(problems: Sequence[Problem]) -> Sequence[Problem]:
     rows = [problem for problem in problems if problem.code in OF_A_ROW]
     rows.sort(key=lambda problem: problem.code == "orphan_attempt")
     by_task = {problem.task_id: problem for problem in problems if problem.code in OF_A_TASK}
-    return [*rows, *by_task.values()]
+    found = [problem for problem in problems if problem.code in OF_A_MEMORY]
+    found.sort(key=lambda problem: problem.code != "passage_owner")
+    return [*rows, *by_task.values(), *found]
 
 
 def _fix_row(stores: Stores, problem: Problem, now: datetime, actor: str) -> Sequence[Fix]:
@@ -92,6 +100,15 @@ def _fix_row(stores: Stores, problem: Problem, now: datetime, actor: str) -> Seq
     fix = _compared(problem, before, stores.upkeep.row(problem))
     # What belongs to no task is told in the trail of the queue itself.
     _tell(stores, fix, problem.task_id or "", actor, now)
+    return [fix]
+
+
+def _fix_memory(stores: Stores, problem: Problem, now: datetime, actor: str) -> Sequence[Fix]:
+    before = stores.upkeep.row(problem)
+    if before is None or not make_again(stores, problem, before, now):
+        return []
+    fix = _compared(problem, before, stores.upkeep.row(problem))
+    _tell(stores, fix, trail.known(stores, None), actor, now)
     return [fix]
 
 

@@ -18,7 +18,7 @@ WHERE m.id IS NULL OR e.version > m.version LIMIT :limit;
 -- name: check_memory_passage
 SELECT 'memories' AS tbl, CAST(m.id AS TEXT) AS row_key, NULL AS task_id,
   'memory ' || m.namespace || ' ' || m.key
-  || CASE WHEN m.deleted_at IS NULL THEN ' can''t be found; write a new version'
+  || CASE WHEN m.deleted_at IS NULL THEN ' can''t be found'
      ELSE ' is deleted, but can be found' END AS what
 FROM memories AS m LEFT JOIN (
   SELECT memory_id, count(*) AS n FROM passages WHERE memory_id IS NOT NULL GROUP BY memory_id
@@ -28,7 +28,7 @@ WHERE coalesce(p.n, 0) <> CASE WHEN m.deleted_at IS NULL THEN 1 ELSE 0 END LIMIT
 -- name: check_document_passages
 SELECT 'document_index' AS tbl, CAST(d.id AS TEXT) AS row_key, NULL AS task_id,
   'document ' || d.file_path || ' has ' || coalesce(p.n, 0) || ' parts instead of '
-  || d.chunk_count || '; remove and index it again' AS what
+  || d.chunk_count AS what
 FROM document_index AS d LEFT JOIN (
   SELECT document_id, count(*) AS n FROM passages WHERE document_id IS NOT NULL
   GROUP BY document_id
