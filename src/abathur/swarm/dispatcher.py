@@ -149,8 +149,13 @@ class Dispatcher:
         return why is not None
 
     async def _pause(self) -> float:
-        """Until a task is due or a hold ends, and never longer than the polling interval."""
+        """Until a task is due or a hold ends, and never longer than the polling interval.
+
+        While there is no room for another run neither matters: the end of a run rings.
+        """
         poll = self._parts.settings.swarm.poll_seconds
+        if len(self._state.runs) >= self._parts.settings.swarm.max_agents:
+            return poll
         now = self._parts.clock.now()
         due = await self._parts.db.read(_next_change, now)
         if due is None:

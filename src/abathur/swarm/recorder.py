@@ -134,11 +134,14 @@ class Recorder:
     async def keep_flushing(self) -> None:
         """Write what has come every half second, until cancelled.
 
-        The session's name at once: without it, nobody can go on with what a kill cuts off.
+        All recorders at the same moments: a hundred runs share a commit of the database then, and
+        ring the swarm's loops once. The session's name at once: without it, nobody can go on with
+        what a kill cuts off.
         """
+        loop = asyncio.get_running_loop()
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(FLUSH_SECONDS):
+                async with asyncio.timeout(until_flush(loop.time())):
                     await self._has_session.wait()
             self._has_session.clear()
             await self.store_session()
@@ -161,3 +164,8 @@ class Recorder:
         except BaseException:
             self._buffer = batch + self._buffer
             raise
+
+
+def until_flush(now: float) -> float:
+    """Seconds until the next moment at which all recorders write, by the event loop's time."""
+    return FLUSH_SECONDS - now % FLUSH_SECONDS
