@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -250,11 +251,30 @@ async def test_a_healthy_queue_has_nothing_to_fix(tmp_path: Path) -> None:
         assert await fix(queue) == []
 
 
+@pytest.fixture(scope="module")
+def filled_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """To be copied, never opened."""
+    file = tmp_path_factory.mktemp("filled") / "queue.db"
+
+    async def fill_it() -> None:
+        async with Database(file) as db:
+            await filled(db)
+
+    asyncio.run(fill_it())
+    return file
+
+
+@pytest.fixture
+def path(filled_once: Path, tmp_path: Path) -> Path:
+    """Of a filled queue of one's own."""
+    shutil.copyfile(filled_once, tmp_path / "queue.db")
+    return tmp_path / "queue.db"
+
+
 @pytest.mark.parametrize("code", [*FAULTS, *UNFIXABLE])
-async def test_a_planted_fault_is_found(tmp_path: Path, code: str) -> None:
-    async with Database(tmp_path / "queue.db") as db:
-        await filled(db)
-        break_it(tmp_path / "queue.db", (FAULTS | UNFIXABLE)[code])
+async def test_a_planted_fault_is_found(path: Path, code: str) -> None:
+    break_it(path, (FAULTS | UNFIXABLE)[code])
+    async with Database(path) as db:
         found = [problem for problem in await db.check() if problem.code == code]
         assert found
         assert all(problem.fixable == (code in FAULTS) for problem in found)
@@ -290,12 +310,12 @@ async def _fix_and_compare(planted: list[str]) -> None:
 
 
 @pytest.mark.parametrize("code", sorted(set(FAULTS) - {"landing_open"}))
-async def test_the_trail_tells_the_fixed_queue(tmp_path: Path, code: str) -> None:
+async def test_the_trail_tells_the_fixed_queue(path: Path, code: str) -> None:
     """Except where the fault itself is a status that nobody told."""
-    async with Database(tmp_path / "queue.db") as db:
-        queue = await filled(db)
-        break_it(tmp_path / "queue.db", FAULTS[code])
-        queue.pass_time(60)
+    break_it(path, FAULTS[code])
+    async with Database(path) as db:
+        queue = Queue(db)
+        queue.pass_time(3600)
         assert await fix(queue)
         verified = await queue.read(verifying.verify)
     assert list(map(str, verified.breaks)) == []

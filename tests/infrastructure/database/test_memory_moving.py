@@ -124,6 +124,19 @@ async def test_vectors_whose_signs_are_lost_are_told_and_found_again(source: Pat
     await assert_all_is_found(source)
 
 
+async def test_words_that_another_process_has_indexed_anew_are_not_called_damaged(
+    source: Path,
+) -> None:
+    async with Database(source) as db:
+        for _ in range(4):
+            assert await db.check(full=True) == []
+        connection = connect(str(source), busy_timeout=5)
+        connection.execute("INSERT INTO passage_words (passage_words) VALUES ('rebuild')")
+        connection.close()
+        for _ in range(4):
+            assert await db.check(full=True) == []
+
+
 async def test_what_contradicts_itself_is_told(source: Path) -> None:
     async with Database(source) as db:
         await db.write(_contradict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,11 +78,22 @@ def _rows(connection: Connection, sql: str, params: Sequence[object]) -> list[Ro
 
 def check(connection: Connection, full: bool) -> list[Problem]:
     """Damaged pages, and keys that point to nothing."""
+    _look_at_words_afresh(connection)
     try:
         problems = list(_file_problems(connection, full))
         return problems or list(_key_problems(connection))
     except DriverError as error:
         return [Problem(code="file_unreadable", text=f"the file can't be read: {error}")]
+
+
+def _look_at_words_afresh(connection: Connection) -> None:
+    """Else an index of words that another connection has changed is called damaged.
+
+    FTS5 keeps its structure from the last use; a search notices the change, SQLite's check doesn't.
+    """
+    # What is really damaged is found by the check.
+    with suppress(DriverError):
+        connection.execute(f"SELECT rowid FROM {WORDS} WHERE {WORDS} MATCH 'a' LIMIT 1").fetchall()
 
 
 def info(connection: Connection, path: Path | None) -> dict[str, Any]:
