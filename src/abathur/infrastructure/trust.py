@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from abathur.domain.errors import ConfigError, RefusedError
+from abathur.domain.redaction import Redactor
 from abathur.domain.trust import Source
 from abathur.infrastructure import paths
 from abathur.infrastructure.definitions import definition_files, read_definition
@@ -189,8 +190,9 @@ def _json(value: object) -> str:
 
 
 def _line(name: str, value: object) -> str:
+    """For eyes and for the person's state folder: secrets are masked, the digest knows them."""
     text = value if isinstance(value, str) else _json(value)
-    shown = f"{name}: {text}" if name else text
+    shown = Redactor().text(f"{name}: {text}" if name else text)
     return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
 
 
