@@ -163,6 +163,13 @@ async def test_another_model_makes_all_vectors_again(queue: Queue) -> None:
     assert blocks == [{"model": "other"}]
 
 
+async def test_vectors_that_another_model_made_meanwhile_are_still_found(queue: Queue) -> None:
+    await add(queue, "pet", "dogs")
+    await embed(queue, "other")
+    await queue.write(embedding.finish, MODEL)
+    assert await keys(queue, "cat", model="other") == ["pet"]
+
+
 async def test_what_is_gone_when_its_vector_comes_is_left_out(queue: Queue) -> None:
     await add(queue, "pet", "dogs")
     (waiting,) = await queue.read(embedding.missing, MODEL)

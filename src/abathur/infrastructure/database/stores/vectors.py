@@ -148,7 +148,7 @@ class SqlVectors:
             self._rebuild(model)
 
     def _rebuild(self, model: str) -> None:
-        self._session.execute("vector_blocks_clear")
+        self._session.execute("vector_blocks_clear", model=model)
         after = 0
         while page := self._session.fetch("vectors_page", model=model, after=after, limit=PAGE):
             fresh: dict[Source, dict[int, bytes]] = {}

@@ -40,8 +40,10 @@ VALUES (:source, :model, (:ids), (:signs));
 -- name: vector_blocks_drop
 DELETE FROM vector_blocks WHERE id = :id;
 
+-- A process with another model may have vectors that this one hasn't seen; those stay to be found.
 -- name: vector_blocks_drop_others
-DELETE FROM vector_blocks WHERE model <> :model;
+DELETE FROM vector_blocks WHERE model <> :model
+AND model NOT IN (SELECT v.model FROM vectors AS v GROUP BY v.model);
 
 -- name: vector_blocks_clear
-DELETE FROM vector_blocks;
+DELETE FROM vector_blocks WHERE model = :model;
