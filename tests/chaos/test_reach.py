@@ -19,6 +19,8 @@ PERSONS = ("db.reject within", "repository.restore_worktree before")
 
 NEEDS_MORE = {
     "tool_servers.token": "agents that are handed tools",
+    "db.catch_up": "a server with pgvector, to which vectors were copied",
+    "db.queue": "a loop that stands still, whose agent splits its task",
 }
 """What no ground reaches, and what it would take."""
 

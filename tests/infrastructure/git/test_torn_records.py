@@ -22,6 +22,9 @@ def torn(git: Outside, tmp_path: Path) -> Path:
 async def test_a_record_that_was_left_empty_keeps_nobody_from_working(
     git: Outside, repository: GitRepository, torn: Path, tmp_path: Path
 ) -> None:
+    # Where files are to be left out of checkouts, git itself makes the worktree.
+    (git.root / ".git" / "info").mkdir(exist_ok=True)
+    (git.root / ".git" / "info" / "sparse-checkout").write_text("/*\n")
     await repository.add_worktree(tmp_path / "mine", "task/mine", git.head())
     assert torn.read_text() == "../..\n"
     assert git.head(at=tmp_path / "an other") == git.head(at=tmp_path / "mine")

@@ -163,6 +163,29 @@ async def test_git_was_killed_while_it_filled_the_folder(
     assert len(records(git)) == 1
 
 
+async def test_who_lost_the_branch_meanwhile_leaves_only_what_can_be_cleared(
+    git: Outside, repository: GitRepository, path: Path
+) -> None:
+    """As after a thaw: a successor has taken the work over, and its branch away."""
+    git.commit({".gitattributes": "z filter=thief", "z": "text"})
+    git("config", "filter.thief.smudge", "git update-ref -d refs/heads/work; cat")
+    with pytest.raises(GitError, match="`work` went away while its worktree was made"):
+        await repository.add_worktree(path, "work", "main")
+    git("config", "--unset", "filter.thief.smudge")
+    await repository.remove_worktree(path, kept_by="main")
+    assert not path.exists()
+    assert records(git) == set()
+
+
+async def test_who_lost_the_worktree_meanwhile_is_told_so(
+    git: Outside, repository: GitRepository, path: Path
+) -> None:
+    git.commit({".gitattributes": "z filter=thief", "z": "text"})
+    git("config", "filter.thief.smudge", 'rm -r "$GIT_DIR"; cat')
+    with pytest.raises(GitError):
+        await repository.add_worktree(path, "work", "main")
+
+
 @pytest.mark.parametrize("what", ["file", "folder", "repository", "link"])
 async def test_what_is_not_ours_is_not_destroyed(
     git: Outside, repository: GitRepository, path: Path, what: str

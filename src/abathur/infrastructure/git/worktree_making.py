@@ -18,6 +18,7 @@ from abathur.domain.branches import removal_name
 from abathur.domain.errors import GitError
 from abathur.infrastructure.git.commands import Git
 from abathur.infrastructure.git.place import Place
+from abathur.infrastructure.git.revisions import HEADS, look_up
 
 _ELSEWHERE: Final = ("reftable", "config.worktree", "info/sparse-checkout")
 """Files of what git would take along, or keep in another way."""
@@ -30,16 +31,29 @@ _SHARED: Final = b"sharedrepository"
 async def make_worktree(place: Place, path: Path, branch: str | None, commit: str) -> None:
     """Check the branch out, which is at the commit, or the commit alone where it is None.
 
-    Nothing is at `path`, or an empty folder, and no record names it. When it raises, what was made
-    can be told by its `locked`.
+    Nothing is at `path`, or an empty folder, and no record names it. When it raises `GitError`,
+    what was made can be told by its `locked`.
     """
     if not await asyncio.to_thread(_is_plain, place.common):
         await _add(place.git, path, branch, commit)
         return
-    head = commit if branch is None else f"ref: refs/heads/{branch}"
-    record = await asyncio.to_thread(_prepare, place.common, path, head)
-    await place.git.at(path).run("read-tree", "--reset", "-u", commit)
-    (record / "locked").unlink()
+    head = commit if branch is None else f"ref: {HEADS}{branch}"
+    try:
+        record = await asyncio.to_thread(_prepare, place.common, path, head)
+        await place.git.at(path).run("read-tree", "--reset", "-u", commit)
+        await _check_still_there(place.git, branch, commit)
+        (record / "locked").unlink()
+    except OSError as error:
+        raise GitError(f"can't make the worktree {path}: {error.strerror}") from error
+
+
+async def _check_still_there(git: Git, branch: str | None, commit: str) -> None:
+    """Who was held up here for longer than its lease may have lost the branch to its successor."""
+    if branch is None:
+        return
+    tip = (await look_up(git, f"{HEADS}{branch}^{{commit}}"))[0]
+    if tip != commit:
+        raise GitError(f"branch `{branch}` went away while its worktree was made")
 
 
 async def _add(git: Git, path: Path, branch: str | None, commit: str) -> None:
