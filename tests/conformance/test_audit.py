@@ -186,7 +186,7 @@ OF_OTHERS = ("schedule_", "memory_", "document_", "session_", "loop_", "iteratio
 BY_OTHERS = {
     *(Action.HOLD_BEGUN, Action.HOLD_ENDED, Action.OVERLAP_FOUND),
     *(Action.BUDGET_SET, Action.LATE_REPORT_KEPT),
-    *(Action.CANDIDATE_BEGUN, Action.TASK_SPLIT),
+    *(Action.CANDIDATE_BEGUN, Action.TASK_SPLIT, Action.PART_GIVEN_UP),
     *(action for action in Action if action.startswith(OF_OTHERS)),
     Action.TRANSCRIPTS_REMOVED,
     Action.SALVAGE_REMOVED,

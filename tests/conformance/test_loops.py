@@ -13,6 +13,7 @@ from abathur.domain.admission import (
     HoldCause,
     HoldScope,
 )
+from abathur.domain.briefing import feedback_text
 from abathur.domain.concurrency import Limits
 from abathur.domain.delegation import RunKey
 from abathur.domain.errors import IllegalTransitionError, NotFoundError, StaleFenceError
@@ -451,10 +452,10 @@ async def test_a_candidate_whose_run_fails_has_lost_and_spends_no_retry(queue: Q
     await assert_sound(queue)
 
 
-async def stuck(queue: Queue) -> tuple[Task, Claim]:
+async def stuck(queue: Queue, **more: Any) -> tuple[Task, Claim]:
     """A task whose loop stands still, and the run that is asked for its parts."""
     strategies = ["feedback", "decompose"]
-    task = await queue.submit(loop={**LOOP, "max_iterations": 9, "strategies": strategies})
+    task = await queue.submit(loop={**LOOP, "max_iterations": 9, "strategies": strategies}, **more)
     for number in (1, 2):
         await iterate(queue, number, value(3), tree="same")
         queue.pass_time(1)
@@ -500,6 +501,38 @@ async def test_a_task_that_is_split_waits_for_its_parts_and_goes_on_from_the_tar
     facts = again.attempt.feedback or {}
     assert (again.task.id, facts["phase"], facts["parts"]) == (task.id, "join", ["Do", "Do"])
     assert "work_commit" not in facts
+    await assert_sound(queue)
+
+
+async def test_a_task_goes_on_without_a_part_that_fails_and_is_told_of_it(queue: Queue) -> None:
+    task, claimed = await stuck(queue, max_retries=0)
+    await split(queue, claimed, "a", "b")
+    follower = await queue.submit(task)
+    failed = await queue.claim_one()
+    await queue.end(failed, message="no\nidea")
+    waiting = await queue.task(task)
+    assert (waiting.status, waiting.unmet_count) == (TaskStatus.BLOCKED, 1)
+    await assert_sound(queue)
+    await queue.land(await queue.claim_one())
+    again = await queue.claim_one()
+    facts = again.attempt.feedback or {}
+    assert (again.task.id, facts["phase"], facts["parts"]) == (task.id, "join", ["Do"])
+    assert facts["lost_parts"] == ["Do (failed: no idea)"]
+    assert "weren't done" in feedback_text(facts)
+    assert (await queue.task(follower)).status is TaskStatus.BLOCKED
+    await assert_sound(queue)
+
+
+async def test_a_task_without_any_part_left_goes_on_from_its_best_work(queue: Queue) -> None:
+    task, claimed = await stuck(queue)
+    await split(queue, claimed, "a", "b")
+    for part in ("part-a", "part-b"):
+        await queue.write(cancelling.cancel, part, now=queue.now, actor="cli:alice")
+    facts = (await queue.claim_one()).attempt.feedback or {}
+    assert (facts.get("phase"), facts["work_commit"]) == (None, f"work-{task.id}-2")
+    assert len(facts["lost_parts"]) == 2
+    await queue.write(cancelling.retry, "part-a", now=queue.now, actor="cli:alice")
+    assert (await queue.task(task)).unmet_count == 0
     await assert_sound(queue)
 
 

@@ -50,6 +50,8 @@ class Action(StrEnum):
     LOOP_STOPPED = "loop_stopped"
     TASK_SPLIT = "task_split"
     """It waits for parts of its own."""
+    PART_GIVEN_UP = "part_given_up"
+    """It doesn't wait for `part` any more, which has ended badly."""
     CANDIDATE_BEGUN = "candidate_begun"
     """A further attempt under the claim that there is."""
     ITERATION_MADE = "iteration_made"

@@ -46,6 +46,10 @@ JOINED: Final = (
     "The task was split, and its parts have landed on the target, from which you start: {parts}. "
     "Do what is still missing."
 )
+LOST: Final = (
+    "Of the parts that the task was split into, these weren't done, and nobody works on them any "
+    "more: {parts}. What they were for and is still wanted is yours to do."
+)
 
 
 def feedback(
@@ -116,8 +120,12 @@ def _how(facts: JsonObject) -> str:
     if facts.get("phase") == SPLIT:
         return ASKED_FOR_PARTS
     if facts.get("phase") == JOIN:
-        return JOINED.format(parts="; ".join(facts.get("parts", ())))
-    return HOW.get(Strategy(facts["strategy"]), "") if facts.get("strategy") else ""
+        told = [JOINED.format(parts="; ".join(facts.get("parts", ())))]
+    else:
+        told = [HOW.get(Strategy(facts["strategy"]), "") if facts.get("strategy") else ""]
+    if lost := facts.get("lost_parts"):
+        told.append(LOST.format(parts="; ".join(lost)))
+    return " ".join(one for one in told if one)
 
 
 def sparkline(values: Sequence[float | None]) -> str:

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from abathur.domain.tasks import JsonObject
+from abathur.domain.tasks import JsonObject, Task
 
 MOST_PARTS: Final = 20
+MOST_TOLD: Final = 400
+"""Characters that are told of a part that ended badly."""
 SPLIT: Final = "split"
 """The phase of an iteration in which its agent names parts instead of doing the work."""
 JOIN: Final = "join"
@@ -38,6 +40,13 @@ def parts_of(content: JsonObject) -> Sequence[Part]:
     found = [_part(place, one) for place, one in enumerate(listed, 1) if isinstance(one, Mapping)]
     named = {one.name: one for one in found if one.description.strip()}
     return [one for one in named.values() if set(one.needs) <= named.keys()][:MOST_PARTS]
+
+
+def lost_part(task: Task) -> str:
+    """One that has ended badly, and why, for the agent of the whole; on one line."""
+    why = " ".join((task.error_message or "").split())
+    told = f"{task.summary} ({task.status}{f': {why}' if why else ''})"
+    return told if len(told) <= MOST_TOLD else f"{told[: MOST_TOLD - 1]}…"
 
 
 def _part(place: int, given: Mapping[str, Any]) -> Part:

@@ -163,6 +163,10 @@ class GraphStore(Protocol):
         """Let a task wait for more than before. Its count of unmet ones isn't changed."""
         ...
 
+    def remove(self, task_id: str, prerequisite: str) -> None:
+        """Let it not wait for that one. Its count of unmet ones isn't changed."""
+        ...
+
     def resolve(self, task_id: str, now: datetime) -> Sequence[Task]:
         """Mark the edges from a completed task, count down its dependents and return them.
 

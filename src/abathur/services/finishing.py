@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from abathur.domain.audit import Action
+from abathur.domain.records import changed
 from abathur.domain.tasks import Task, TaskStatus, moved
 from abathur.ports.stores import Stores
 from abathur.services import asking, trail
@@ -50,17 +51,43 @@ def fail(stores: Stores, task: Task, message: str, actor: str, now: datetime) ->
 def cancel_dependents(
     stores: Stores, root: Task, reason: str, actor: str, now: datetime
 ) -> Sequence[Task]:
-    """Cancel everything that waits for `root`, at any distance; each remembers `root`."""
+    """Cancel everything that waits for `root`, at any distance; each remembers `root`.
+
+    What was split into parts goes on without one that ends badly, and is told of it.
+    """
     cancelled: list[Task] = []
     seen = {root.id}
-    open_ids = [root.id]
-    while open_ids:
-        for task in stores.graph.dependents(open_ids.pop()):
-            if task.id not in seen and not task.status.is_final:
-                seen.add(task.id)
-                open_ids.append(task.id)
-                cancelled.append(_cancel_dependent(stores, task, root.id, reason, actor, now))
+    ended = [root]
+    while ended:
+        gone = ended.pop()
+        for task in stores.graph.dependents(gone.id):
+            if task.id in seen or task.status.is_final:
+                continue
+            if _is_part(stores, gone, task):
+                _go_without(stores, task.id, gone, actor, now)
+                continue
+            seen.add(task.id)
+            ended.append(task)
+            cancelled.append(_cancel_dependent(stores, task, root.id, reason, actor, now))
     return cancelled
+
+
+def _is_part(stores: Stores, part: Task, whole: Task) -> bool:
+    return part.parent_task_id == whole.id and stores.loops.get(whole.id) is not None
+
+
+def _go_without(stores: Stores, task_id: str, part: Task, actor: str, now: datetime) -> None:
+    """Its loop has a next iteration, which can make good what the part hasn't done."""
+    task = stores.tasks.get(task_id)
+    if task is None or task.status is not TaskStatus.BLOCKED:
+        return
+    stores.graph.remove(task.id, part.id)
+    others = [one for one in task.prerequisites if one != part.id]
+    left = changed(task, unmet_count=task.unmet_count - 1, last_updated_at=now)
+    told = {"part": part.id, "prerequisites": others}
+    trail.save(stores, Action.PART_GIVEN_UP, task, left, actor, now, **told)
+    if left.unmet_count == 0:
+        _let_go(stores, left, actor, now)
 
 
 def _cancel_dependent(

@@ -28,7 +28,7 @@ from abathur.domain.loops.specs import (
 from abathur.domain.records import changed
 from abathur.domain.retry import failure_of
 from abathur.domain.runs import Attempt, Outcome
-from abathur.domain.splitting import JOIN, SPLIT
+from abathur.domain.splitting import JOIN, MOST_PARTS, SPLIT, lost_part
 from abathur.domain.tasks import JsonObject, Task, TaskStatus
 from abathur.domain.wording import count, quote
 from abathur.ports.stores import Stores
@@ -276,10 +276,15 @@ def feedback_for(stores: Stores, task: Task) -> JsonObject | None:
 
 
 def _phased(stores: Stores, task: Task, facts: dict[str, Any], newest: Iteration) -> dict[str, Any]:
-    """First the agent is asked for parts. Once they have landed, the target is gone on from."""
+    """First the agent is asked for parts. Once they have landed, the target is gone on from.
+
+    Without any that landed it goes on from the best work so far, as when there are no parts.
+    """
     if not splitting.is_asked(stores, task, newest):
         return {**facts, "phase": SPLIT}
     made = splitting.parts(stores, task.id, newest.measured_at)
+    if lost := splitting.given_up(stores, task.id, newest.measured_at):
+        facts = {**facts, "lost_parts": [lost_part(one) for one in lost[:MOST_PARTS]]}
     if not made:
         return facts
     told = {name: value for name, value in facts.items() if name not in {"work_commit", "onto"}}

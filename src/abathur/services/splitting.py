@@ -18,12 +18,21 @@ def parts(stores: Stores, task_id: str, since: datetime | None) -> Sequence[Task
 
     Without any that waits for the task itself, as what follows on it would.
     """
+    added = _added(stores, task_id, since)
+    return [one for one in added if one.status not in ENDED_BADLY]
+
+
+def given_up(stores: Stores, task_id: str, since: datetime | None) -> Sequence[Task]:
+    """Those that have ended badly."""
+    return [one for one in _added(stores, task_id, since) if one.status in ENDED_BADLY]
+
+
+def _added(stores: Stores, task_id: str, since: datetime | None) -> Sequence[Task]:
     ids = stores.overview.children([task_id], 1000)
     found = stores.tasks.get_many(ids) if ids else ()
-    able = [one for one in found if one.status not in ENDED_BADLY]
-    able = [one for one in able if since is None or one.submitted_at >= since]
-    later = _waiting(stores, task_id) if able else set()
-    return [one for one in able if one.id not in later]
+    new = [one for one in found if since is None or one.submitted_at >= since]
+    later = _waiting(stores, task_id) if new else set()
+    return [one for one in new if one.id not in later]
 
 
 def _waiting(stores: Stores, task_id: str) -> set[str]:

@@ -27,6 +27,9 @@ class SqlGraph:
         ]
         self._session.execute_many("edges_insert", edges)
 
+    def remove(self, task_id: str, prerequisite: str) -> None:
+        self._session.execute("edges_delete", dependent=task_id, prerequisite=prerequisite)
+
     def resolve(self, task_id: str, now: datetime) -> Sequence[Task]:
         rows = self._session.fetch("edges_count_down", id=task_id, now=now)
         if rows:

@@ -159,6 +159,10 @@ INSERT INTO task_dependencies (prerequisite_task_id, dependent_task_id, created_
 VALUES (:prerequisite, :dependent, :created_at,
   (SELECT completed_at FROM tasks WHERE id = :prerequisite AND status = 'completed'));
 
+-- name: edges_delete
+DELETE FROM task_dependencies
+WHERE dependent_task_id = :dependent AND prerequisite_task_id = :prerequisite;
+
 -- name: edges_dependents
 SELECT t.* FROM task_dependencies AS d JOIN tasks AS t ON t.id = d.dependent_task_id
 WHERE d.prerequisite_task_id = :id ORDER BY t.id;
