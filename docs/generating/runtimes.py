@@ -15,10 +15,10 @@ from abathur.swarm.meter import COUNTING_TURNS
 from generating.text import code, table
 
 NAMES: Final = (
-    *("claude", "codex", "gemini", "opencode", "aider", "acp"),
+    *("claude", "codex", "gemini", "agy", "opencode", "aider", "acp"),
     *("anthropic", "openai", "command", "fake"),
 )
-TELLING_NO_COST: Final = frozenset({"codex", "gemini"})
+TELLING_NO_COST: Final = frozenset({"agy", "codex", "gemini"})
 """Only tokens, as `tests/fixtures/transcripts` show."""
 WISHES: Final[dict[str, dict[str, Any]]] = {
     "`model`": {"model": "another-model"},
@@ -48,10 +48,7 @@ def runtime_matrix() -> str:
         [wish, *(_answer(name, wish, facts) for name in NAMES)] for wish, facts in WISHES.items()
     ]
     versions = [SUPPORT[name].version if name in SUPPORT else "" for name in NAMES]
-    real = [
-        ("yes" if SUPPORT[name].in_tests else "recorded") if name in SUPPORT else "yes"
-        for name in NAMES
-    ]
+    real = [SUPPORT[name].tested if name in SUPPORT else "yes" for name in NAMES]
     return "\n\n".join(
         [
             "# What runtimes can be asked for",

@@ -33,13 +33,13 @@ from abathur.ports.runtimes import AgentRuntime
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 STAND_IN = str(FIXTURES / "stand_in.py")
 
-FOREIGN = ("acp", "aider", "claude", "codex", "gemini", "opencode")
+FOREIGN = ("acp", "agy", "aider", "claude", "codex", "gemini", "opencode")
 """Programs of others, which the stand-in plays."""
 NAMES = (*FOREIGN, "command", "fake")
 ALL = (*NAMES, "anthropic", "openai")
 """With those whose program is our own: tests/infrastructure/runtimes/test_own_loop.py runs it."""
 WITH_FINAL_EVENT = (*FOREIGN, "fake")
-TELLING_EVENTS = ("claude", "codex", "fake", "gemini", "opencode")
+TELLING_EVENTS = ("agy", "claude", "codex", "fake", "gemini", "opencode")
 """What others print is either read as text, or told by a program of ours."""
 
 FAKE_SCRIPTS: Mapping[str, Any] = {
@@ -205,7 +205,7 @@ async def test_a_failure_that_the_exit_code_hides_is_one(name: str, tmp_path: Pa
     assert "the work can't be done" in outcome.message
 
 
-@pytest.mark.parametrize("name", ["aider", "claude", "codex", "gemini", "opencode"])
+@pytest.mark.parametrize("name", ["agy", "aider", "claude", "codex", "gemini", "opencode"])
 async def test_of_two_results_in_one_run_the_last_one_counts(name: str, tmp_path: Path) -> None:
     outcome = (await run(name, "twice", tmp_path)).outcome
     assert outcome.kind is OutcomeKind.FAILED

@@ -13,7 +13,7 @@ from abathur.ports.processes import Launch
 from abathur.swarm.parts import RUN_TAG, WORKER_TAG, Parts
 from abathur.swarm.state import State
 
-SILENT_ABOUT_IT: Final = frozenset({"codex", "gemini", "opencode"})
+SILENT_ABOUT_IT: Final = frozenset({"agy", "codex", "gemini", "opencode"})
 SECONDS: Final = 20.0
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)+[\w.+-]*")
 

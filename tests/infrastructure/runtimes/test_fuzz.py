@@ -17,6 +17,7 @@ from abathur.infrastructure.runtimes import load_runtime
 FOLDER = Path(__file__).resolve().parents[2] / "fixtures" / "transcripts"
 
 FINAL = {
+    "agy": '"status":"SUCCESS"',
     "aider": "Tokens: ",
     "claude": '"subtype":"success"',
     "codex": '"turn.completed"',

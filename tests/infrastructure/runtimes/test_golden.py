@@ -1,6 +1,7 @@
 """What agent programs really printed, read and judged: `fixtures/transcripts/PROGRAM`.
 
-Recorded with the versions that `runtimes/support.py` names, against a scripted model.
+Recorded with the versions that `runtimes/support.py` names, against a scripted model; those of agy
+are written as its documentation and reports of others tell, for it can't be had here.
 """
 
 from pathlib import Path
@@ -51,6 +52,13 @@ ENDS: dict[str, dict[str, End]] = {
         "auth": (1, FAILED, FailureClass.AUTHENTICATION, "Invalid API key"),
         "context_overflow": (1, FAILED, FailureClass.CONTEXT_OVERFLOW, "maximum context length"),
         "denied": (0, FAILED, FailureClass.AGENT, "after it was denied: bash"),
+    },
+    "agy": {
+        "edit": (0, OK, None, ""),
+        "denied": (0, FAILED, FailureClass.AGENT, "after it was denied: RunCommand"),
+        "auth": (1, FAILED, FailureClass.AUTHENTICATION, "authentication failed"),
+        "limit": (0, LIMITED, FailureClass.CAPACITY, "RESOURCE_EXHAUSTED"),
+        "cut_short": (0, FAILED, FailureClass.AGENT, "context canceled"),
     },
     "aider": {
         "edit": (0, OK, None, ""),
@@ -144,6 +152,7 @@ def test_the_first_event_names_the_session(runtime: str) -> None:
 
 TOKENS = {
     "codex": (2979, 150, 21, None),
+    "agy": (3076, 155, 21, None),
     "aider": (1000, 50, None, None),
     "gemini": (2979, 150, 21, None),
     "opencode": (2979, 150, 21, 0.007458),

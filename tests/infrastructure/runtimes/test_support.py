@@ -15,7 +15,7 @@ TEXT = (FOLDER / "runtimes.md").read_text(encoding="utf-8")
 MATRIX = (FOLDER / "runtime-matrix.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("runtime", ["acp", "aider", "codex", "gemini", "opencode"])
+@pytest.mark.parametrize("runtime", ["acp", "agy", "aider", "codex", "gemini", "opencode"])
 def test_every_setting_of_a_runtime_is_on_its_page(runtime: str) -> None:
     module = import_module(f"abathur.infrastructure.runtimes.{runtime}")
     block = (module.__doc__ or "").partition("Settings:\n")[2]
@@ -42,5 +42,5 @@ def test_what_is_said_of_sessions_is_what_the_swarm_goes_by(runtime: str) -> Non
 def test_doctor_is_told_how_sure_it_is() -> None:
     assert told("codex", "0.169.0") == "(tested with this version)"
     assert told("codex", "0.170.0") == "(tested with 0.169.0)"
-    assert told("aider", None) == "(recorded with 0.86.2)"
+    assert told("agy", "1.2.17") == "(never tested: written from the documentation of 1.2)"
     assert told("command", "1") == ""

@@ -18,6 +18,7 @@ A name of our own can't be taken over.
 
 _OWN: Final = {
     "acp": ("abathur.infrastructure.runtimes.acp", "AcpRuntime"),
+    "agy": ("abathur.infrastructure.runtimes.agy", "AgyRuntime"),
     "aider": ("abathur.infrastructure.runtimes.aider", "AiderRuntime"),
     "anthropic": ("abathur.infrastructure.runtimes.anthropic", "AnthropicRuntime"),
     "claude": ("abathur.infrastructure.runtimes.claude", "ClaudeRuntime"),
