@@ -33,12 +33,19 @@ ALLOWED = {
         "infrastructure/git/worktrees.py:_clear_the_way",
         "infrastructure/git/scratch.py:remove_detached_worktree",
     },
+    # What git doesn't see: a record that was begun, or is forgotten.
+    "discard_unseen": {
+        "infrastructure/git/worktrees.py:_discard",
+        "infrastructure/git/worktrees.py:_clear_the_way",
+        "infrastructure/git/scratch.py:remove_detached_worktree",
+        "infrastructure/git/unseen_records.py:forget",
+    },
     "_discard": {"infrastructure/git/worktrees.py:remove_worktree"},
     # The own repositories of the demo and of the chaos harness, what a scripted agent does in its
     # worktree, and the private folder of a run, in which there is no work.
     "rmtree": {
         "infrastructure/git/worktrees.py:remove_folder",
-        "infrastructure/git/worktree_list.py:forget",
+        "infrastructure/git/unseen_records.py:discard_unseen",
         "infrastructure/runtimes/fake_agent.py:delete",
         "cli/demo.py:demo",
         "cli/demo_project/__init__.py:tidy",

@@ -108,8 +108,15 @@ def test_a_commit_that_was_killed_before_it_moved_its_branch_is_none(ground: Gro
 def test_a_branch_and_a_worktree_without_an_owner(ground: Ground) -> None:
     place = ground.root / ".abathur" / "worktrees" / "left"
     git(ground.root, "worktree", "add", "--quiet", "-b", "task/left", str(place))
+    (ground.root / ".git" / "abathur-worktree-half").mkdir()
     said = found(ground)
-    for text in ("a worktree is left: left", "git knows of a worktree", "a branch is left"):
+    for text in (
+        "a worktree is left: left",
+        "git knows of a worktree",
+        "a branch is left",
+        "a record of a worktree is left: worktrees/left",
+        "a record of a worktree is left: abathur-worktree-half",
+    ):
         assert text in said
 
 

@@ -167,6 +167,7 @@ class World:
         landed = self.landed()
         assert len(landed) == len(set(landed))
         assert self.git("worktree", "list").count("\n") == 0
+        assert [*self.root.glob(".git/worktrees/*"), *self.root.glob(".git/abathur*")] == []
         assert "task/" not in self.git("branch", "--list")
         assert self.git("status", "--porcelain", "--untracked-files=no") == ""
         assert self.git("fsck", "--connectivity-only", "--no-dangling") == ""

@@ -2,16 +2,19 @@
 
 Arguments: the project's folder, then PART.METHOD, `before`, `during` or `after`, and which call of
 it. PART is `repository`, `processes`, `spool` or `db`; METHOD of `db` is the use case that is
-written. `during` is when the program has just started.
+written. `during` is when the program has just started. `file.EVENT@FUNCTION` is what Python is
+about to do to a file in a function of ours, as its audit events call it.
 """
 
 import asyncio
+import itertools
 import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 from abathur import bootstrap
@@ -65,11 +68,35 @@ class Fatal:
         return call
 
 
+def die_at_file(event: str, function: str, calls: int) -> None:
+    left = itertools.count(calls - 1, -1)
+
+    def hear(told: str, _: object) -> None:
+        if told == event and function in ours(sys._getframe(1)) and next(left) == 0:
+            die()
+
+    sys.addaudithook(hear)
+
+
+def ours(frame: FrameType | None) -> set[str]:
+    """The functions that are being called."""
+    names = set()
+    while frame is not None:
+        names.add(frame.f_code.co_name)
+        frame = frame.f_back
+    return names
+
+
 async def main(folder: str, place: str, moment: str, calls: str) -> None:
     project = bootstrap.load_project(Path(folder))
     part, _, method = place.partition(".")
     async with bootstrap.open_database(project) as db:
-        parts = (await supervision.build_supervisor(project, db, lambda _: None))._parts
+        supervisor = await supervision.build_supervisor(project, db, lambda _: None)
+        parts = supervisor._parts
+        if part == "file":
+            event, _, function = method.partition("@")
+            die_at_file(event, function, int(calls))
+            await supervisor.run(until_idle=True)
         fatal = Fatal(getattr(parts, part), method, moment, int(calls), part == "db")
         changed: dict[str, Any] = {part: fatal}
         await Supervisor(replace(parts, **changed), lambda _: None).run(until_idle=True)

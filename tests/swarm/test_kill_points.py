@@ -45,6 +45,10 @@ MOMENTS = {
     "worktree removed, branch not": ("repository.delete_branch", "before", 1),
     "branch removed": ("repository.delete_branch", "after", 1),
 }
+RECORDS = {
+    "half of the record of verification's worktree": ("file.open@_write_record", "before", 7),
+    "record of verification's worktree, no folder": ("file.os.mkdir@_write_pointer", "before", 2),
+}
 FINISHED = {
     "report spooled": ("spool.put", "after", 1),
     "report spooled, leftovers not committed": ("repository.commit_leftovers", "before", 1),
@@ -108,7 +112,7 @@ async def finish(world: Any, task: Any) -> None:
     await world.assert_sound()
 
 
-@pytest.mark.parametrize("point", MOMENTS.values(), ids=MOMENTS)
+@pytest.mark.parametrize("point", (MOMENTS | RECORDS).values(), ids=MOMENTS | RECORDS)
 async def test_the_next_swarm_goes_on(world: Any, point: tuple[str, str, int]) -> None:
     world.configure(verify={"command": ["test", "-f", "b.txt"]})
     task = await world.submit("Write", SCRIPT)

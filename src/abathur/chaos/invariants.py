@@ -153,6 +153,9 @@ def _left_lying(ground: Ground) -> Iterator[str]:
         yield f"a report is left: {path.name}"
     for line in git(ground.root, "worktree", "list").splitlines()[1:]:
         yield f"git knows of a worktree: {line}"
+    metadata = ground.root / ".git"
+    for path in [*metadata.glob("worktrees/*"), *metadata.glob("abathur*")]:
+        yield f"a record of a worktree is left: {path.relative_to(metadata)}"
     for line in git(ground.root, "branch", "--list", "task/*").splitlines():
         yield f"a branch is left: {line.strip()}"
 

@@ -61,6 +61,7 @@ READS: Final[Mapping[str, frozenset[str]]] = {
             "checkouts",
             "diff",
             "checked_out",
+            "recorded_in",
             "tree",
             "changed_files",
             "count_changed",

@@ -183,6 +183,14 @@ class Worktrees(Protocol):
         """
         ...
 
+    async def recorded_in(self, folder: Path) -> frozenset[str]:
+        """Names in `folder` under which git has a record of a worktree, whatever is there now.
+
+        A record that a crash has left outside of git's sight tells no folder: its name is among
+        them.
+        """
+        ...
+
     async def checked_out(self, branch: str) -> Sequence[Path]:
         """The working trees that have `branch` checked out."""
         ...

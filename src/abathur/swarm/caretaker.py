@@ -39,7 +39,7 @@ class Caretaker:
     async def tidy(self) -> None:
         """One round. What can't be proven to be kept elsewhere stays, with a warning."""
         try:
-            for path in sorted(self._folders()):
+            for path in sorted(await self._places()):
                 await self._try(path.name, self._tidy_folder(path))
             for home in sorted(self._homes()):
                 await self._try(home.name, self._tidy_home(home))
@@ -49,11 +49,15 @@ class Caretaker:
         except (DatabaseError, GitError) as error:
             self._state.warn(f"tidying waits: {error}")
 
-    def _folders(self) -> set[Path]:
-        """Where work was done. What is half removed has a name made of the first one."""
+    async def _places(self) -> set[Path]:
+        """Where work was done, or git was told that it will be, though no folder may be there.
+
+        What is half removed has a name made of the first one.
+        """
         folder = self._parts.worktrees
-        found = folder.iterdir() if folder.is_dir() else ()
-        return {folder / branches.before_removal(path.name) for path in found}
+        names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        names |= await self._parts.repository.recorded_in(folder)
+        return {folder / branches.before_removal(name) for name in names}
 
     async def _try(self, name: str, tidying: Coroutine[Any, Any, None]) -> None:
         try:

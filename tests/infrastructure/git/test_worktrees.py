@@ -277,6 +277,38 @@ async def test_removing_goes_on_after_a_crash(
     assert records(git) == set()
 
 
+async def test_what_a_crash_leaves_of_a_record_is_found_by_the_name_of_its_place_and_removed(
+    git: Outside, repository: GitRepository, path: Path
+) -> None:
+    await repository.add_worktree(path.with_name("elsewhere") / "third", "third", "main")
+    await repository.add_detached_worktree(path, git.head())
+    await repository.add_detached_worktree(path.with_name("2"), git.head())
+    for place in (path, path.with_name("2")):
+        place.rename(place.with_name(f"{place.name} moved"))
+    # As it is while it is written, and while it is removed.
+    (git.root / ".git/worktrees/2").rename(git.root / ".git/abathur-worktree-2")
+    assert await repository.recorded_in(path.parent) == {"work 1", "2"}
+    for name in ("work 1", "2"):
+        await repository.remove_detached_worktree(path.with_name(name))
+    assert await repository.recorded_in(path.parent) == set()
+    assert records(git) == {"third"}
+    assert list((git.root / ".git").glob("abathur*")) == []
+
+
+async def test_nothing_is_written_or_removed_through_a_link_in_the_place_of_a_record(
+    git: Outside, repository: GitRepository, path: Path
+) -> None:
+    precious = path.parent / "precious"
+    precious.mkdir(parents=True)
+    (precious / "locked").write_text("text")
+    (git.root / ".git/abathur-worktree-work 1").symlink_to(precious)
+    with pytest.raises(GitError, match="is a link, which we would write through"):
+        await repository.add_worktree(path, "work", "main")
+    with pytest.raises(GitError, match="is a link"):
+        await repository.remove_detached_worktree(path)
+    assert (precious / "locked").read_text() == "text"
+
+
 async def test_a_worktree_inside_is_checked_and_forgotten_too(
     git: Outside, repository: GitRepository, path: Path
 ) -> None:

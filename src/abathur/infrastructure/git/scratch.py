@@ -8,7 +8,8 @@ from pathlib import Path
 from abathur.domain.branches import removal_name
 from abathur.domain.errors import GitError
 from abathur.infrastructure.git.place import Placed
-from abathur.infrastructure.git.worktree_list import check_unlocked, forget, record_of
+from abathur.infrastructure.git.unseen_records import discard_unseen, forget
+from abathur.infrastructure.git.worktree_list import check_unlocked, record_of
 from abathur.infrastructure.git.worktrees import remove_folder
 
 
@@ -21,7 +22,8 @@ class Scratch(Placed):
             remove_folder(trash)
             path.rename(trash)
         if record := record_of(self._common, path):
-            forget(record)
+            forget(self._common, record, path.name)
+        discard_unseen(self._common, path.name)
         remove_folder(trash)
 
     def _check_scratch(self, path: Path) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,13 +69,22 @@ def record_of(common: Path, path: Path) -> Path | None:
     A link in its place is not followed: it may lead to another worktree.
     """
     wanted = path.parent.resolve() / path.name
+    return next((record for record, place in _records(common) if place == wanted), None)
+
+
+def recorded_in(common: Path, folder: Path) -> Iterator[str]:
+    """Names in the folder that records say is a worktree, whatever is there now."""
+    wanted = folder.resolve()
+    yield from (place.name for _, place in _records(common) if place.parent == wanted)
+
+
+def _records(common: Path) -> Iterator[tuple[Path, Path]]:
+    """(record, place of its worktree)."""
     for pointer in common.glob("worktrees/*/gitdir"):
         # Another worktree's record may go away while we look.
         with suppress(FileNotFoundError):
             named = _pointed_to(pointer.parent, pointer).parent
-            if named.parent.resolve() / named.name == wanted:
-                return pointer.parent
-    return None
+            yield pointer.parent, named.parent.resolve() / named.name
 
 
 def linked_record(common: Path, path: Path) -> Path | None:
@@ -104,12 +112,6 @@ def check_unlocked(record: Path) -> None:
         raise GitError(
             f"the worktree record {record} is locked ({reason}); see `git worktree unlock`"
         )
-
-
-def forget(record: Path) -> None:
-    """What `git worktree prune` does, for this one worktree alone."""
-    check_unlocked(record)
-    shutil.rmtree(record)
 
 
 def _parsed(entry: str) -> WorkingTree:

@@ -19,6 +19,7 @@ from abathur.domain.errors import GitError
 from abathur.infrastructure.git.commands import Git
 from abathur.infrastructure.git.place import Place
 from abathur.infrastructure.git.revisions import HEADS, look_up
+from abathur.infrastructure.git.unseen_records import unseen
 
 _ELSEWHERE: Final = ("reftable", "config.worktree", "info/sparse-checkout")
 """Files of what git would take along, or keep in another way."""
@@ -77,37 +78,34 @@ def _prepare(common: Path, path: Path, head: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     record = _free_record(folder, _ODD.sub("-", path.name))
     pointer = path.parent.resolve() / path.name / ".git"
-    _write_record(record, head, pointer)
+    _write_record(record, unseen(common.resolve(), path.name), head, pointer)
     _write_pointer(path, f"gitdir: {record}\n")
     return record
 
 
-def _write_record(record: Path, head: str, pointer: Path) -> None:
-    unseen = record.parent.with_name(f"abathur-worktree-{record.name}")
-    if unseen.is_symlink():
-        raise GitError(f"{unseen} is a link, which we would write through; look who made it")
-    unseen.mkdir(exist_ok=True)  # of who died before the next step
+def _write_record(record: Path, place: Path, head: str, pointer: Path) -> None:
+    place.mkdir(exist_ok=True)  # of who died before the next step
     for name, text in (
         ("locked", "initializing"),
         ("HEAD", head),
         ("commondir", "../.."),
         ("gitdir", str(pointer)),
     ):
-        (unseen / name).write_bytes(os.fsencode(f"{text}\n"))
-    unseen.rename(record)
+        (place / name).write_bytes(os.fsencode(f"{text}\n"))
+    place.rename(record)
 
 
 def _write_pointer(path: Path, text: str) -> None:
-    unseen = path.with_name(removal_name(path.name))
+    place = path.with_name(removal_name(path.name))
     try:
-        unseen.mkdir()
+        place.mkdir()
     except FileExistsError:
         # Somebody died while he removed one that was here. What is in there isn't for this one.
         path.mkdir(exist_ok=True)
         (path / ".git").write_bytes(os.fsencode(text))
         return
-    (unseen / ".git").write_bytes(os.fsencode(text))
-    unseen.rename(path)
+    (place / ".git").write_bytes(os.fsencode(text))
+    place.rename(path)
 
 
 def _free_record(folder: Path, name: str) -> Path:

@@ -21,13 +21,14 @@ from abathur.infrastructure.git.revisions import (
     make_branch,
 )
 from abathur.infrastructure.git.status import is_hollow, is_unfinished, status_of
+from abathur.infrastructure.git.unseen_records import discard_unseen, forget, names
 from abathur.infrastructure.git.worktree_list import (
     check_unlocked,
-    forget,
     holders,
     is_half_made,
     linked_record,
     record_of,
+    recorded_in,
 )
 from abathur.infrastructure.git.worktree_making import make_worktree
 
@@ -43,6 +44,12 @@ class Worktrees(Placed):
             "rev-parse", "--verify", "--quiet", "HEAD^{commit}", codes=(0, 1, 128)
         )
         return found.text or None
+
+    async def recorded_in(self, folder: Path) -> frozenset[str]:
+        return await asyncio.to_thread(self._recorded_in, folder)
+
+    def _recorded_in(self, folder: Path) -> frozenset[str]:
+        return frozenset([*recorded_in(self._common, folder), *names(self._common)])
 
     async def add_worktree(self, path: Path, branch: str, start: str) -> None:
         commit = await commit_of(self._git, start)
@@ -103,7 +110,8 @@ class Worktrees(Placed):
             path.rename(trash)
         for gone in (*inside, path):
             if record := record_of(self._common, gone):
-                forget(record)
+                forget(self._common, record, path.name)
+        discard_unseen(self._common, path.name)
         remove_folder(trash)
 
     def _clear_the_way(self, path: Path) -> None:
@@ -116,7 +124,8 @@ class Worktrees(Placed):
                 f"{path} exists and isn't a worktree of {self._root}; move it out of the way"
             )
         if record:
-            forget(record)
+            forget(self._common, record, path.name)
+        discard_unseen(self._common, path.name)
 
     async def _check_removable(self, path: Path, kept_by: str) -> list[Path]:
         """Raise unless all of it is kept; the worktrees of ours that agents made inside."""
