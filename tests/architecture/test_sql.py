@@ -36,7 +36,7 @@ MADE = {
 }
 OF_SQLITE = {"passage_words"}
 """What can be wrong in a file alone: a server keeps its indexes itself."""
-FOR_ENGINE = {"sqlite": ("legacy", "restoring.py"), "postgres": ("pgvector.py",)}
+FOR_ENGINE = {"sqlite": ("legacy", "contents.py"), "postgres": ("pgvector.py", "contents.py")}
 """Below the folder, what only one engine has. The stores are for all."""
 
 

@@ -51,25 +51,54 @@ def test_it_is_looked_after(abathur: "Abathur", url: str, tmp_path: Path) -> Non
     assert abathur.ok("--db", url, "db", "check") == "no problems found"
     assert "is up to date" in abathur.ok("--db", url, "db", "migrate")
     assert abathur("--db", url, "db", "migrate", "--json").json["migrations"] == []
-    result = abathur("--db", url, "db", "backup", str(tmp_path / "copy"))
-    assert result.code == 6
-    assert "pg_dump" in result.line
+    copy = tmp_path / "copy.db"
+    told = abathur("--db", url, "db", "backup", str(copy), "--json").json
+    assert told == {"path": str(copy), "size": copy.stat().st_size}
     assert abathur("--db", url, "db", "vacuum", "--json").code == 0
     checks = abathur("--db", url, "doctor", "--json").json["checks"]
     assert [one["verdict"] for one in checks if one["name"] == "database"] == ["ok"]
 
 
-def test_fixing_wants_a_dump_first(abathur: "Abathur", url: str) -> None:
+def test_a_fix_backs_up_shows_and_is_undone_until_something_else_is_done(
+    abathur: "Abathur", url: str
+) -> None:
     task = abathur.ok("--db", url, "task", "submit", "Do it")
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("UPDATE tasks SET unmet_count = 3, status = 'blocked'")
-    refused = abathur("--db", url, "db", "check", "--fix")
-    assert (refused.code, refused.out) == (4, "")
-    assert "pg_dump" in refused.line
-    assert "--no-backup" in refused.line
-    told = abathur("--db", url, "db", "check", "--fix", "--no-backup", "--json").json
+    shown = abathur("--db", url, "db", "check", "--fix", "--dry-run")
+    assert "  unmet_count: 3 -> 0" in shown.out.splitlines()
+    told = abathur("--db", url, "db", "check", "--fix", "--json").json
     assert [(one["code"], one["task_id"]) for one in told["fixes"]] == [("unmet_counts", task)]
     assert told["ok"]
+    backup = Path(told["backup"])
+    assert backup.parent == abathur.root / ".abathur"
+    undone = abathur("--db", url, "db", "check", "--undo", "--json").json
+    assert (undone["backup"], undone["entries_undone"]) == (str(backup), 1)
+    assert "geheim" not in str(undone)
+    assert "counts 3 unmet" in abathur("--db", url, "db", "check").out
+    abathur.ok("--db", url, "db", "check", "--fix")
+    later = abathur.ok("--db", url, "task", "submit", "Later")
+    refused = abathur("--db", url, "db", "check", "--undo")
+    assert (refused.code, "changes were made since" in refused.line) == (4, True)
+    kept = abathur("--db", undone["kept"], "task", "list", "--json").json
+    assert [one["status"] for one in kept] == ["ready"]
+    told = abathur("--db", url, "db", "restore", str(backup), "--yes", "--json").json
+    assert (told["tasks"], told["entries_undone"]) == ({"blocked": 1}, 2)
+    assert abathur("--db", url, "task", "show", later).code == 3
+
+
+def test_a_living_swarm_keeps_its_rows(abathur: "Abathur", url: str, tmp_path: Path) -> None:
+    abathur.ok("--db", url, "db", "backup", str(tmp_path / "b.db"))
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO workers (id, host, pid, pid_started_at, repository, max_agents,"
+            " started_at, heartbeat_at, lease_until) VALUES ('w', 'elsewhere', 1, 1, '/r', 1,"
+            " '2030-01-01T00:00:00.000000Z', '2030-01-01T00:00:00.000000Z',"
+            " '2030-01-01T00:00:00.000000Z')"
+        )
+    refused = abathur("--db", url, "db", "restore", str(tmp_path / "b.db"), "--yes")
+    assert (refused.code, "on host elsewhere" in refused.line) == (4, True)
+    abathur.ok("--db", url, "db", "restore", str(tmp_path / "b.db"), "--yes", "--force")
 
 
 def test_init_is_content_with_it(abathur: "Abathur", url: str) -> None:

@@ -51,8 +51,8 @@ class Project:
         from abathur.infrastructure.database.opening import name_of
 
         raise DatabaseError(
-            f"`{name_of(self.database)}` is on a server, and this is for files; use PostgreSQL's "
-            "own pg_dump and pg_restore"
+            f"`{name_of(self.database)}` is on a server, and this is for files; `abathur db backup`"
+            " and `abathur db restore` are for both"
         )
 
     @property

@@ -1,12 +1,16 @@
-"""Care of the database's file: copies aside, restoring, recovering, moving."""
+"""Care of the database: copies aside, restoring, recovering, moving."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from glob import escape
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from abathur.bootstrap import Project
@@ -15,21 +19,35 @@ if TYPE_CHECKING:
     from abathur.ports.moving import Copied, Upgrade
     from abathur.ports.restoring import Prepared, Recovered
 
+NAMED: Final = 40
+"""Characters of the name of a database on a server that stand in the names of its copies."""
+
 
 @contextmanager
 def prepared_restore(project: Project, backup: Path) -> Iterator[Prepared]:
-    """A verified copy of the backup beside the database. Raises `DatabaseError`, `NotFoundError`"""
-    from abathur.infrastructure.database.restoring import prepared
+    """A verified copy of the backup laid ready. Raises `DatabaseError`, `NotFoundError`."""
+    from abathur.infrastructure.database import restoring
 
-    with prepared(project.file, backup) as found:
-        yield found
+    if isinstance(project.database, Path):
+        with restoring.prepared(project.file, backup) as found:
+            yield found
+    else:
+        from abathur.infrastructure.database import server_restoring
+
+        with server_restoring.prepared(project.database, backup, kept_as(project)) as found:
+            yield found
 
 
-def restore(found: Prepared, now: datetime) -> Path | None:
-    """Put it in place; where the database that was there is kept. Raises `DatabaseError`."""
-    from abathur.infrastructure.database.restoring import put_in_place
+def restore(project: Project, found: Prepared, now: datetime) -> Path | None:
+    """Put it in place; where what was there is kept. Raises `DatabaseError`, `RefusedError`."""
+    kept = aside(project, "before-restore", now)
+    if isinstance(project.database, Path):
+        from abathur.infrastructure.database.restoring import put_in_place
 
-    return put_in_place(found, aside(found.database, "before-restore", now))
+        return put_in_place(found, kept)
+    from abathur.infrastructure.database import server_restoring
+
+    return server_restoring.put_in_place(project.database, found, kept)
 
 
 def recover(source: Path, target: Path) -> Recovered:
@@ -39,14 +57,27 @@ def recover(source: Path, target: Path) -> Recovered:
     return recover_file(source, target)
 
 
-def aside(database: Path, why: str, now: datetime) -> Path:
-    """A dated name beside the database for what it holds at this moment."""
-    return database.with_name(f"{database.name}.{now:%Y%m%dT%H%M%S%f}Z.{why}.bak")
+def kept_as(project: Project) -> Path:
+    """What names of copies begin with: the database's file, or of one on a server a name for it."""
+    if isinstance(project.database, Path):
+        return project.file
+    from abathur.infrastructure.database.opening import name_of
+
+    place = name_of(project.database)
+    name = re.sub(r"[^\w-]+", "-", urlsplit(place).path.strip("/")) or "queue"
+    return project.folder / f"{name[:NAMED]}.{sha256(place.encode()).hexdigest()[:8]}.db"
 
 
-def copies_aside(database: Path, why: str) -> Sequence[Path]:
+def aside(project: Project, why: str, now: datetime) -> Path:
+    """A dated name for what the database holds at this moment."""
+    begin = kept_as(project)
+    return begin.with_name(f"{begin.name}.{now:%Y%m%dT%H%M%S%f}Z.{why}.bak")
+
+
+def copies_aside(project: Project, why: str) -> Sequence[Path]:
     """Files that `aside` named, the newest last."""
-    return sorted(database.parent.glob(f"{database.name}.*Z.{why}.bak"))
+    begin = kept_as(project)
+    return sorted(begin.parent.glob(f"{escape(begin.name)}.*Z.{why}.bak"))
 
 
 def users_of(file: Path) -> Sequence[int]:

@@ -42,9 +42,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A verified copy of the backup that lies ready beside the database."""
+    """A verified copy of the backup that lies ready."""
 
-    database: Path
+    where: str
+    """The database that it takes the place of: its file, or its name on a server."""
     staged: Path
     backup: Contents
     present: Contents | None

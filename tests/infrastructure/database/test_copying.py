@@ -27,11 +27,12 @@ from abathur.domain.errors import (
 )
 from abathur.domain.problems import Problem
 from abathur.infrastructure.database import Database, migrate
-from abathur.infrastructure.database.copying import Digest, bulk, copy, encoded
+from abathur.infrastructure.database.copying import bulk, copy
 from abathur.infrastructure.database.engines.base import SchemaConnection
 from abathur.infrastructure.database.engines.bulk import Bulk, Loading
 from abathur.infrastructure.database.engines.sqlite import Connection, connect
 from abathur.infrastructure.database.engines.sqlite_bulk import SqliteBulk
+from abathur.infrastructure.database.transfer import Digest, encoded
 from abathur.ports.moving import Copied
 from tests.infrastructure.database.legacy.older import virtual
 from tests.infrastructure.database.schemas import contents, described, fill

@@ -19,7 +19,10 @@ from abathur.domain.wording import size_text
 @click.argument("target", type=click.Path(path_type=Path))
 @json_option
 def backup(target: Path, as_json: bool) -> None:
-    """Copy the database to the new file TARGET while everything goes on."""
+    """Copy the database to the new file TARGET while everything goes on.
+
+    Also one on a server: TARGET is a SQLite file always, which any command can look into by --db.
+    """
     if target.exists() or target.is_symlink():
         raise InvalidInputError(f"{target} is there already; name a new file")
     if not target.resolve().parent.is_dir():

@@ -123,20 +123,15 @@ def _broken_trails(stores: Stores) -> list[Problem]:
 def _refuse_damaged(problems: Sequence[Problem]) -> None:
     if any(problem.table is None for problem in problems):
         raise RefusedError(
-            "the file itself is damaged, so its rows can't be fixed; recover what is left with "
-            "`abathur db recover`, or go back to a backup with `abathur db restore`"
+            "not only rows are damaged, so they can't be fixed; go back to a backup with "
+            "`abathur db restore`, or recover what is left of a file with `abathur db recover`"
         )
 
 
 async def _backup(database: Any, project: bootstrap.Project) -> Path:
     from abathur.cli.context import now
 
-    if not isinstance(project.database, Path):
-        raise RefusedError(
-            "a database on a server can't be backed up from here, and nothing was fixed; dump it "
-            "with `pg_dump`, then run `abathur db check --fix --no-backup`"
-        )
-    target = care.aside(project.file, "before-fix", now())
+    target = care.aside(project, "before-fix", now())
     await database.backup(target)
     return target
 
@@ -145,10 +140,11 @@ def _undo(as_json: bool) -> int:
     from abathur.cli.db.restore import put_back
 
     project = existing()
-    copies = care.copies_aside(project.file, "before-fix")
+    copies = care.copies_aside(project, "before-fix")
     if not copies:
         raise RefusedError(
-            f"no backup of a --fix lies beside {project.database}, so there is nothing to undo"
+            f"no backup of a --fix lies in {care.kept_as(project).parent}, so there is nothing to "
+            "undo"
         )
     put_back(project, copies[-1], as_json=as_json, only_fixes=True)
     return OK

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 def restore(backup: Path, yes: bool, force: bool, as_json: bool) -> None:
     """Verify BACKUP and put it in the place of the database, which is kept under a dated name.
 
-    Works also when the database is damaged or missing.
+    Works also when the database is a damaged or missing file. On a server all rows are exchanged in
+    one transaction.
     """
     put_back(queue(), backup, as_json=as_json, yes=yes, force=force)
 
@@ -50,7 +51,7 @@ def put_back(
             _refuse_loss(found, backup)
         elif not yes:
             _ask(found)
-        kept = care.restore(found, now())
+        kept = care.restore(project, found, now())
     if as_json:
         output.write_json(_shape(found, backup, kept))
     else:
@@ -63,14 +64,14 @@ def _refuse_live(found: Prepared) -> None:
         if alive is not False:
             where = f"process {worker.pid}" if alive else f"on host {worker.machine}"
             raise SwarmError(
-                f"a swarm ({where}) works on {found.database}; stop it with `abathur swarm stop`, "
+                f"a swarm ({where}) works on {found.where}; stop it with `abathur swarm stop`, "
                 "or insist with --force"
             )
     if found.unreadable:
-        users = care.users_of(found.database)
+        users = care.users_of(Path(found.where))
         if users:
             raise SwarmError(
-                f"process {users[0]} has {found.database} open; end it, or insist with --force"
+                f"process {users[0]} has {found.where} open; end it, or insist with --force"
             )
 
 
@@ -110,7 +111,7 @@ def _tell(found: Prepared, backup: Path, kept: Path | None) -> None:
     counts = ", ".join(
         f"{number} {status}" for status, number in sorted(found.backup.tasks.items())
     )
-    output.write(f"{clean(str(found.database))}  {counts or 'no tasks'}")
+    output.write(f"{clean(found.where)}  {counts or 'no tasks'}")
     output.say(f"Restored from {clean(str(backup))}")
     if found.unreadable:
         output.say(clean(f"The database that was there can't be read: {found.unreadable}"))
@@ -124,7 +125,7 @@ def _tell(found: Prepared, backup: Path, kept: Path | None) -> None:
 def _shape(found: Prepared, backup: Path, kept: Path | None) -> dict[str, object]:
     difference = found.difference if found.difference and found.difference.is_descendant else None
     return {
-        "path": str(found.database),
+        "path": found.where,
         "backup": str(backup.resolve()),
         "kept": None if kept is None else str(kept),
         "tasks": dict(found.backup.tasks),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -141,5 +142,16 @@ def _server_engine(url: str, open_stores: Callable[[Session], C], opening: Openi
         statements=queries.load("postgres"),
         open_stores=open_stores,
         prepare=prepare,
+        save=partial(_save, url),
         patience=opening.patience,
     )
+
+
+def _save(url: str, target: Path) -> None:
+    from abathur.infrastructure.database.engines.postgres_bulk import PostgresBulk
+    from abathur.infrastructure.database.engines.sqlite_bulk import SqliteBulk
+    from abathur.infrastructure.database.transfer import save
+
+    make = partial(migrate.upgrade, migrations=migrate.load("sqlite"))
+    with PostgresBulk(url).reading() as there:
+        save(there, SqliteBulk(target, make), target)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 from abathur.domain.agents import Worker
-from abathur.domain.audit import Action
 from abathur.domain.errors import (
     DatabaseCorruptError,
     DatabaseError,
@@ -18,14 +17,19 @@ from abathur.domain.errors import (
     NotFoundError,
     OlderDatabaseError,
 )
-from abathur.infrastructure.database import migrate, queries
+from abathur.infrastructure.database import migrate
+from abathur.infrastructure.database.contents import (
+    contents_of,
+    difference_of,
+    live_workers_of,
+)
 from abathur.infrastructure.database.engines.sqlite import Connection, connect, translated
+from abathur.infrastructure.database.engines.sqlite_bulk import SqliteRows
 from abathur.infrastructure.database.engines.sqlite_inspection import user_tables
 from abathur.infrastructure.database.engines.sqlite_lock import taken, turns
 from abathur.infrastructure.database.engines.sqlite_swap import replace
 from abathur.infrastructure.database.legacy.reading import holds_older
-from abathur.infrastructure.database.stores.rows import worker_of
-from abathur.ports.restoring import Contents, Difference, Entry, Prepared
+from abathur.ports.restoring import Contents, Difference, Prepared
 
 TIMEOUT: Final = 30.0
 STAGED: Final = ".restoring"
@@ -40,16 +44,25 @@ def prepared(database: Path, backup: Path) -> Iterator[Prepared]:
     """
     # A link stays a link: everybody else takes turns beside the file that it leads to.
     database = database.resolve()
+    if database.exists() and backup.exists() and backup.samefile(database):
+        raise DatabaseError(f"`{backup}` is the database itself; name a backup of it")
+    with staged_copy(database, backup) as (staged, contents):
+        yield _compared(database, staged, contents)
+
+
+@contextmanager
+def staged_copy(database: Path, backup: Path) -> Iterator[tuple[Path, Contents]]:
+    """A verified copy of the backup beside where `database` is, and what it holds.
+
+    It is removed at the end if nobody used it. Raises as `prepared` does.
+    """
     if not backup.is_file():
         raise NotFoundError(f"there is no backup `{backup}`; name a file of `abathur db backup`")
-    if database.exists() and backup.samefile(database):
-        raise DatabaseError(f"`{backup}` is the database itself; name a backup of it")
     _clear(database)
     staged = database.with_name(f".{database.name}.{os.getpid()}{STAGED}")
     try:
         _stage(backup, staged)
-        contents = _verified(staged, backup)
-        yield _compared(database, staged, contents)
+        yield staged, _verified(staged, backup)
     finally:
         for ending in ("", "-wal", "-shm", "-journal"):
             with suppress(OSError):
@@ -58,11 +71,12 @@ def prepared(database: Path, backup: Path) -> Iterator[Prepared]:
 
 def put_in_place(found: Prepared, kept: Path) -> Path | None:
     """Swap the two; where the database that was there is kept, None when there was none."""
-    was_there = found.database.exists()
-    turn = turns(found.database)
+    database = Path(found.where)
+    was_there = database.exists()
+    turn = turns(database)
     try:
-        with taken(turn, str(found.database), TIMEOUT):
-            replace(found.database, found.staged, kept, timeout=TIMEOUT)
+        with taken(turn, found.where, TIMEOUT):
+            replace(database, found.staged, kept, timeout=TIMEOUT)
     finally:
         turn.close()
     return kept if was_there else None
@@ -135,11 +149,7 @@ def _contents(connection: Connection, where: str) -> Contents:
         )
     if not {"schema_migrations", "tasks", "audit"}.issubset(user_tables(connection)):
         raise DatabaseCorruptError(f"`{where}` is no database of this Abathur; name another file")
-    return Contents(
-        schema_version=_rows(connection, "restore_schema")[0][0],
-        tasks=dict(_rows(connection, "restore_counts")),
-        last_entry=next(iter(_rows(connection, "restore_last_entry")), None),
-    )
+    return contents_of(SqliteRows(connection, where))
 
 
 def _compared(database: Path, staged: Path, backup: Contents) -> Prepared:
@@ -156,7 +166,7 @@ def _compared(database: Path, staged: Path, backup: Contents) -> Prepared:
         except DatabaseError as error:
             unreadable = str(error)
     return Prepared(
-        database=database,
+        where=str(database),
         staged=staged,
         backup=backup,
         present=present,
@@ -171,26 +181,7 @@ def _look(database: Path, backup: Contents) -> tuple[Contents, Difference, Seque
     connection = connect(where, busy_timeout=TIMEOUT, read_only=True)
     try:
         with translated(where, connection):
-            contents = _contents(connection, where)
-            rows = _rows(connection, "restore_live_workers")
-            fields = Worker.__dataclass_fields__
-            workers = [worker_of(dict(zip(fields, row, strict=True))) for row in rows]
-            return contents, _difference(connection, backup), workers
+            contents, rows = _contents(connection, where), SqliteRows(connection, where)
+            return contents, difference_of(rows, backup), live_workers_of(rows)
     finally:
         connection.close()
-
-
-def _difference(connection: Connection, backup: Contents) -> Difference:
-    last = backup.last_entry
-    is_descendant = last is None or _rows(connection, "restore_entry", last[0]) == [last]
-    since: dict[str, int] = dict(_rows(connection, "restore_entries_since", last[0] if last else 0))
-    return Difference(
-        is_descendant=is_descendant,
-        entries=sum(since.values()),
-        completed=since.get(Action.TASK_COMPLETED, 0),
-        fixes=since.get(Action.TASK_FIXED, 0) + since.get(Action.ROW_FIXED, 0),
-    )
-
-
-def _rows(connection: Connection, name: str, *params: object) -> list[Entry]:
-    return connection.execute(queries.load("sqlite")[name], params).fetchall()

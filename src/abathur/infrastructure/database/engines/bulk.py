@@ -49,6 +49,10 @@ class Rows(Protocol):
         """In any order, a few at a time."""
         ...
 
+    def fetch(self, name: str, **params: object) -> Sequence[Values]:
+        """What a statement of this name returns."""
+        ...
+
     def counters(self) -> Mapping[str, int]:
         """Tables that number their rows, with the highest number given so far."""
         ...
@@ -67,6 +71,22 @@ class Loading(Rows, Protocol):
 
     def count_on(self, counters: Mapping[str, int]) -> None:
         """Number further rows from there."""
+        ...
+
+
+class Replacing(Loading, Protocol):
+    """One transaction in which the rows of a database are exchanged."""
+
+    def lock(self, tables: Iterable[Table]) -> None:
+        """Keep everybody else out of them until the end."""
+        ...
+
+    def empty(self, tables: Iterable[Table]) -> None:
+        """Remove all rows, and what is made of them."""
+        ...
+
+    def leave_keys(self) -> None:
+        """Take rows that point to nothing, too. Raises `DatabaseReadOnlyError`."""
         ...
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from abathur.domain.errors import DatabaseError, InvalidInputError
+from abathur.infrastructure.database import queries
 from abathur.infrastructure.database.engines.base import SchemaConnection
 from abathur.infrastructure.database.engines.bulk import Table, Values
 from abathur.infrastructure.database.engines.postgres import (
@@ -17,6 +18,7 @@ from abathur.infrastructure.database.engines.postgres import (
 )
 from abathur.infrastructure.database.engines.postgres_address import shown
 from abathur.infrastructure.database.engines.postgres_schema import LOCK, TABLES, PostgresSchema
+from abathur.infrastructure.database.engines.postgres_statements import driver_sql
 
 TIMEOUT: Final = 30.0
 """Seconds to wait for others."""
@@ -64,6 +66,13 @@ class PostgresRows:
         while found := self._schema.rows(f"FETCH FORWARD {AT_ONCE} FROM {CURSOR}"):
             yield from found
         self._schema.rows(f"CLOSE {CURSOR}")
+
+    def fetch(self, name: str, **params: object) -> list[Values]:
+        sql = queries.load(self.engine)[name]
+        values = [params[one] for one in queries.parameters(sql)]
+        with translated(self.where, self._connection):
+            found = self._connection.execute(driver_sql(sql), values).fetchall()
+        return [tuple(row.values()) for row in found]
 
     def counters(self) -> Mapping[str, int]:
         found = {}
@@ -120,44 +129,46 @@ class PostgresRows:
 class PostgresBulk:
     """Meets `bulk.Bulk`. `prepare` brings the tables of a target up to date."""
 
-    def __init__(self, url: str, prepare: Prepare) -> None:
+    def __init__(self, url: str, prepare: Prepare = lambda _: None) -> None:
         self._url = url
         self._where = shown(url)
         self._prepare = prepare
 
     @contextmanager
     def reading(self) -> Iterator[PostgresRows]:
-        with self._connected() as connection:
-            self._run(connection, b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        with connected(self._url, self._where) as connection:
+            ran(connection, self._where, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             yield PostgresRows(connection, self._where)
 
     @contextmanager
     def loading(self) -> Iterator[PostgresRows]:
-        with self._connected() as connection:
+        with connected(self._url, self._where) as connection:
             rows = PostgresRows(connection, self._where)
             rows.refuse_rows()
             self._prepare(PostgresSchema(connection, self._where))
-            self._run(connection, b"BEGIN")
+            ran(connection, self._where, "BEGIN")
             # Two copies at once would both find no rows.
-            self._run(connection, f"SELECT pg_advisory_xact_lock({LOCK})".encode())
+            ran(connection, self._where, f"SELECT pg_advisory_xact_lock({LOCK})")
             rows.refuse_rows()
             yield rows
-            self._run(connection, b"COMMIT")
+            ran(connection, self._where, "COMMIT")
 
-    @contextmanager
-    def _connected(self) -> Iterator[Connection]:
-        """Closing it undoes what wasn't committed."""
-        connection = connect(self._url, self._where, wait=TIMEOUT)
-        try:
-            # While the other side is compared, this one waits.
-            self._run(connection, b"SET idle_in_transaction_session_timeout = 0")
-            yield connection
-        finally:
-            connection.close()
 
-    def _run(self, connection: Connection, sql: bytes) -> None:
-        with translated(self._where, connection):
-            connection.execute(sql)
+@contextmanager
+def connected(url: str, where: str) -> Iterator[Connection]:
+    """A connection that waits for as long as it takes; closing it undoes what wasn't committed."""
+    connection = connect(url, where, wait=TIMEOUT)
+    try:
+        # While the other side is compared, this one waits.
+        ran(connection, where, "SET idle_in_transaction_session_timeout = 0")
+        yield connection
+    finally:
+        connection.close()
+
+
+def ran(connection: Connection, where: str, sql: str) -> None:
+    with translated(where, connection):
+        connection.execute(sql.encode())
 
 
 def quoted(name: str) -> str:

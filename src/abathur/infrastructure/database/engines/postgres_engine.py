@@ -36,7 +36,10 @@ READERS: Final = Limits(threads=4, turns=4, batch=1)
 
 
 class PostgresEngine(Generic[C]):
-    """Meets `base.Engine`. `prepare` looks at the schema when the database is opened."""
+    """Meets `base.Engine`. `prepare` looks at the schema when the database is opened.
+
+    `save` writes everything into a new file.
+    """
 
     def __init__(
         self,
@@ -45,12 +48,14 @@ class PostgresEngine(Generic[C]):
         statements: Mapping[str, str],
         open_stores: Callable[[Session], C],
         prepare: Callable[[SchemaConnection], object],
+        save: Callable[[Path], None],
         patience: float = PATIENCE,
     ) -> None:
         self._where = shown(url)
         self._statements = statements
         self._open_stores = open_stores
         self._prepare = prepare
+        self._save = save
         self._patience = patience
         self._server = Server(url, self._where, patience)
         self._commits = Commits(self._server)
@@ -102,10 +107,8 @@ class PostgresEngine(Generic[C]):
         return self._inspect(postgres_inspection.query, sql, params)
 
     def backup(self, target: Path) -> asyncio.Future[None]:
-        raise DatabaseError(
-            f"`{self._where}` is a PostgreSQL database; copy it with `pg_dump --format=custom "
-            f"--file={target.name}`"
-        )
+        self._live(self._readers)
+        return asyncio.ensure_future(apart(lambda: self._save(target)))
 
     def check(self, full: bool) -> asyncio.Future[list[Problem]]:
         return self._inspect(postgres_inspection.check)

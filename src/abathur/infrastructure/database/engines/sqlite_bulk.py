@@ -15,6 +15,7 @@ from abathur.domain.errors import (
     InvalidInputError,
     NotFoundError,
 )
+from abathur.infrastructure.database import queries
 from abathur.infrastructure.database.engines.base import SchemaConnection
 from abathur.infrastructure.database.engines.bulk import Table, Values
 from abathur.infrastructure.database.engines.disk import publish
@@ -68,6 +69,10 @@ class SqliteRows:
                 "to a backup"
             ) from error
 
+    def fetch(self, name: str, **params: object) -> list[Values]:
+        with translated(self.where, self._connection):
+            return self._connection.execute(queries.load(self.engine)[name], params).fetchall()
+
     def counters(self) -> Mapping[str, int]:
         if not self._asked("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'"):
             return {}
@@ -82,7 +87,7 @@ class SqliteRows:
             )
 
     def check_keys(self) -> None:
-        broken = self._asked("PRAGMA foreign_key_check")
+        broken = self.broken_keys()
         if broken:
             table, row, parent, _ = broken[0]
             rule = f"row {row} of {table} points to a row of {parent} that doesn't exist"
@@ -91,6 +96,10 @@ class SqliteRows:
                 "tells more",
                 rule,
             )
+
+    def broken_keys(self) -> list[tuple[Any, ...]]:
+        """Table, row, table of the parent and number of the key, of rows that point to nothing."""
+        return self._asked("PRAGMA foreign_key_check")
 
     def count_on(self, counters: Mapping[str, int]) -> None:
         for name, number in counters.items():

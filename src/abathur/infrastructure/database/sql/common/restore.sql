@@ -10,10 +10,10 @@ SELECT status, count(*) AS n FROM tasks GROUP BY status;
 SELECT id, timestamp, task_id, action_type FROM audit ORDER BY id DESC LIMIT 1;
 
 -- name: restore_entry
-SELECT id, timestamp, task_id, action_type FROM audit WHERE id = ?;
+SELECT id, timestamp, task_id, action_type FROM audit WHERE id = :id;
 
 -- name: restore_entries_since
-SELECT action_type, count(*) AS n FROM audit WHERE id > ? GROUP BY action_type;
+SELECT action_type, count(*) AS n FROM audit WHERE id > :id GROUP BY action_type;
 
 -- name: restore_live_workers
 SELECT id, host, pid, pid_started_at, repository, max_agents, started_at, heartbeat_at, lease_until,
