@@ -63,6 +63,9 @@ def test_a_loop_may_come_from_a_file(abathur: Abathur) -> None:
         ("@missing", "missing can't be read"),
         ("[1]", "a name or a section is expected"),
         ("{a: b: c}", "not valid YAML"),
+        ("{custom: {function: 'no.py:f'}}", "there is no file .abathur/no.py; write it"),
+        ("{candidates: [{runtime: nope}, {}]}", "runtime `nope` doesn't exist; the known ones"),
+        ("{metric: {command: x, json: a..b, threshold: 1}}", "a path like `totals.lines[0]"),
     ],
 )
 def test_what_is_wrong_with_a_loop_is_told_on_one_line(

@@ -17,6 +17,7 @@ from abathur.domain.briefing import feedback_text
 from abathur.domain.concurrency import Limits
 from abathur.domain.delegation import RunKey
 from abathur.domain.errors import IllegalTransitionError, NotFoundError, StaleFenceError
+from abathur.domain.failures import FailureClass
 from abathur.domain.iterations import Iteration, Trial
 from abathur.domain.loops.specs import Otherwise
 from abathur.domain.runs import Outcome, OutcomeKind, Usage
@@ -449,6 +450,40 @@ async def test_a_candidate_whose_run_fails_has_lost_and_spends_no_retry(queue: Q
     assert (after.status, after.retry_count) == (TaskStatus.READY, 0)
     assert (await iterate(queue, 2, gates(True), diff_lines=1)).status == "running"
     assert (await queue.lander()).work_commit == f"work-{task.id}-2"
+    await assert_sound(queue)
+
+
+async def made_of(queue: Queue, task: Task) -> list[Iteration]:
+    return list(await queue.read(lambda stores: stores.loops.iterations(task.id)))
+
+
+UNLIKE = {"candidates": [{"runtime": "codex"}, {"runtime": "claude"}]}
+
+
+async def test_a_candidate_that_can_not_be_made_as_asked_loses_while_another_may_win(
+    queue: Queue,
+) -> None:
+    task = await queue.submit(loop=UNLIKE)
+    told: Any = {"message": "not logged in", "failure": FailureClass.AUTHENTICATION}
+    assert (await queue.end(await queue.claim_one(), **told)).status is TaskStatus.READY
+    assert await queue.read(lambda stores: stores.admission.holds()) == []
+    assert (await iterate(queue, 2, gates(True), diff_lines=1)).status == "running"
+    first, _ = await made_of(queue, task)
+    assert (first.runtime, first.reading and first.reading.text) == (
+        "codex",
+        "its run failed: not logged in",
+    )
+    await assert_sound(queue)
+
+
+async def test_the_last_candidate_that_can_not_be_made_asks_a_person(queue: Queue) -> None:
+    task = await queue.submit(loop=UNLIKE)
+    told: Any = {"message": "not logged in", "failure": FailureClass.AUTHENTICATION}
+    for _ in range(2):
+        await queue.end(await queue.claim_one(), **told)
+    (hold,) = await queue.read(lambda stores: stores.admission.holds())
+    assert "not logged in" in hold.reason
+    assert ((await queue.task(task)).status, len(await made_of(queue, task))) == ("ready", 1)
     await assert_sound(queue)
 
 

@@ -54,6 +54,27 @@ def test_what_has_converged_lands() -> None:
     assert (verdict.next, verdict.number) == (Next.LAND, 2)
 
 
+@pytest.mark.parametrize(
+    ("until", "seen", "expected"),
+    [
+        (METRIC, {"until": {"error": "no such program"}}, Next.ASK),
+        (METRIC, {"until": {"value": 3.0}}, Next.AGAIN),
+        ({"all": [METRIC, {"passes": "x"}]}, {"a": {"error": "none"}, "b": {}}, Next.AGAIN),
+        ({"any": [METRIC, {"stable": "tree"}]}, {"a": {"error": "none"}}, Next.AGAIN),
+    ],
+)
+def test_a_loop_whose_measurement_is_broken_asks_instead_of_trying_on(
+    until: Any, seen: Any, expected: Next
+) -> None:
+    measured = {"is_changed": True, "observations": seen}
+    made = [iteration(number, 0, measurement=measured) for number in (1, 2, 3)]
+    spec = loop_spec({"until": until, "otherwise": "land"})
+    verdict = decide(Situation(spec=spec, iterations=made))
+    assert verdict.next is expected
+    assert ("3 iterations in a row couldn't be measured" in verdict.why) is (expected is Next.ASK)
+    assert decide(Situation(spec=spec, iterations=made[:2])).next is Next.AGAIN
+
+
 def test_what_gets_better_goes_on_from_itself() -> None:
     verdict = decide(situation(1, 2))
     assert (verdict.next, verdict.number, verdict.strategy) == (Next.AGAIN, 2, Strategy.FEEDBACK)

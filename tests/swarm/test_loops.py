@@ -252,6 +252,44 @@ async def test_parts_are_queued_once_whatever_dies(world: Any, point: Any) -> No
     await world.assert_sound()
 
 
+async def test_a_judge_that_its_provider_refuses_judges_later_and_the_agent_does_not_run_again(
+    world: Any,
+) -> None:
+    score = [{"result": {"text": '{"score": 0.9, "reasons": ["ok"]}'}}]
+    judge = {"script": {"1": [{"limit": {"retry_after_seconds": 0}}], "*": score}}
+    world.configure(agents={"critic": {"settings": {**judge, "provider": "judges"}}})
+    loop = {"judge": {"agent": "critic", "rubric": "Is it long?", "threshold": 0.8}}
+    script = {"1": GROW, "*": [{"fail": "the agent must not run"}]}
+    task = await world.submit("Grow", script, loop=loop, max_retries=0)
+    await world.run_until_idle()
+    assert (await world.task(task)).status == "completed"
+    (made,) = await iterations(world, task)
+    assert made.reading
+    assert (made.attempt, made.reading.value) == (1, 0.9)
+    first, _ = await world.attempts(task)
+    assert (first.outcome, first.failure_class) == ("rate_limited", "quota")
+    pools = await world.db.read(lambda stores: stores.pools.all())
+    assert {pool.key.provider for pool in pools} <= {"judges"}
+    await world.assert_sound()
+
+
+async def test_a_candidate_draws_on_the_pool_of_its_own_runtime(world: Any) -> None:
+    world.configure(
+        default_runtime="command",
+        runtimes={
+            "command": {"argv": ["touch", "made.txt"], "provider": "ours"},
+            "fake": {"provider": "theirs"},
+        },
+    )
+    script = {"2": [{"limit": {"retry_after_seconds": 0}}], "*": GROW}
+    loop = {"candidates": [{"runtime": "command"}, {"runtime": "fake"}]}
+    task = await world.submit("Grow", script, loop=loop)
+    await world.run_until_idle()
+    assert (await world.task(task)).status == "completed"
+    pools = await world.db.read(lambda stores: stores.pools.all())
+    assert {pool.key.provider for pool in pools} == {"theirs"}
+
+
 async def test_every_kind_of_criterion_is_measured(world: Any) -> None:
     (world.root / ".abathur" / "measures.py").write_text(
         "def size(facts):\n    print('noise')\n    return len(open('work.txt').read())\n"

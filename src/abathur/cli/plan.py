@@ -118,7 +118,7 @@ def _with_loops(found: Project, backlog: Plan) -> Plan:
             continue
         where = f"{backlog.file}:{task.line}: {name}: loop"
         try:
-            loop = named_loop(found.settings, task.loop, where)
+            loop = named_loop(found, task.loop, where)
             tasks[name] = replace(task, new=replace(task.new, loop=loop))
         except InvalidInputError as error:
             text = str(error)

@@ -356,7 +356,7 @@ def hold_text(hold: Hold) -> str:
         HoldCause.PERSON: f"is paused by {hold.created_by}",
         HoldCause.BUDGET: "has used up its budget",
         HoldCause.DISK: "waits for room on the disk",
-        HoldCause.AUTHENTICATION: "waits for somebody to log in",
+        HoldCause.AUTHENTICATION: "can't work",
     }[hold.cause]
     return f"{what} {how}: {hold.reason}" if hold.reason else f"{what} {how}"
 

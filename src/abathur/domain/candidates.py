@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
+from abathur.domain.failures import FailureClass
 from abathur.domain.iterations import Iteration, Next
 from abathur.domain.loop_feedback import feedback
-from abathur.domain.loops.specs import LoopSpec
-from abathur.domain.runs import Attempt
+from abathur.domain.loops.readings import Reading
+from abathur.domain.loops.specs import Choice, LoopSpec
+from abathur.domain.retry import failure_of, is_refused
+from abathur.domain.runs import Attempt, Outcome
+
+BY_CHOICE: Final = frozenset(
+    {FailureClass.CONFIGURATION, FailureClass.AUTHENTICATION, FailureClass.MODEL_NOT_FOUND}
+)
+"""What another runtime or model may not suffer from."""
 
 
 def in_turn(spec: LoopSpec, iterations: Sequence[Iteration]) -> Sequence[Iteration]:
@@ -46,3 +54,56 @@ def facts(spec: LoopSpec, iterations: Sequence[Iteration], number: int) -> dict[
     if done is not None:
         found |= {"work_commit": done.work_commit, "onto": done.base_commit}
     return found
+
+
+def has_lost(
+    spec: LoopSpec, measured: Sequence[Iteration], attempt: Attempt, outcome: Outcome
+) -> bool:
+    """Whether a run without success is the end of its candidate, and the others go on without it.
+
+    What its provider or its surroundings have done isn't. A runtime or model of its own that
+    can't be used is, as long as another candidate may win: else a person is asked.
+    """
+    number = number_for(spec, measured, attempt)
+    if not spec.candidates or number > len(spec.candidates):
+        return False
+    if not is_refused(outcome):
+        return outcome.kind.spends_retry
+    is_chosen = spec.candidates[number - 1] != Choice()
+    others = len(spec.candidates) - len(measured) > 1
+    able = any(one.reading is not None and one.reading.is_met for one in measured)
+    return failure_of(outcome) in BY_CHOICE and is_chosen and (others or able)
+
+
+def lost(
+    spec: LoopSpec,
+    measured: Sequence[Iteration],
+    attempt: Attempt,
+    outcome: Outcome,
+    now: datetime,
+) -> Iteration:
+    """A candidate whose run failed: what it left is kept by the salvage ref of its attempt."""
+    number = number_for(spec, measured, attempt)
+    choice = spec.candidates[number - 1]
+    return Iteration(
+        task_id=attempt.task_id,
+        number=number,
+        attempt=attempt.number,
+        runtime=attempt.runtime or choice.runtime,
+        model=attempt.model or choice.model,
+        strategy=None,
+        pattern=None,
+        target="",
+        base_commit="",
+        work_commit="",
+        tree="",
+        started_at=attempt.started_at,
+        measured_at=now,
+        measurement={"tree": "", "observations": {}, "is_changed": False},
+        reading=Reading(
+            is_met=False,
+            merit=(-1.0,),
+            text=f"its run failed: {outcome.message or outcome.kind.value}",
+        ),
+        verdict=None,
+    )

@@ -13,7 +13,7 @@ from abathur.domain.wording import count, quote, short, span
 BEFORE_RESUMING: Final = {
     HoldCause.PERSON: "Run",
     HoldCause.BUDGET: "Raise the budget, or run",
-    HoldCause.AUTHENTICATION: "Log in, then run",
+    HoldCause.AUTHENTICATION: "Put that right, then run",
 }
 
 

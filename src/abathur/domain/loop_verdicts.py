@@ -9,7 +9,7 @@ from typing import Final
 
 from abathur.domain.iterations import Iteration, Next, Verdict
 from abathur.domain.loops.patterns import Pattern, compare, recognised
-from abathur.domain.loops.readings import Reading
+from abathur.domain.loops.readings import Reading, is_unmeasured
 from abathur.domain.loops.specs import LoopSpec, Otherwise, Strategy
 from abathur.domain.wording import count, span_of
 
@@ -96,6 +96,8 @@ def over(spec: LoopSpec, spent: Spent, iterations: int) -> str | None:
 
 
 def _next_one(now: Situation) -> Verdict:
+    if why := _unmeasured(now):
+        return _ended(now, why, Otherwise.ASK)
     pattern = recognised(
         [one.tree for one in now.iterations],
         [one.reading.merit for one in now.iterations if one.reading],
@@ -120,6 +122,15 @@ def _next_one(now: Situation) -> Verdict:
         strategy=strategy,
         model=_next_model(now.spec, newest) if strategy is S.OTHER_MODEL else newest.model,
     )
+
+
+def _unmeasured(now: Situation) -> str:
+    """Why going on makes no sense: patterns go by measurements, and there are none."""
+    window = now.iterations[-now.spec.window :]
+    is_blind = all(is_unmeasured(now.spec, one.measurement or {}) for one in window)
+    if len(window) < now.spec.window or not is_blind:
+        return ""
+    return f"{count(len(window), 'iteration')} in a row couldn't be measured"
 
 
 def chosen(now: Situation, pattern: Pattern) -> Strategy:

@@ -133,6 +133,11 @@ def failure_of(outcome: Outcome) -> FailureClass:
     return FailureClass.QUOTA if is_limit else FailureClass.AGENT
 
 
+def is_refused(outcome: Outcome) -> bool:
+    """Whether the run is not to blame: its provider, a limit, or how it is set up."""
+    return RULES[failure_of(outcome)].reaction in {Reaction.WAIT, Reaction.ASK}
+
+
 def _charged(retry_count: int, allowed: int, policy: RetryPolicy, chance: float) -> Decision:
     if retry_count >= allowed:
         return Decision(RetryAction.GIVE_UP)

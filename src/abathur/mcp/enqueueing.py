@@ -224,7 +224,7 @@ async def _order(
         idempotency_key=None if key is None else _own_key(call.caller, key),
         created_by=call.caller.actor,
         touches=tuple(get("touches", ())),
-        loop=asked_loop(call.host.project.settings, get("loop"), get("candidates")),
+        loop=asked_loop(call.host.project, get("loop"), get("candidates")),
     )
     return Order(
         new=new,

@@ -11,12 +11,11 @@ from abathur.domain import candidates
 from abathur.domain.audit import Action
 from abathur.domain.budgets import UNBUDGETED, BudgetScope, SpendingRules
 from abathur.domain.errors import IllegalTransitionError, InvalidInputError, NotFoundError
-from abathur.domain.failures import RULES, Reaction
 from abathur.domain.iterations import Iteration, Loop, Next, Trial, Verdict
 from abathur.domain.leases import check_fence
 from abathur.domain.loop_feedback import feedback
 from abathur.domain.loop_verdicts import Situation, Spent, best_of, decide, is_improved, over
-from abathur.domain.loops.readings import Reading, reading
+from abathur.domain.loops.readings import reading
 from abathur.domain.loops.specs import (
     MAX_ITERATIONS,
     Choice,
@@ -26,7 +25,6 @@ from abathur.domain.loops.specs import (
     loop_spec,
 )
 from abathur.domain.records import changed
-from abathur.domain.retry import failure_of
 from abathur.domain.runs import Attempt, Outcome
 from abathur.domain.splitting import JOIN, MOST_PARTS, SPLIT, lost_part
 from abathur.domain.tasks import JsonObject, Task, TaskStatus
@@ -434,8 +432,8 @@ def after_failure(
         return None
     found = view(stores, task)
     before = list(found.measured)
-    if found.spec.candidates and _is_own(outcome) and not found.is_all_made:
-        before.append(_lost(found, attempt, outcome, now))
+    if not found.is_all_made and candidates.has_lost(found.spec, before, attempt, outcome):
+        before.append(candidates.lost(found.spec, before, attempt, outcome, now))
     elif at_work or not before or not (_is_spent(found) or found.loop.stop_as is not None):
         return None
     verdict = decide(_situation(stores, found, before, spending, at_work))
@@ -458,32 +456,3 @@ def after_failure(
 
 def _is_spent(found: LoopView) -> bool:
     return over(found.spec, found.spent, 0) is not None
-
-
-def _is_own(outcome: Outcome) -> bool:
-    """Whether the failure is the run's own, not its provider's or its surroundings'."""
-    reaction = RULES[failure_of(outcome)].reaction
-    return outcome.kind.spends_retry and reaction not in {Reaction.WAIT, Reaction.ASK}
-
-
-def _lost(found: LoopView, attempt: Attempt, outcome: Outcome, now: datetime) -> Iteration:
-    """A candidate whose run failed: what it left is kept by the salvage ref of its attempt."""
-    why = outcome.message or outcome.kind.value
-    return Iteration(
-        task_id=found.task.id,
-        number=candidates.number_for(found.spec, found.measured, attempt),
-        attempt=attempt.number,
-        runtime=attempt.runtime,
-        model=attempt.model,
-        strategy=None,
-        pattern=None,
-        target="",
-        base_commit="",
-        work_commit="",
-        tree="",
-        started_at=attempt.started_at,
-        measured_at=now,
-        measurement={"tree": "", "observations": {}, "is_changed": False},
-        reading=Reading(is_met=False, merit=(-1.0,), text=f"its run failed: {why}"),
-        verdict=None,
-    )

@@ -6,11 +6,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
+from abathur.domain.agents import AgentSpec
 from abathur.domain.errors import AbathurError
+from abathur.domain.failures import FailureClass
 from abathur.domain.iterations import Iteration
 from abathur.domain.loops.criteria import Criterion
 from abathur.domain.loops.readings import judged
-from abathur.domain.runs import Command, EventKind, OutcomeKind, RunEvent, RunSpec, Usage
+from abathur.domain.retry import is_refused
+from abathur.domain.runs import Command, EventKind, Outcome, OutcomeKind, RunEvent, RunSpec, Usage
 from abathur.domain.tasks import Task
 from abathur.ports.processes import Launch
 from abathur.swarm.choosing import chosen
@@ -52,6 +55,14 @@ reasons, the most important first:
 """
 
 
+class JudgeRefusedError(Exception):
+    """The judge couldn't do its work for no fault of it: its provider, a limit or its set-up."""
+
+    def __init__(self, outcome: Outcome, spec: AgentSpec) -> None:
+        super().__init__(outcome.message)
+        self.outcome, self.spec = outcome, spec
+
+
 class Judge:
     def __init__(
         self, parts: Parts, run: Run, launching: Callable[[Command, str, float], Launch]
@@ -61,7 +72,10 @@ class Judge:
     async def score(
         self, criterion: Criterion, iteration: Iteration
     ) -> tuple[dict[str, Any], Usage | None]:
-        """What is kept of the judgement, and what it used. A judge that fails gives no score."""
+        """What is kept of the judgement, and what it used. A judge that fails gives no score.
+
+        Raises `JudgeRefusedError`.
+        """
         try:
             return await self._ask(criterion, iteration)
         except (AbathurError, OSError) as error:
@@ -100,6 +114,8 @@ class Judge:
             stop=self._run.stop,
         )
         outcome = runtime.outcome(end, list(events))
+        if is_refused(outcome) and outcome.failure is not FailureClass.BUDGET:
+            raise JudgeRefusedError(outcome, spec)
         if outcome.kind is not OutcomeKind.SUCCEEDED:
             return {"error": f"the judge failed: {outcome.message or outcome.kind}"}, outcome.usage
         found = judged(outcome.result_data)

@@ -72,6 +72,11 @@ class Meter:
         limits = [one for one in (left, self._own_usd, usd) if one is not None]
         self.budget_usd = min(limits) if limits else None
 
+    def blame(self, spec: AgentSpec) -> None:
+        """Let a refusal by a provider count for the pools of another agent, which it was about."""
+        task_id, number = self._run.key
+        self._draws, self._is_probe = Draws(f"{task_id}/{number}", pools_of(spec)), False
+
     def begin_behind(self, unfinished: Unfinished | None) -> None:
         """Don't take for this run's what the runs before have used of the session."""
         self._before = unfinished.used if unfinished else None

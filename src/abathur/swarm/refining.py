@@ -21,7 +21,7 @@ from abathur.services.claiming import actor_of
 from abathur.services.looping import Plan
 from abathur.swarm import approvals, splitting
 from abathur.swarm.events import SwarmEventKind
-from abathur.swarm.judging import Judge
+from abathur.swarm.judging import Judge, JudgeRefusedError
 from abathur.swarm.meter import Meter
 from abathur.swarm.parts import Parts
 from abathur.swarm.state import Run, State
@@ -36,6 +36,7 @@ class Refining:
         self._parts, self._state, self._run, self._plan = parts, state, run, plan
         self._usage: Usage | None = None
         self._spec: AgentSpec | None = None
+        self._meter: Meter | None = None
         self.trial: Trial | None = None
         """What is to be reported, once it is measured."""
 
@@ -63,12 +64,9 @@ class Refining:
         )
         return Outcome(kind=OutcomeKind.SUCCEEDED)
 
-    def adapted(self, spec: AgentSpec, meter: Meter) -> AgentSpec:
-        """With the runtime and model of this iteration, and within what is left of its limits."""
-        plan = self._plan
-        meter.keep_to(plan.shares, plan.usd_left)
-        meter.tokens_left = plan.tokens_left
-        self._spec = self._chosen(spec, plan.choice)
+    def adapted(self, spec: AgentSpec) -> AgentSpec:
+        """With the runtime and model of this iteration."""
+        self._spec = self._chosen(spec, self._plan.choice)
         return self._spec
 
     def _chosen(self, spec: AgentSpec, choice: Choice) -> AgentSpec:
@@ -87,10 +85,12 @@ class Refining:
             settings=merged(ours, rest),
         )
 
-    def timeout(self, seconds: int) -> int:
-        """Of this attempt, within what is left of the loop's time."""
-        left = self._plan.seconds_left
-        return seconds if left is None else min(seconds, left)
+    def limited(self, meter: Meter, seconds: int) -> int:
+        """Keep the attempt to what is left of the loop's limits; how long it may take."""
+        plan, self._meter = self._plan, meter
+        meter.keep_to(plan.shares, plan.usd_left)
+        meter.tokens_left = plan.tokens_left
+        return seconds if plan.seconds_left is None else min(seconds, plan.seconds_left)
 
     async def iterate(
         self, place: Workspace, run_agent: Callable[[], Awaitable[Outcome]], launching: Launching
@@ -165,7 +165,11 @@ class Refining:
         observations: dict[str, Any] = {}
         for path, one in self._criteria(place):
             if one.kind is CriterionKind.JUDGE:
-                seen = await self._judge(one, iteration, launching)
+                try:
+                    seen = await self._judge(one, iteration, launching)
+                except JudgeRefusedError as error:
+                    # The checkpoint stays: what is tried again is the measurement, not the agent.
+                    return self._refused(error, one, outcome.usage)
             else:
                 seen = await self._observe(path, one, launching)
             if self._run.stop.is_set():
@@ -188,6 +192,18 @@ class Refining:
             measurement=self._parts.redactor.value(measurement),
         )
         return replace(outcome, usage=added(outcome.usage, self._usage))
+
+    def _refused(self, error: JudgeRefusedError, one: Criterion, usage: Usage | None) -> Outcome:
+        judge = error.outcome
+        self._usage = added(self._usage, judge.usage)
+        if self._meter is not None:
+            self._meter.blame(error.spec)
+        return replace(
+            judge,
+            message=f"the judge `{one.agent}` can't work: {judge.message or judge.kind}",
+            result_data=None,
+            usage=added(usage, self._usage),
+        )
 
     def _criteria(self, place: Workspace) -> list[tuple[str, Criterion]]:
         """What has to be run, by path."""

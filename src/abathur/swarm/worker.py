@@ -149,10 +149,11 @@ class Worker:
         spec = self._parts.resolve_agent(self._run.task.agent_type)
         self._timeout = min(self._timeout, spec.settings.get("timeout", self._timeout))
         spec, self._model_choice = await chosen(self._parts, spec, self._attempt)
+        if self._refining is not None:
+            spec = self._refining.adapted(spec)
         await self._meter.begin(spec)
         if self._refining is not None:
-            spec = self._refining.adapted(spec, self._meter)
-            self._timeout = self._refining.timeout(self._timeout)
+            self._timeout = self._refining.limited(self._meter, self._timeout)
         runtime = self._parts.load_runtime(spec.runtime)
         begun = await continuing.unfinished(self._parts, self._run, runtime, spec.runtime)
         if begun is None and self._refining is not None:

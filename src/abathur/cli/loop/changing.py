@@ -32,7 +32,7 @@ def start(task_id: str, spec: str, as_json: bool) -> None:
     \b
         abathur loop start 0198 '{passes: make test, max_iterations: 5}'
     """
-    data = typed_loop(context.project().settings, spec)
+    data = typed_loop(context.project(), spec)
     found = context.write(_start, task_id, data)
     if as_json:
         output.write_json(loop_shape(found))

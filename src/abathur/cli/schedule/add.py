@@ -81,7 +81,7 @@ async def _add(options: Options) -> Schedule:
     new_task(values)
     project = context.project()
     values["feature_branch"] = await resolve_target(project, options.target)
-    if (loop := options.refined(project.settings)) is not None:
+    if (loop := options.refined(project)) is not None:
         values["loop"] = loop
     if options.budget is not None:
         values["budget_usd"] = options.budget

@@ -17,7 +17,7 @@ from abathur.domain.tasks import DEFAULT_AGENT_TYPE, DEFAULT_MAX_RETRIES, DEFAUL
 from abathur.domain.times import parse_duration
 
 if TYPE_CHECKING:
-    from abathur.domain.settings import Settings
+    from abathur.bootstrap import Project
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -63,7 +63,7 @@ class Described:
             "may_overlap": self.allow_overlap,
         }
 
-    def refined(self, settings: Settings) -> dict[str, Any] | None:
+    def refined(self, project: Project) -> dict[str, Any] | None:
         """Its loop or its candidates. Raises `InvalidInputError`, `click.UsageError`."""
         from abathur.bootstrap.loops import typed_choice, typed_loop, whole_loop
 
@@ -71,10 +71,10 @@ class Described:
         if sum(given) > 1:
             raise click.UsageError("--loop, --candidates and --candidate exclude each other")
         if self.loop is not None:
-            return typed_loop(settings, self.loop)
+            return typed_loop(project, self.loop)
         choices = [typed_choice(one) for one in self.candidate]
         if self.candidates or choices:
-            return whole_loop(settings, {"candidates": choices or self.candidates})
+            return whole_loop(project, {"candidates": choices or self.candidates})
         return None
 
 

@@ -77,7 +77,7 @@ async def _submit(new: NewTask, options: Options) -> Submitted:
     new = replace(new, feature_branch=await resolve_target(project, options.target))
     warn_of_strangers(project, [new.agent_type])
     (new,) = as_defined(project, [new])
-    new = replace(new, loop=options.refined(project.settings))
+    new = replace(new, loop=options.refined(project))
     async with context.opened(project) as db:
         return await db.write(
             _submit_resolved,

@@ -16,6 +16,7 @@ MAX_PARTS: Final = 20
 MAX_TEXT: Final = 20_000
 DEFAULT_TIMEOUT_SECONDS: Final = 1800
 FUNCTION: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*\.py:[A-Za-z_][A-Za-z0-9_]*")
+_PATH: Final = re.compile(r"\$?\.?(?:[^.\[\]]+|\[\d{1,6}\])(?:\.[^.\[\]]+|\[\d{1,6}\])*")
 _STEP: Final = re.compile(r"([^.\[\]]+)|\[(\d{1,6})\]")
 
 
@@ -141,7 +142,7 @@ def _metric(value: object, where: str) -> Criterion:
         raise _wrong(where, "it needs either `json`, a path, or `pattern`, a regular expression")
     return replace(
         _program(CriterionKind.METRIC, section, where),
-        json_path=_text(section.get("json"), f"{where}.json", 200),
+        json_path=_path(section.get("json"), f"{where}.json"),
         pattern=_pattern(section.get("pattern"), f"{where}.pattern"),
         goal=_goal(section.get("goal", Goal.MAXIMISE), f"{where}.goal"),
         threshold=number(section["threshold"], f"{where}.threshold"),
@@ -276,6 +277,13 @@ def _goal(value: object, where: str) -> Goal:
     if value not in set(Goal):
         raise _wrong(where, f"{' or '.join(Goal)} is expected")
     return Goal(str(value))
+
+
+def _path(value: object, where: str) -> str | None:
+    text = _text(value, where, 200)
+    if text is not None and not _PATH.fullmatch(text):
+        raise _wrong(where, "a path like `totals.lines[0].percent` is expected")
+    return text
 
 
 def _pattern(value: object, where: str) -> str | None:

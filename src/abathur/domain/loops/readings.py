@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, Final
 
-from abathur.domain.loops.criteria import Criterion, CriterionKind, Goal, json_value
+from abathur.domain.loops.criteria import Criterion, CriterionKind, Goal, json_value, walk
 from abathur.domain.loops.patterns import Merit
 from abathur.domain.loops.specs import LoopSpec
 from abathur.domain.wording import count
@@ -20,6 +20,8 @@ MAX_OUTPUT: Final = 200_000
 MAX_KEPT: Final = 4000
 """Characters of it that are kept."""
 MAX_REASONS: Final = 2000
+MAX_SHOWN: Final = 200
+"""Characters of the last line of a program that failed."""
 MAX_WORDS: Final = 300
 GATE: Final = "gate:"
 JUDGE: Final = "judge"
@@ -53,7 +55,7 @@ def observed(one: Criterion, code: int | None, output: str, errors: str) -> dict
     if one.kind is CriterionKind.PASSES:
         return kept
     if code != 0:
-        return {**kept, "error": f"ended with exit code {code}"}
+        return {**kept, "error": f"ended with exit code {code}{_last_line(errors or output)}"}
     if one.kind is CriterionKind.METRIC:
         return {**kept, **_metric_of(one, output)}
     if one.kind is CriterionKind.CUSTOM:
@@ -131,11 +133,26 @@ def _custom_of(output: str) -> dict[str, Any]:
     }
 
 
+def _last_line(text: str) -> str:
+    lines = text.split("\n")
+    last = next((" ".join(line.split()) for line in reversed(lines) if line.strip()), "")
+    return f": {last[:MAX_SHOWN]}" if last else ""
+
+
 def _tail(text: str) -> str:
     return text[-MAX_KEPT:].strip()
 
 
 # --- what it means ------------------------------------------------------------------------------
+
+
+def is_unmeasured(spec: LoopSpec, measurement: Json) -> bool:
+    """Whether nothing could be said about the criterion: every program or judge of it failed."""
+    parts = [one for _, one in walk(spec.until)] if spec.until else []
+    if not parts or any(one.kind is CriterionKind.STABLE and not one.of_output for one in parts):
+        return False
+    seen = (measurement.get("observations") or {}).values()
+    return bool(seen) and all(one.get("error") for one in seen)
 
 
 def reading(spec: LoopSpec, history: Sequence[Json]) -> Reading:
