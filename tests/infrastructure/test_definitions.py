@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from abathur.domain.specs import AgentDefinition
+from abathur.infrastructure import folder_state
 from abathur.infrastructure.definitions import Definitions, read_definitions
 
 
@@ -264,3 +265,23 @@ def test_yaml_definitions_of_the_older_version_are_read(tmp_path: Path) -> None:
 def test_a_bad_yaml_definition_names_its_line(tmp_path: Path) -> None:
     put(tmp_path, ".claude/agents/p.yaml", "name: p\nmodel: opus\neffort: [1]\n")
     assert problem(tmp_path).startswith(".claude/agents/p.yaml:3: effort: a text is expected")
+
+
+def test_definitions_are_read_again_only_when_a_file_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_state, "YOUNG_NS", 0)
+    put(tmp_path, ".claude/agents/deep/a.md", "---\nname: a\n---\nYou are.\n")
+    first = read_definitions(tmp_path)
+    assert read_definitions(tmp_path) is first
+    put(tmp_path, ".claude/agents/deep/a.md", "---\nname: other\n---\nYou are.\n")
+    assert read_definitions(tmp_path).by_name.keys() == {"other"}
+    put(tmp_path, ".abathur/agents/b.md", "---\nname: b\n---\nYou are.\n")
+    assert read_definitions(tmp_path).by_name.keys() == {"other", "b"}
+
+
+def test_a_change_right_after_reading_is_seen_even_where_it_leaves_no_sign(tmp_path: Path) -> None:
+    put(tmp_path, ".claude/agents/a.md", "---\nname: a\n---\n")
+    assert read_definitions(tmp_path).by_name.keys() == {"a"}
+    put(tmp_path, ".claude/agents/a.md", "---\nname: b\n---\n")  # as long, in the same tick
+    assert read_definitions(tmp_path).by_name.keys() == {"b"}

@@ -91,6 +91,28 @@ async def test_a_client_with_a_token_works_in_both_eras(
     assert found.structured_content["created_by"] == "mcp:ada"
 
 
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_who_waits_over_http_is_told_of_progress_meanwhile(
+    served: tuple[Project, str], mode: str
+) -> None:
+    project, url = served
+    told = asyncio.Event()
+
+    async def progress(progress: float, total: float | None, message: str | None) -> None:
+        told.set()
+
+    async with connected(project, url, mode) as client:
+        done = await client.call_tool("task_enqueue", {"description": "Do it"})
+        args = {"task_ids": [done.structured_content["task_id"]], "timeout_seconds": 60}
+        waiting = asyncio.create_task(
+            client.call_tool("task_wait", args, progress_callback=progress)
+        )
+        await told.wait()
+        waiting.cancel()
+        with suppress(asyncio.CancelledError):
+            await waiting
+
+
 async def test_each_part_is_served_under_its_older_name(served: tuple[Project, str]) -> None:
     project, url = served
     async with connected(project, f"{url}/tasks") as client:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from abathur.bootstrap import Project
 from abathur.bootstrap.serving import key_of
 from abathur.domain.tokens import issued
-from abathur.mcp.http_server import Gate, make_app
+from abathur.mcp.doors import Gate, make_app
 from abathur.mcp.server import Desk
 from tests.mcp.conftest import PERSON, Site
 from tests.programs import needs, program

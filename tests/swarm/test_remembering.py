@@ -3,6 +3,7 @@
 from typing import Any
 
 from abathur.domain.memories import NewMemory
+from abathur.ports.memory import MemoryFilter
 from abathur.services import embedding, remembering
 from tests.embeddings import served
 
@@ -71,3 +72,15 @@ async def test_a_server_that_is_not_there_stops_no_swarm(world: Any) -> None:
     warnings = [event.text for event in world.events if "meanings wait" in event.text]
     assert len(warnings) == 1
     assert "can't be reached" in warnings[0]
+
+
+async def test_lessons_of_agents_keep_to_the_configured_quota(world: Any) -> None:
+    world.configure(memory={"quota": 2})
+    status = {"execution_status": {"status": "SUCCESS"}}
+    lessons = ["run make first", "the parser is slow", "tests need a port"]
+    result = {**status, "deliverables": {"lessons": lessons}}
+    await world.submit("Write", [{"write": {"path": "a.txt", "text": "a\n"}}, {"result": result}])
+    assert (await world.run_until_idle()).completed == 1
+    where = MemoryFilter(namespace="lessons")
+    found = await world.db.read(remembering.select, where, now=world.db.clock().now())
+    assert len(found) == 2

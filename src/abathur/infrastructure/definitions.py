@@ -17,6 +17,7 @@ from typing import Any, Final
 from abathur.domain.errors import ConfigError
 from abathur.domain.specs import AgentDefinition, Locate, definition
 from abathur.infrastructure import paths
+from abathur.infrastructure.folder_state import state_of
 from abathur.infrastructure.front_matter import Divided, divided
 
 MAX_BYTES: Final = 1_000_000
@@ -33,6 +34,25 @@ class Definitions:
 
 
 def read_definitions(project: Path) -> Definitions:
+    """Those of now. What was read before is given again where no file has changed since."""
+    state = state_of(paths.agent_folders(project))
+    known = _known.get(project)
+    if known is not None and state is not None and known[0] == state:
+        return known[1]
+    read = _read(project)
+    if state is not None:
+        if len(_known) >= MOST_KNOWN:
+            _known.clear()
+        _known[project] = state, read
+    return read
+
+
+_known: Final[dict[Path, tuple[object, Definitions]]] = {}
+MOST_KNOWN: Final = 16
+"""Projects; a process has to do with one."""
+
+
+def _read(project: Path) -> Definitions:
     found: dict[str, AgentDefinition] = {}
     problems: list[str] = []
     for folder in paths.agent_folders(project):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, Final
 
 from abathur.domain.errors import InvalidInputError
@@ -84,17 +83,9 @@ def _check_shape(tool: Tool, args: Json) -> None:
     from fastjsonschema import JsonSchemaValueException
 
     try:
-        _validator(tool.name, json.dumps(dict(tool.takes)))(args)
+        tool.check_shape(args)
     except JsonSchemaValueException as error:
         message = " ".join(str(error.message).split())
         where, _, rest = message.partition(" ")
         name = where.removeprefix("data").removeprefix(".") or "the arguments"
         raise InvalidInputError(f"{tool.name}: {name}: it {rest[:300]}") from error
-
-
-@cache
-def _validator(name: str, properties: str) -> Any:
-    import fastjsonschema
-
-    schema = {"type": "object", "properties": json.loads(properties)}
-    return fastjsonschema.compile(schema, use_default=False, detailed_exceptions=True)

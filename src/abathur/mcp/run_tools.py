@@ -303,6 +303,7 @@ WAIT: Final = Tool(
     ),
     run=wait,
     only_reads=True,
+    waits=True,
 )
 
 TOOLS: Final = (REPORT, PROGRESS, ASK, EXTEND, WAIT)

@@ -43,12 +43,13 @@ class Desk:
 def make_server(desk: Desk, only: str | None = None) -> Server[Any]:
     """A server with the tools of one part, or all."""
     tools = tools_of(only)
+    described = [(tool, _described(tool)) for tool in tools.values()]
 
     async def list_tools(
         ctx: Context, params: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
         caller = desk.caller_of(ctx)
-        shown = [_described(tool) for tool in tools.values() if is_for(tool, caller)]
+        shown = [one for tool, one in described if is_for(tool, caller)]
         return types.ListToolsResult(tools=shown)
 
     async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
@@ -74,11 +75,13 @@ def make_server(desk: Desk, only: str | None = None) -> Server[Any]:
         return Call(host=desk.host, caller=caller, args={}, progress=_progress(ctx))
 
     offer, subscriptions = Offer(call_of), Subscriptions(call_of)
-    return Server(
+    server: Server[Any] = Server(
         NAMES[only],
         version=__version__,
         title="Abathur",
         instructions=INSTRUCTIONS,
+        # No parameter is repeated in a header. Left out, the SDK would list all tools at each call.
+        get_tool_input_schema=lambda _: None,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
         on_list_resources=offer.resources,
@@ -90,6 +93,8 @@ def make_server(desk: Desk, only: str | None = None) -> Server[Any]:
         on_list_prompts=offer.prompts,
         on_get_prompt=offer.prompt,
     )
+    server.middleware.clear()  # spans for a tracer that nothing here installs
+    return server
 
 
 def _progress(ctx: Context) -> Progress:

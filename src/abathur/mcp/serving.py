@@ -88,20 +88,20 @@ async def serve_http(
     `ready` is told the address once requests are taken. Raises `OSError`.
     """
     require_extra()
-    from abathur.mcp import http_server
+    from abathur.mcp import doors, http_server
     from abathur.mcp.server import Desk
 
     quieten()
-    gate = http_server.Gate(serving.key_of(project))
+    gate = doors.Gate(serving.key_of(project))
     shown = f"[{place.host}]" if ":" in place.host else place.host
     async with AsyncExitStack() as stack:
         log = stack.enter_context(serving.call_log(project))
         db = await stack.enter_async_context(serving.opened(project))
         desk = Desk(host=host_of(project, db), caller_of=gate.caller_of, log=log)
-        app = http_server.make_app(desk, gate, only=only, names=(shown, *place.names))
+        app = doors.make_app(desk, gate, only=only, names=(shown, *place.names))
 
         def started(port: int) -> None:
-            url = f"http://{shown}:{port}{http_server.PATH}"
+            url = f"http://{shown}:{port}{doors.PATH}"
             stack.enter_context(serving.announced(project, url, place.worker))
             ready(url)
 

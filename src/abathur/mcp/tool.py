@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
 from abathur.domain.delegation import Caller
@@ -75,7 +76,7 @@ class Call:
         return await self.host.db.read(query, *args, **kwargs)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Tool:
     name: str
     title: str
@@ -92,10 +93,12 @@ class Tool:
     """Whether it may undo what is there."""
     is_idempotent: bool = False
     """Whether the same call again changes nothing more."""
+    waits: bool = False
+    """Whether it tells progress until it answers, and can be given up before."""
     for_runs: bool | None = None
     """True: only an agent at work may call it; False: only a person's program; None: both."""
 
-    @property
+    @cached_property
     def input_schema(self) -> Json:
         schema: Json = {"type": "object", "properties": dict(self.takes)}
         for alias, name in self.aliases.items():
@@ -105,12 +108,23 @@ class Tool:
             schema["required"] = list(self.needs)
         return schema
 
-    @property
+    @cached_property
     def output_schema(self) -> Json:
         """With an object at its root, as every version of the protocol takes it."""
         if self.gives.get("type") != "array":
             return dict(self.gives)
         return thing({"result": self.gives, "next_cursor": text("Where the next page begins.")})
+
+    @cached_property
+    def check_shape(self) -> Callable[[Json], object]:
+        """Raises `fastjsonschema.JsonSchemaValueException` for arguments that don't fit."""
+        import fastjsonschema
+
+        schema = {"type": "object", "properties": dict(self.takes)}
+        check: Callable[[Json], object] = fastjsonschema.compile(
+            schema, use_default=False, detailed_exceptions=True
+        )
+        return check
 
 
 # --- pieces of schemas --------------------------------------------------------------------

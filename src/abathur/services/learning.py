@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from abathur.domain.errors import ConflictError, InvalidInputError
 from abathur.domain.masking import masked
-from abathur.domain.memories import MemoryType, NewMemory
+from abathur.domain.memories import MemoryRules, MemoryType, NewMemory
 from abathur.domain.retention import UNTRUSTED
 from abathur.domain.tasks import JsonObject, Task
 from abathur.ports.stores import Stores
@@ -23,7 +23,13 @@ LONGEST: Final = 2000
 
 
 def keep_lessons(
-    stores: Stores, task: Task, content: JsonObject | None, *, actor: str, now: datetime
+    stores: Stores,
+    task: Task,
+    content: JsonObject | None,
+    *,
+    actor: str,
+    now: datetime,
+    rules: MemoryRules,
 ) -> int:
     """Keep `deliverables.lessons`, a list of texts; how many were new. Never refuses the result.
 
@@ -48,10 +54,12 @@ def keep_lessons(
             continue
         if old is not None and not old.is_gone(now):
             if old.task_id != task.id:
-                remembering.use(stores, [old.id], task_id=task.id, actor=actor, now=now)
+                remembering.use(
+                    stores, [old.id], task_id=task.id, actor=actor, now=now, rules=rules
+                )
             continue
         try:
-            remembering.add(stores, new, actor=actor, now=now)
+            remembering.add(stores, new, actor=actor, now=now, rules=rules)
             kept += 1
         except (ConflictError, InvalidInputError):
             # Somebody is offering the very same, or the namespace is full: the result is worth

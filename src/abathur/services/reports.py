@@ -53,12 +53,12 @@ class SpooledReport:
 
 
 def packed(spooled: SpooledReport) -> dict[str, Any]:
-    """As JSON, without the rules about money: they are those of whoever applies it."""
+    """As JSON, without the rules of money and memory: they are those of whoever applies it."""
     return {"format": 1, **plain(replace(spooled, report=_told(spooled.report)))}
 
 
 def _told(report: Report) -> Report:
-    return replace(report, spending=None)
+    return replace(report, spending=None, remembering=None)
 
 
 def unpacked(content: Mapping[str, Any]) -> SpooledReport:

@@ -16,6 +16,7 @@ from abathur.domain.failures import WAITING
 from abathur.domain.iterations import Iteration, Next, Trial, Verdict
 from abathur.domain.landing import Landing, LandingState
 from abathur.domain.leases import check_fence
+from abathur.domain.memories import MemoryRules
 from abathur.domain.records import changed
 from abathur.domain.retry import Decision, RetryAction, RetryPolicy, decide
 from abathur.domain.runs import Attempt, Outcome, OutcomeKind, RunEvent
@@ -131,6 +132,8 @@ class Report:
     """For the question to a person that the end of the run may lead to."""
     spending: SpendingRules | None = None
     """What is known of money where the report is applied; None is nothing."""
+    remembering: MemoryRules | None = None
+    """The bounds of memories where the report is applied; None is the usual ones."""
     draws: Draws | None = None
     """The pools that the run drew on; None when nobody keeps track of them."""
     is_probe: bool = False
@@ -167,7 +170,8 @@ def report(
     stores.attempts.save(ended, attempt)
     if ended.result is not None:
         actor = actor_of(holder.worker_id)
-        learning.keep_lessons(stores, task, ended.result.content, actor=actor, now=now)
+        rules, content = report.remembering or MemoryRules(), ended.result.content
+        learning.keep_lessons(stores, task, content, actor=actor, now=now, rules=rules)
     accounting.settle(
         stores, task, ended, report.target, (report.spending or UNBUDGETED).pricing, now
     )

@@ -91,7 +91,11 @@ class Delivery:
 
     async def _apply(self, spooled: SpooledReport) -> Standing:
         now = self._parts.clock.now()
-        report = replace(spooled.report, spending=spending_rules(self._parts))
+        report = replace(
+            spooled.report,
+            spending=spending_rules(self._parts),
+            remembering=self._parts.settings.memory.rules,
+        )
         spooled = replace(spooled, report=report)
         return await self._parts.db.write(reports.report, spooled, self._parts.policy, now)
 
