@@ -22,10 +22,14 @@ _PLACES: Final = {
     "inspector": "@modelcontextprotocol/inspector/clients/launcher/build/index.js",
     "node": "node-*-*/bin/node",
 }
+_AIDER: Final = _FOLDER / "aider" / "bin" / "aider"
+"""Large, so it is fetched by a job of its own."""
 
 
 def program(name: str) -> Path | None:
     """Of those that are pinned, the pinned one only; of others what is on PATH."""
+    if name == "aider" and _AIDER.exists():
+        return _AIDER
     if name in _PLACES:
         return next(iter(sorted((_FOLDER / "node_modules").glob(_PLACES[name]))), None)
     found = shutil.which(name)
@@ -34,7 +38,7 @@ def program(name: str) -> Path | None:
 
 def needs(name: str) -> pytest.MarkDecorator:
     """Skips loudly where the program isn't to be had."""
-    remedy = "run `python3 dev test`" if name in _PLACES else f"put `{name}` on PATH"
+    remedy = f"run `python3 dev {'test' if name in _PLACES else name}`"
     return pytest.mark.skipif(
         program(name) is None,
         reason=f"{name} isn't there: what it really does is NOT checked here; {remedy}",

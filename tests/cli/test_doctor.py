@@ -153,6 +153,18 @@ def test_a_version_is_asked_for_with_a_time_out(
     assert f"claude: {tmp_path}/slow (tested with 2.1.330)\n" in out
 
 
+def test_of_a_program_of_ours_the_one_behind_it_has_to_be_there(
+    abathur: "Abathur", tmp_path: Path
+) -> None:
+    agents = {"guest": {"runtime": "acp", "argv": [f"{tmp_path}/guest", "--acp"]}}
+    configure(abathur, agents=agents)
+    assert f"program `{tmp_path}/guest` doesn't exist" in abathur("doctor").out
+    program = tmp_path / "guest"
+    program.write_text("#!/bin/sh\necho 1.0 was run\n")
+    program.chmod(0o755)
+    assert f"acp: {program}\n" in abathur.ok("doctor")
+
+
 def test_a_program_of_the_project_is_not_started(abathur: "Abathur", tmp_path: Path) -> None:
     program = tmp_path / "deploy"
     program.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")

@@ -90,6 +90,8 @@ class Command:
     stdin: bytes = b""
     files: Mapping[Path, str] = field(default_factory=dict)
     """Written before the start, for this user's eyes alone: what mustn't be in an argument."""
+    behind: str = ""
+    """The program that a program of ours starts in its turn: what has to be there."""
     stop_signal: StopSignal = "TERM"
     """By which the program is asked to end, before anything that it started is."""
 
@@ -208,6 +210,8 @@ class Outcome:
     """The program wouldn't go on with the session it was told, and has done nothing."""
     is_session_usage: bool = False
     """`usage` is that of the whole session, with the runs before that were gone on with."""
+    is_session_cost: bool = False
+    """Only the cost in `usage` is: its tokens are those of this run alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

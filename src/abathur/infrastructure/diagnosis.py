@@ -107,9 +107,13 @@ def problem_of(root: Path, settings: Settings, agent_type: str) -> str | None:
 
     try:
         spec = resolve_agent(settings, read_definitions(root).by_name, agent_type)
-        return _missing(_command(root, spec).argv[0])
+        return _missing(_asked_for(_command(root, spec)))
     except AbathurError as error:
         return str(error)
+
+
+def _asked_for(command: Command) -> str:
+    return command.behind or command.argv[0]
 
 
 def _missing(program: str) -> str | None:
@@ -124,12 +128,12 @@ async def _program(root: Path, spec: AgentSpec, versions: dict[str, str | None] 
         command = _command(root, spec)
     except AbathurError as error:
         return Program(agent_type=spec.agent_type, runtime=spec.runtime, problem=str(error))
-    name = command.argv[0]
+    name = _asked_for(command)
     problem = _missing(name)
     if problem is not None:
         return Program(agent_type=spec.agent_type, runtime=spec.runtime, problem=problem)
     version = None
-    if versions is not None and spec.runtime not in OWN_PROGRAMS:
+    if versions is not None and spec.runtime not in OWN_PROGRAMS and not command.behind:
         if name not in versions:
             versions[name] = await _version(command)
         version = versions[name]

@@ -89,6 +89,11 @@ async def forget_session(home: Path) -> None:
 
 def of_this_run(outcome: Outcome, found: Unfinished | None) -> Outcome:
     """With what this run alone has used, where the program counts over the session."""
-    if found is None or outcome.usage is None or not outcome.is_session_usage:
+    if found is None or outcome.usage is None:
         return outcome
-    return replace(outcome, usage=without(outcome.usage, found.used))
+    own = without(outcome.usage, found.used)
+    if outcome.is_session_usage:
+        return replace(outcome, usage=own)
+    if outcome.is_session_cost:
+        return replace(outcome, usage=replace(outcome.usage, cost_usd=own.cost_usd))
+    return outcome

@@ -158,7 +158,10 @@ def _usage(outcome: Outcome, answer: Outcome) -> Usage | None:
     """Of both runs; a program that counts over its session has told both at the second end."""
     if answer.is_session_usage and answer.usage is not None:
         return answer.usage
-    return added(outcome.usage, answer.usage)
+    both = added(outcome.usage, answer.usage)
+    if both is not None and answer.is_session_cost and answer.usage is not None:
+        return replace(both, cost_usd=answer.usage.cost_usd)
+    return both
 
 
 def _question(best: TaskResult | None, schema: JsonObject | None) -> str:

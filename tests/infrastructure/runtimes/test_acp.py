@@ -4,15 +4,25 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from abathur.domain.continuing import Unfinished
 from abathur.domain.errors import AgentUnavailableError
-from abathur.domain.runs import EventKind, McpServer, Outcome, OutcomeKind, RunEvent, RunSpec
+from abathur.domain.runs import (
+    EventKind,
+    McpServer,
+    Outcome,
+    OutcomeKind,
+    RunEvent,
+    RunSpec,
+    Usage,
+)
 from abathur.infrastructure.processes import SystemProcesses
 from abathur.infrastructure.runtimes.acp import AcpRuntime
 from abathur.ports.processes import Launch
+from abathur.swarm.continuing import of_this_run
 
 pytest.importorskip("acp")
 
@@ -67,9 +77,26 @@ async def test_a_prompt_is_answered_and_what_is_asked_for_is_allowed(tmp_path: P
         EventKind.TOOL_USE,
         EventKind.TOOL_RESULT,
         EventKind.TEXT,
+        EventKind.USAGE,
+        EventKind.USAGE,
         EventKind.END,
     ]
+    assert events[1].text == "write edited.txt", "told before it was known what it is about"
     assert outcome.result_data == {"text": "told 'Be brief.\\n\\ndo it ☃' with ['queue']"}
+
+
+async def test_the_cost_of_the_session_and_the_tokens_of_the_run_are_told_apart(
+    tmp_path: Path,
+) -> None:
+    outcome, events = await run(spec_in(tmp_path))
+    assert outcome.usage == Usage(input_tokens=5, output_tokens=2, cost_usd=0.5)
+    assert outcome.is_session_cost
+    assert not outcome.is_session_usage
+    cost, tokens = (event.data for event in events if event.kind is EventKind.USAGE)
+    assert (cost.get("of_session"), tokens.get("of_session")) == (True, None)
+    before = Usage(input_tokens=100, cost_usd=0.25)
+    own = of_this_run(outcome, Unfinished(cast(Any, None), "s", "/w", "b", before)).usage
+    assert own == Usage(input_tokens=5, output_tokens=2, cost_usd=0.25)
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,7 @@ class AcpRuntime:
             env=env,
             pass_env=section.words("pass_env"),
             stdin=json.dumps(plan).encode(),
+            behind=argv[0],
         )
 
     def _plan(self, spec: RunSpec, section: Section, argv: Sequence[str]) -> dict[str, Any]:
@@ -106,8 +107,9 @@ class AcpRuntime:
         final = verdicts.last_word(events)
         if final is not None and final.data.get("is_not_resumed") is True:
             return verdicts.not_resumed(replace(end, stderr_tail=final.text))
-        outcome = verdicts.judged(end, events, verdicts.last_told(events))
-        return replace(outcome, denied=_denied(events))
+        usage = verdicts.last_of_each(events)
+        outcome = verdicts.judged(end, events, usage)
+        return replace(outcome, denied=_denied(events), is_session_cost=usage is not None)
 
 
 def _kinds(tools: Sequence[str]) -> list[str]:

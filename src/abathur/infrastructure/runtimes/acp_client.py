@@ -153,7 +153,10 @@ class Teller:
         self.parts: list[str] = []
         self.is_silent = False
         """While an earlier session is told again."""
-        self.titles: dict[str, str] = {}
+        self.calls: dict[str, Message] = {}
+        """What is known of each use of a tool."""
+        self.untold: list[str] = []
+        """Uses of which no more than a name is known yet."""
 
     def take(self, params: Message) -> None:
         update = params.get("update")
@@ -176,22 +179,38 @@ class Teller:
         if text:
             emit("text", text, delta=True)
 
+    def end(self) -> None:
+        self.flush()
+        for call in [*self.untold]:
+            self.use(call)
+
     def tool(self, update: Message, *, is_new: bool) -> None:
         call, status = str(update.get("toolCallId")), update.get("status")
-        title = str(update.get("title") or self.titles.get(call) or update.get("kind") or "tool")
-        if is_new or call not in self.titles:
-            emit("tool_use", title[:KEPT], call=call, tool=str(update.get("kind") or "other"))
-        self.titles[call] = title
+        is_first = call not in self.calls
+        known = self.calls.setdefault(call, {})
+        known |= {key: update[key] for key in ("title", "kind") if update.get(key)}
+        if is_new and status in {None, "pending"} and not update.get("rawInput"):
+            self.untold.append(call)  # some say what they do it with only afterwards
+        elif is_first or call in self.untold:
+            self.use(call)
         if status in {"completed", "failed"}:
             content = update.get("content")
             said = " ".join(text_of(part) for part in content) if isinstance(content, list) else ""
             emit("tool_result", said[:KEPT], call=call, is_error=status == "failed")
 
+    def use(self, call: str) -> None:
+        if call in self.untold:
+            self.untold.remove(call)
+        known = self.calls[call]
+        kind = str(known.get("kind") or "other")
+        emit("tool_use", str(known.get("title") or kind)[:KEPT], call=call, tool=kind)
+
     def usage(self, update: Message) -> None:
         cost = update.get("cost")
         amount = cost.get("amount") if isinstance(cost, dict) else None
         if isinstance(amount, int | float) and cost.get("currency") == "USD":  # type: ignore[union-attr]
-            emit("usage", f"${amount:.4f}", cost_usd=amount, is_total=True)
+            # By the protocol that of the whole session, with earlier runs of it.
+            emit("usage", f"${amount:.4f}", cost_usd=amount, is_total=True, of_session=True)
 
 
 def text_of(content: Any) -> str:
@@ -215,6 +234,8 @@ class Session:
             return None
         call = params.get("toolCall")
         call = call if isinstance(call, dict) else {}
+        if "toolCallId" in call:
+            self.teller.tool(call, is_new=False)
         kind = str(call.get("kind") or "other")
         is_allowed = self.allows(kind)
         options = [one for one in params.get("options") or () if isinstance(one, dict)]
@@ -331,7 +352,7 @@ class Session:
     def prompt(self) -> None:
         block = {"type": "text", "text": self.plan["prompt"]}
         told = self.agent.ask("session/prompt", sessionId=self.name, prompt=[block])
-        self.teller.flush()
+        self.teller.end()
         self.tokens(told.get("usage"))
         reason = str(told.get("stopReason"))
         is_ok = reason == "end_turn"
@@ -345,6 +366,7 @@ class Session:
                 output_tokens=usage.get("outputTokens"),
                 cache_read_tokens=usage.get("cachedReadTokens"),
                 cache_write_tokens=usage.get("cachedWriteTokens"),
+                is_total=True,
             )
 
     def cancel(self) -> None:
@@ -355,7 +377,7 @@ class Session:
             self.agent.notify("session/cancel", sessionId=self.name)
             self.agent.answer_to(self.agent.last_asked)
         signal.alarm(0)
-        self.teller.flush()
+        self.teller.end()
 
 
 def pairs(values: dict[str, str]) -> list[dict[str, str]]:
@@ -384,11 +406,11 @@ def main() -> int:
         session.cancel()
         return 143
     except RefusedError as error:
-        session.teller.flush()
+        session.teller.end()
         emit("end", str(error), ok=False, message=str(error))
         return 1
     except GoneError as error:
-        session.teller.flush()
+        session.teller.end()
         sys.stderr.write(f"{error}\n")
         return agent.ended_with()
     finally:

@@ -163,6 +163,16 @@ def summed(events: Sequence[RunEvent]) -> Usage | None:
     return _usage({name: _sum(parts, name) for name in (*COUNTS, "cost_usd")})
 
 
+def last_of_each(events: Sequence[RunEvent]) -> Usage | None:
+    """Of a program that tells totals of some figures in one event, and of others in another."""
+    parts = [event.data for event in reversed(events) if event.kind is EventKind.USAGE]
+
+    def last(name: str) -> float | None:
+        return next((part[name] for part in parts if is_count(part.get(name))), None)
+
+    return _usage({name: last(name) for name in (*COUNTS, "cost_usd")})
+
+
 def last_told(events: Sequence[RunEvent]) -> Usage | None:
     """Of a program that tells the total each time."""
     parts = [event.data for event in events if event.kind is EventKind.USAGE]
