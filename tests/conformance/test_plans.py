@@ -6,11 +6,11 @@ The cost of a statement then doesn't grow with the number of tasks that don't co
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 
 import pytest
 
-from abathur.infrastructure.database import Database, queries
+from abathur.infrastructure.database import migrate, queries
+from abathur.infrastructure.database.engines.sqlite import Connection, connect
 
 STATEMENTS = queries.load("sqlite")
 NAMED = re.compile(r"(?<!:):([a-z_]+)")
@@ -27,7 +27,7 @@ BY_INDEX = {
     "tasks_by_key": "sqlite_autoindex_tasks_2 (idempotency_key=?)",
     "audit_of_task": "audit_by_task (task_id=?)",
     "agents_end_of_task": "agents_unended (task_id=?)",
-    "landings_claim": "SEARCH o USING INDEX landings_open (target=?)",
+    "landings_claim": "SEARCH l USING INDEX landings_open (state=?)",
     "landings_of_task": "(task_id=?)",
     "edges_unmet": "task_dependencies_by_dependent (dependent_task_id=?)",
 }
@@ -54,16 +54,22 @@ OF_OPEN_LANDINGS = ("landings_claim", "landings_held", "landings_open", "landing
 """Scans of an index that holds nothing but open landings are fine: these are few."""
 
 
-@pytest.fixture
-async def sqlite() -> AsyncIterator[Database]:
-    async with Database(":memory:") as db:
-        yield db
+@pytest.fixture(scope="module")
+def sqlite() -> Connection:
+    return fresh()
 
 
-async def plan_of(sqlite: Database, name: str) -> list[str]:
+def fresh() -> Connection:
+    connection = connect(":memory:", busy_timeout=0)
+    for migration in migrate.load("sqlite"):
+        connection.execute(migration.sql)
+    return connection
+
+
+def plan_of(sqlite: Connection, name: str) -> list[str]:
     sql = NAMED.sub("?", STATEMENTS[name])
     values = [None] * sql.count("?")
-    return [row["detail"] for row in await sqlite.query(f"EXPLAIN QUERY PLAN {sql}", values)]
+    return [row[3] for row in sqlite.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
 
 
 SMALL = {"json_each", "holds", "pools", "budgets", "task_paths"}
@@ -75,26 +81,58 @@ def scans(plan: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(("name", "index"), BY_INDEX.items(), ids=list(BY_INDEX))
-async def test_a_hot_statement_uses_its_index(sqlite: Database, name: str, index: str) -> None:
-    plan = await plan_of(sqlite, name)
+def test_a_hot_statement_uses_its_index(sqlite: Connection, name: str, index: str) -> None:
+    plan = plan_of(sqlite, name)
     assert any(index in step for step in plan), plan
 
 
 @pytest.mark.parametrize("name", sorted({*BY_INDEX, *BY_KEY} - {"landings_claim"}))
-async def test_a_hot_statement_scans_nothing(sqlite: Database, name: str) -> None:
-    plan = await plan_of(sqlite, name)
+def test_a_hot_statement_scans_nothing(sqlite: Connection, name: str) -> None:
+    plan = plan_of(sqlite, name)
     assert plan
     assert scans(plan) == []
 
 
 @pytest.mark.parametrize("name", OF_OPEN_LANDINGS)
-async def test_only_open_landings_are_looked_through(sqlite: Database, name: str) -> None:
-    plan = await plan_of(sqlite, name)
+def test_only_open_landings_are_looked_through(sqlite: Connection, name: str) -> None:
+    plan = plan_of(sqlite, name)
     assert any("landings_open" in step for step in plan), plan
-    within = {"ready", "r", "next", "landings_open"}
-    """What the statement itself has chosen before, from that index."""
-    assert [step for step in scans(plan) if not within & set(step.split())] == []
+    within = {"next", "landings_open", "landings_running", "landings_begun", "(subquery-"}
+    """Those indexes, and what the statement itself has chosen before from them."""
+    assert [step for step in scans(plan) if not any(one in step for one in within)] == []
 
 
-async def test_claiming_sorts_nothing(sqlite: Database) -> None:
-    assert not [step for step in await plan_of(sqlite, "tasks_claim") if "TEMP B-TREE" in step]
+def test_claiming_sorts_nothing(sqlite: Connection) -> None:
+    assert not [step for step in plan_of(sqlite, "tasks_claim") if "TEMP B-TREE" in step]
+
+
+@pytest.mark.parametrize("targets", [1, 4, 200])
+def test_what_lands_next_costs_the_same_however_many_landings_wait(targets: int) -> None:
+    few, many = (steps_of_a_claim(targets, queued=count) for count in (200, 600))
+    assert many <= few * 1.2
+
+
+def steps_of_a_claim(targets: int, queued: int) -> int:
+    """Of SQLite's machine, with a landing under way for all targets but one."""
+    connection = fresh()
+    connection.execute("PRAGMA foreign_keys = OFF")
+    rows: list[tuple[str, str, str, str | None]]
+    rows = [(f"r{at}", f"t{at}", "running", "2030") for at in range(1, targets)]
+    rows += [(f"q{at:03}", f"t{at % targets}", "queued", None) for at in range(queued)]
+    connection.executemany(
+        "INSERT INTO landings (id, task_id, attempt, target, base_commit, work_commit, state, rank,"
+        " lease_until, requested_at) VALUES (?1, ?1, 1, ?2, '', '', ?3, 0, ?4, '')",
+        rows,
+    )
+    steps = 0
+
+    def count() -> bool:
+        nonlocal steps
+        steps += 1
+        return False
+
+    connection.set_progress_handler(count, 1)
+    values = {"worker_id": "w", "limit": 1, "now": "2026", "lease_until": "2031"}
+    claimed = connection.execute(STATEMENTS["landings_claim"], values).fetchall()
+    assert [row[0] for row in claimed] == ["q000"]
+    return steps

@@ -42,37 +42,62 @@ SELECT 1 AS turn;
 -- The next landings of one target: it must have none under way whose lander's lease lasts. Those that
 -- were begun come first, by themselves and all of them, for they may be in the target already; the
 -- first of their batch stays the first. What is queued is passed over while it waits for a person's
--- approval, or a person holds its target. Both states are named everywhere: SQLite uses the index of
--- the open landings only where its own condition stands, word for word.
+-- approval, or a person holds its target. Of what wasn't begun only the first that may go is looked
+-- up, in the order of its index: SQLite uses an index of some landings only where its own condition
+-- stands, word for word, and would look through the whole queue for those that were begun.
 -- name: landings_claim
-WITH ready AS MATERIALIZED (
-  SELECT l.id, l.target, l.rank, (l.merge_commit IS NULL AND l.state = 'queued') AS is_fresh,
-    coalesce(l.state = 'running' AND l.batch = l.id, 0) AS is_first
-  FROM landings AS l
-  WHERE l.state IN ('queued', 'running')
+WITH fresh AS NOT MATERIALIZED (
+  SELECT l.id, l.target, l.rank FROM landings AS l
+  WHERE l.state IN ('queued', 'running') AND l.state = 'queued' AND l.merge_commit IS NULL
     AND NOT EXISTS (
       SELECT 1 FROM landings AS o
-      WHERE o.target = l.target AND o.state IN ('queued', 'running')
-        AND o.state = 'running' AND o.lease_until > :now)
-    AND (l.state = 'running'
-      OR (l.target NOT IN (
-            SELECT name FROM holds
-            WHERE scope = 'target' AND cause = 'person'
-              AND (hold_until IS NULL OR hold_until > :now))
-        AND NOT EXISTS (
-            SELECT 1 FROM reviews AS r
-            WHERE r.task_id = l.task_id AND r.state = 'open' AND r.attempt = l.attempt
-              AND r.kind = 'landing')))
+      WHERE o.target = l.target AND o.state = 'running' AND o.lease_until > :now)
+    AND NOT EXISTS (
+      SELECT 1 FROM holds AS h
+      WHERE h.scope = 'target' AND h.name = l.target AND h.cause = 'person'
+        AND (h.hold_until IS NULL OR h.hold_until > :now))
+    AND NOT EXISTS (
+      SELECT 1 FROM reviews AS r
+      WHERE r.task_id = l.task_id AND r.state = 'open' AND r.attempt = l.attempt
+        AND r.kind = 'landing')
+), begun AS NOT MATERIALIZED (
+  SELECT l.id, l.target, l.rank, 0 AS is_first FROM landings AS l INDEXED BY landings_begun
+  WHERE l.state = 'queued' AND l.merge_commit IS NOT NULL
+    AND NOT EXISTS (
+      SELECT 1 FROM landings AS o
+      WHERE o.target = l.target AND o.state = 'running' AND o.lease_until > :now)
+    AND NOT EXISTS (
+      SELECT 1 FROM holds AS h
+      WHERE h.scope = 'target' AND h.name = l.target AND h.cause = 'person'
+        AND (h.hold_until IS NULL OR h.hold_until > :now))
+    AND NOT EXISTS (
+      SELECT 1 FROM reviews AS r
+      WHERE r.task_id = l.task_id AND r.state = 'open' AND r.attempt = l.attempt
+        AND r.kind = 'landing')
+  UNION ALL
+  SELECT l.id, l.target, l.rank, coalesce(l.batch = l.id, 0)
+  FROM landings AS l INDEXED BY landings_running
+  WHERE l.state = 'running' AND coalesce(l.lease_until <= :now, 1)
+    AND NOT EXISTS (
+      SELECT 1 FROM landings AS o
+      WHERE o.target = l.target AND o.state = 'running' AND o.lease_until > :now)
 ), next AS MATERIALIZED (
-  SELECT id, target, is_fresh FROM ready ORDER BY is_fresh, is_first DESC, rank, id LIMIT 1
+  SELECT id, target, is_fresh FROM (
+    SELECT id, target, rank, is_first, 0 AS is_fresh FROM begun
+    UNION ALL
+    SELECT * FROM (SELECT id, target, rank, 0, 1 FROM fresh ORDER BY rank, id LIMIT 1)
+  )
+  ORDER BY is_fresh, is_first DESC, rank, id LIMIT 1
 )
 UPDATE landings SET
   state = 'running', worker_id = :worker_id, lease_until = :lease_until, fence = fence + 1,
   started_at = coalesce(started_at, :now), batch = (SELECT id FROM next)
 WHERE id IN (
-  SELECT r.id FROM next JOIN ready AS r ON r.target = next.target AND r.is_fresh = next.is_fresh
-  ORDER BY r.rank, r.id
-  LIMIT coalesce((SELECT CASE WHEN is_fresh THEN :limit ELSE 1000 END FROM next), 0)
+  SELECT * FROM (
+    SELECT id FROM fresh WHERE target = (SELECT target FROM next WHERE is_fresh)
+    ORDER BY rank, id LIMIT :limit)
+  UNION ALL
+  SELECT id FROM begun WHERE target = (SELECT target FROM next WHERE NOT is_fresh)
 )
 RETURNING *;
 
