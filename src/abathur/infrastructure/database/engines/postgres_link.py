@@ -38,9 +38,18 @@ INSERT INTO commit_tokens (token) VALUES ($1)
 """Takes the place of the one before it."""
 TOKEN_AND_WORD: Final = TOKEN + f"RETURNING pg_notify('{CHANNEL}', '')".encode()
 """The server tells of it when the transaction is committed."""
-WRITING: Final = b"SET lock_timeout = '200ms'; SET enable_seqscan = off"
+WRITING: Final = b"""
+SET lock_timeout = '200ms';
+SET plan_cache_mode = force_generic_plan;
+SET enable_seqscan = off;
+SET enable_bitmapscan = off
+"""
 """Those who share a transaction don't wait long for a lock: its other jobs hold theirs meanwhile.
-And a statement that was planned when a table was small goes on with its plan when it is large."""
+
+A statement is planned once for a connection: planning one that finds its rows by their keys takes
+longer than doing it. What was planned when a table was small goes on with its plan when it is
+large, so no table is read as a whole, and what an index has in order isn't sorted.
+"""
 
 
 def prepare_for_writing(connection: Connection) -> None:

@@ -55,7 +55,7 @@ WITH next AS MATERIALIZED (
 UPDATE landings SET
   state = 'running', worker_id = :worker_id, lease_until = :lease_until, fence = fence + 1,
   started_at = coalesce(started_at, :now), batch = (SELECT id FROM next)
-WHERE id IN (SELECT id FROM chosen)
+WHERE id = ANY (ARRAY(SELECT id FROM chosen))
 RETURNING *;
 
 -- name: landings_renew

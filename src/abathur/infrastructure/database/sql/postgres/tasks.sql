@@ -77,9 +77,17 @@ WHERE t.status = :status AND t.id > coalesce(:after_id, '')
 ORDER BY t.id LIMIT :limit;
 
 -- What another claimer is just taking is passed over instead of waited for.
+--
+-- What is locked is found again by its place: of a join with what is limited by a parameter the server
+-- can't tell how few rows it is, and may plan to read the whole table for it. A task that somebody
+-- changed since the statement began isn't in its place any more, and passed over too.
 -- name: tasks_claim
-WITH taken AS (
-  SELECT id FROM tasks
+UPDATE tasks SET
+  status = 'running', worker_id = :worker_id, lease_until = :lease_until, fence = fence + 1,
+  attempt_count = attempt_count + 1, started_at = coalesce(started_at, :now),
+  last_updated_at = :now, error_message = NULL
+WHERE ctid = ANY (ARRAY(
+  SELECT ctid FROM tasks
   WHERE status = 'ready'
     AND NOT EXISTS (SELECT 1 FROM holds WHERE hold_until IS NULL OR hold_until > :now)
     AND NOT EXISTS (SELECT 1 FROM pools WHERE exhausted_until IS NOT NULL)
@@ -88,13 +96,8 @@ WITH taken AS (
     AND NOT EXISTS (SELECT 1 FROM tasks WHERE status = 'pending' AND not_before <= :now)
   ORDER BY rank, id LIMIT :limit
   FOR NO KEY UPDATE SKIP LOCKED
-)
-UPDATE tasks AS t SET
-  status = 'running', worker_id = :worker_id, lease_until = :lease_until, fence = fence + 1,
-  attempt_count = attempt_count + 1, started_at = coalesce(started_at, :now),
-  last_updated_at = :now, error_message = NULL
-FROM taken WHERE t.id = taken.id
-RETURNING t.*;
+))
+RETURNING *;
 
 -- name: tasks_claim_these
 WITH taken AS (
