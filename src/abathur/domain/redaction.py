@@ -15,14 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from abathur.domain.runs import RunEvent
-from abathur.domain.secret_patterns import (
-    HEAD,
-    LEAST_RUN,
-    RUN_BYTES,
-    TOKEN_BYTES,
-    Where,
-    compiled,
-)
+from abathur.domain.secret_patterns import LEAST_RUN, RUN_BYTES, suspects
 
 if TYPE_CHECKING:
     from abathur.domain.results import TaskResult
@@ -162,7 +155,6 @@ class Redactor:
 _BEGINNING: Final = 4
 _ESCAPES: Final = (b"\\n", b"\\r", b"\\t", b"\\b", b"\\f")
 _RUNS: Final = bytes(byte if byte in RUN_BYTES else 32 for byte in range(256))
-_TOKENS: Final = bytes(byte if byte in TOKEN_BYTES else 32 for byte in range(256))
 
 
 def _forms(value: str) -> Iterator[bytes]:
@@ -222,14 +214,8 @@ def _broken(form: bytes) -> re.Pattern[bytes]:
 
 
 def _without_patterns(data: bytes) -> bytes:
-    runs = runs_of(data)
-    heads = {token[:HEAD] for token in runs.translate(_TOKENS).split()}
-    assigned = b"\n".join(run for run in runs.split() if b"=" in run)
-    places = {Where.HEAD: runs, Where.ASSIGNED: assigned, Where.ANYWHERE: data}
-    for one in compiled():
-        may_be = one.where is not Where.HEAD or not one.heads.isdisjoint(heads)
-        if may_be and any(word in places[one.where] for word in one.words):
-            data = one.expression.sub(_masked, data)
+    for expression in suspects(data, runs_of(data)):
+        data = expression.sub(_masked, data)
     return data
 
 

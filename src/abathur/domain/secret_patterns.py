@@ -13,6 +13,7 @@ are recognised by what stands before them, or not at all: see `environment` in `
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cache
@@ -40,6 +41,7 @@ class Pattern:
 
 TOKEN_BYTES: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
 RUN_BYTES: Final = TOKEN_BYTES | frozenset(b"+/=.~%:?&,@")
+_TOKENS: Final = bytes(byte if byte in TOKEN_BYTES else 32 for byte in range(256))
 LEAST_RUN: Final = 16
 HEAD: Final = 3
 
@@ -171,23 +173,38 @@ TABLE: Final[tuple[Pattern, ...]] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    words: tuple[bytes, ...]
-    heads: frozenset[bytes]
-    expression: re.Pattern[bytes]
-    where: Where
+def _words(where: Where) -> tuple[tuple[bytes, int], ...]:
+    """Each word with the number of its pattern."""
+    return tuple(
+        (word, number)
+        for number, one in enumerate(TABLE)
+        if one.where is where
+        for word in one.words
+    )
+
+
+_AT_HEAD: Final = _words(Where.HEAD)
+_ASSIGNED: Final = _words(Where.ASSIGNED)
+_ANYWHERE: Final = _words(Where.ANYWHERE)
+_HEADS: Final = frozenset(word[:HEAD] for word, _ in _AT_HEAD)
+
+
+def suspects(data: bytes, runs: bytes) -> Sequence[re.Pattern[bytes]]:
+    """The patterns of which a word is in the data, in the order of the table.
+
+    `runs` are its long runs, with blanks between them.
+    """
+    found = {number for word, number in _ANYWHERE if word in data}
+    if runs:
+        heads = {token[:HEAD] for token in runs.translate(_TOKENS).split()}
+        if not heads.isdisjoint(_HEADS):
+            found.update(n for word, n in _AT_HEAD if word[:HEAD] in heads and word in runs)
+        if b"=" in runs:
+            assigned = b"\n".join(run for run in runs.split() if b"=" in run)
+            found.update(number for word, number in _ASSIGNED if word in assigned)
+    return [_compiled(number) for number in sorted(found)]
 
 
 @cache
-def compiled() -> tuple[Compiled, ...]:
-    """Takes some milliseconds, so only who has something to look through asks."""
-    return tuple(
-        Compiled(
-            words=one.words,
-            heads=frozenset(word[:HEAD] for word in one.words if one.where is Where.HEAD),
-            expression=re.compile(one.expression),
-            where=one.where,
-        )
-        for one in TABLE
-    )
+def _compiled(number: int) -> re.Pattern[bytes]:
+    return re.compile(TABLE[number].expression)

@@ -1,5 +1,4 @@
-"""The parents of agents, forked on order. Standard library only; started by its path, not
-imported (Linux).
+"""The parents of agents, forked on order. A program of its own; standard library only (Linux).
 
 Started once for a supervisor, it forks a *keeper* for each agent: a fork takes a twentieth of the
 time that starting an interpreter takes. Whatever the agent starts stays below its keeper: as a
@@ -18,31 +17,38 @@ kernel kills the agent (the parent-death signal; it is tied to the thread that f
 there is only one).
 
 The one argument is the descriptor on which orders come: four bytes of length, with the
-descriptors of stdin, stdout, stderr and of the keeper's socket, then a JSON object of that length
+descriptors of stdin, stdout, stderr and of the keeper's socket, then so much of `marshal`'s: a dict
 with `argv`, `env`, `cwd`, `tags` (variables that only the agent carries), `grace` in seconds and
 `cgroup`, a folder or `-`. When it closes, no more are to come; keepers that live stay.
+
+What a keeper needs is here before it is forked, and little is: each import, and each page that a
+fork has to copy, is paid for with every run.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
-import json
+import marshal
 import os
 import select
 import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, NoReturn
+
+TYPE_CHECKING = False  # as in `typing`, which takes as long to import as all the others
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any, NoReturn
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.2
 SECONDS_TO_DIE = 30.0
 LENGTH, DESCRIPTORS = 4, 4
+LIBC = ctypes.CDLL(None)
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE)
 
 
@@ -58,13 +64,13 @@ class Voice:
             os.write(self.descriptor, f"{word} {number}\n".encode())
 
 
-def start(argv: list[str], tags: dict[str, str], cgroup: str, libc: ctypes.CDLL) -> int:
+def start(argv: list[str], env: Mapping[str, str], cgroup: str) -> int:
     """The agent's pid. Raises `OSError` when its program can't be run."""
     heard, told = os.pipe()
     keeper = os.getpid()
     pid = os.fork()
     if pid == 0:
-        become(argv, tags, cgroup, (keeper, told), libc)
+        become(argv, env, cgroup, (keeper, told))
     os.close(told)
     with os.fdopen(heard, "rb") as answer:
         failure = answer.read()
@@ -75,13 +81,11 @@ def start(argv: list[str], tags: dict[str, str], cgroup: str, libc: ctypes.CDLL)
     return pid
 
 
-def become(
-    argv: list[str], tags: dict[str, str], cgroup: str, line: tuple[int, int], libc: ctypes.CDLL
-) -> NoReturn:
+def become(argv: list[str], env: Mapping[str, str], cgroup: str, line: tuple[int, int]) -> NoReturn:
     keeper, told = line
     try:
         os.setsid()
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != keeper:  # it died before the kernel was told
             os._exit(1)
         for number in (*IGNORED, signal.SIGCHLD):
@@ -89,12 +93,27 @@ def become(
         if cgroup != "-":
             with suppress(OSError), open(f"{cgroup}/cgroup.procs", "w") as members:  # noqa: PTH123
                 members.write("0")
-        os.environ.update(tags)
-        os.execvp(argv[0], argv)
+        execute(argv, env)
     except OSError as error:
         os.write(told, str(error.errno or errno.EIO).encode())
     finally:
         os._exit(127)
+
+
+def execute(argv: list[str], env: Mapping[str, str]) -> NoReturn:
+    """Raises `OSError`. As `os.execvpe`, which imports a module to look along the path."""
+    program = argv[0]
+    if "/" in program:
+        os.execve(program, argv, env)
+    failure = OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+    for folder in env.get("PATH", os.defpath).split(os.pathsep):
+        try:
+            os.execve(os.path.join(folder, program), argv, env)  # noqa: PTH118
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            failure = error
+    raise failure
 
 
 def parents() -> Iterator[tuple[int, int]]:
@@ -176,8 +195,7 @@ def keep(agent: int, voice: Voice, wakeup: int, grace: float, cgroup: str) -> No
 
 def tend(voice: Voice, order: dict[str, Any]) -> None:
     """What a keeper does, from its agent's start to the end of all that is below it."""
-    libc = ctypes.CDLL(None)
-    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     wakeup, told = os.pipe()
     os.set_blocking(told, False)
     signal.set_wakeup_fd(told, warn_on_full_buffer=False)
@@ -187,7 +205,7 @@ def tend(voice: Voice, order: dict[str, Any]) -> None:
     cgroup = order["cgroup"]
     try:
         os.chdir(order["cwd"])
-        agent = start(order["argv"], order["tags"], cgroup, libc)
+        agent = start(order["argv"], order["env"] | order["tags"], cgroup)
     except OSError as error:
         voice.say("failed", error.errno or errno.EIO)
         return
@@ -209,8 +227,6 @@ def become_keeper(order: dict[str, Any], descriptors: list[int]) -> NoReturn:
             os.close(descriptor)
         voice = Voice(speaking)
         voice.say("keeper", os.getpid())
-        os.environ.clear()
-        os.environ.update(order["env"])
         tend(voice, order)
     finally:
         os._exit(0)
@@ -231,7 +247,7 @@ def hear(line: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
     body = take(line, size)
     if not head or len(body) < size:
         return None
-    return json.loads(body), descriptors
+    return marshal.loads(body), descriptors
 
 
 def bury(*_: object) -> None:
@@ -253,6 +269,6 @@ def serve(line: socket.socket) -> None:
             os.close(descriptor)
 
 
-if __name__ == "__main__":
+def main() -> None:
     with suppress(ConnectionError):
-        serve(socket.socket(fileno=int(sys.argv[1])))
+        serve(socket.socket(fileno=int(sys.argv[-1])))

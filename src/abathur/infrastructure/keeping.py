@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import json
+import marshal
 import os
 import signal
 import socket
@@ -17,7 +17,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
-PROGRAM: Final = Path(__file__).with_name("keeper.py")
+PROGRAM: Final = "import sys; sys.path.append(sys.argv[1]); import keeper; keeper.main()"
+"""Imported, it is there as compiled; a script is compiled with each start."""
 IS_AVAILABLE: Final = sys.platform == "linux"
 """Elsewhere the kernel has neither subreapers nor parent-death signals."""
 NO_CGROUP: Final = "-"
@@ -54,10 +55,11 @@ class ForkServer:
     def _start(self) -> socket.socket:
         self._end()
         ours, theirs = socket.socketpair()
+        folder = str(Path(__file__).parent)
         with theirs:
             # Isolated and without `site`: it starts in some milliseconds, whatever the environment.
             process = subprocess.Popen(
-                (sys.executable, "-I", "-S", str(PROGRAM), str(theirs.fileno())),
+                (sys.executable, "-I", "-S", "-c", PROGRAM, folder, str(theirs.fileno())),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -171,11 +173,11 @@ def order(
     if any("=" in name or not name for name in env):
         raise ValueError("illegal environment variable name")
     told = {
-        "argv": list(argv),
+        "argv": [str(one) for one in argv],
         "env": dict(env),
         "cwd": str(cwd),
         "tags": dict(tags),
         "grace": grace_seconds,
         "cgroup": cgroup,
     }
-    return json.dumps(told).encode()
+    return marshal.dumps(told)

@@ -110,6 +110,7 @@ class Git:
         self._sleep = sleep
         self._tags = tags or {}
         self._cache: dict[str, Mapping[str, str]] = {}
+        self._environment: dict[str, Mapping[bytes, bytes]] = {}
         self.objects: Objects | None = None
         """Set while somebody keeps the repository open."""
         self.diffs: Diffs | None = None
@@ -118,7 +119,7 @@ class Git:
     def at(self, folder: Path) -> Git:
         """The same for another working tree of the repository."""
         other = Git(folder, self._sleep, self._tags)
-        other._cache = self._cache
+        other._cache, other._environment = self._cache, self._environment
         return other
 
     async def run(
@@ -219,7 +220,11 @@ class Git:
         )
 
     def _whole_environment(self, more: Mapping[str, str]) -> Mapping[bytes, bytes]:
-        return {**_environment(), **_encoded(more), **_encoded(self._tags)}
+        """Of this process as it was at the first command: to look again would cost as much."""
+        ours = self._environment.get("ours")
+        if ours is None:
+            ours = self._environment["ours"] = {**_environment(), **_encoded(self._tags)}
+        return {**ours, **_encoded(more)} if more else ours
 
     async def _find_identity(self) -> Mapping[str, str]:
         pattern = r"^(user|author|committer)\.(name|email)$"
@@ -242,15 +247,10 @@ def _is_configured(role: str, part: str, config: set[str]) -> bool:
 
 
 def _environment() -> Mapping[bytes, bytes]:
-    return _chosen(tuple(os.environb.items()))
-
-
-@lru_cache(maxsize=4)
-def _chosen(ours: tuple[tuple[bytes, bytes], ...]) -> Mapping[bytes, bytes]:
-    """Ours as git may see it, in bytes, as the system wants it: every command asks."""
+    """Ours as git may see it, in bytes, as the system wants it."""
     kept = {
         name: value
-        for name, value in ours
+        for name, value in os.environb.items()
         if not name.startswith(b"GIT_") or os.fsdecode(name) in _KEPT
     }
     return kept | {

@@ -68,23 +68,37 @@ def record_of(common: Path, path: Path) -> Path | None:
 
     A link in its place is not followed: it may lead to another worktree.
     """
-    wanted = path.parent.resolve() / path.name
-    return next((record for record, place in _records(common) if place == wanted), None)
+    wanted = _itself(os.fspath(path))
+    found = _records(common, path.name)
+    return next((record for record, place in found if place == wanted), None)
 
 
 def recorded_in(common: Path, folder: Path) -> Iterator[str]:
     """Names in the folder that records say is a worktree, whatever is there now."""
-    wanted = folder.resolve()
-    yield from (place.name for _, place in _records(common) if place.parent == wanted)
+    wanted = os.path.realpath(folder)
+    for _, place in _records(common):
+        parent, name = os.path.split(place)
+        if parent == wanted:
+            yield name
 
 
-def _records(common: Path) -> Iterator[tuple[Path, Path]]:
-    """(record, place of its worktree)."""
-    for pointer in common.glob("worktrees/*/gitdir"):
+def _records(common: Path, likely: str = "") -> Iterator[tuple[Path, str]]:
+    """(record, place of its worktree), the likely name of a record first."""
+    folder = common / "worktrees"
+    names: list[str] = []
+    with suppress(FileNotFoundError):
+        names = os.listdir(folder)  # noqa: PTH208
+    for name in sorted(names, key=lambda name: name != likely):
+        record = folder / name
         # Another worktree's record may go away while we look.
-        with suppress(FileNotFoundError):
-            named = _pointed_to(pointer.parent, pointer).parent
-            yield pointer.parent, named.parent.resolve() / named.name
+        with suppress(FileNotFoundError, NotADirectoryError):
+            yield record, _itself(os.path.dirname(_pointed_to(record, record / "gitdir")))  # noqa: PTH120
+
+
+def _itself(path: str) -> str:
+    """Without links on the way there; a link in its own place stays one."""
+    parent, name = os.path.split(path)
+    return os.path.join(os.path.realpath(parent), name)  # noqa: PTH118
 
 
 def linked_record(common: Path, path: Path) -> Path | None:
