@@ -129,8 +129,8 @@ def test_a_name_given_twice_is_told_and_the_first_one_used(tmp_path: Path) -> No
     put(tmp_path, ".claude/agents/1.md", "---\nname: a\nmodel: opus\n---\n")
     put(tmp_path, ".claude/agents/2.md", "---\nname: a\nmodel: haiku\n---\n")
     told = problem(tmp_path)
-    assert "2.md: agent type `a` is defined in" in told
-    assert "1.md already" in told
+    assert told.startswith(".claude/agents/2.md:2: name: agent type `a` is defined in ")
+    assert " .claude/agents/1.md already" in told
     assert read_definitions(tmp_path).by_name["a"].model == "opus"
 
 
@@ -213,10 +213,13 @@ def test_our_keys_are_read_to_what_they_mean(tmp_path: Path) -> None:
     ("line", "told"),
     [
         ("timeout: soon", "a.md:3: timeout: a duration from 1s to 30d is expected"),
-        ("limits: {tokens: 5}", "a.md:3: limits: a section of timeout, max_turns, budget"),
+        ("limits: 5", "a.md:3: limits: a section of timeout, max_turns, budget"),
+        ("limits: {tokens: 5}", "a.md:3: limits: `tokens` isn't known; possible are timeout"),
+        ("model: --yolo", "a.md:3: model: a name is expected, not '--yolo'"),
+        ("effort: --yolo", "a.md:3: effort: a name is expected, not '--yolo'"),
         ("limits: {budget: lots}", "a.md:3: limits: budget: dollars are expected"),
         ("maxTurns: 0", "a.md:3: maxTurns: a whole number above zero"),
-        ("touches: ../secret", "a.md:3: touches: "),
+        ("touches: ../secret", "a.md:3: touches: `../secret` leaves the repository"),
         ("mcp_servers: ['../x']", "a.md:3: mcp_servers: `../x` is no name"),
         ("sandbox: {writable: [/]}", "a.md:3: sandbox: only the configuration can open"),
         ("result_schema: ../../../s.json", "a.md:3: result_schema: `../../../s.json` leads out"),

@@ -24,7 +24,8 @@ LOOPS = (
 
 def bars_of(found: LoopView) -> str:
     """Nothing on a terminal that can't show bars, and where there are no numbers."""
-    values = [one.reading.value if one.reading else None for one in found.measured]
+    made = sorted(found.measured, key=lambda one: one.number)
+    values = [one.reading.value if one.reading else None for one in made]
     if not output.has_unicode() or all(value is None for value in values):
         return ""
     return sparkline(values)

@@ -20,6 +20,7 @@ from abathur.domain.tasks import JsonObject
 
 ANY_NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*")
 MAX_TIMEOUT: Final = 30 * 86_400
+LONGEST_WORD: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,14 @@ def text(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(f"a text is expected, not {value!r:.60}")
     return str(value).strip()
+
+
+def word(value: Any) -> str:
+    """A text that a program can't take for one of its options."""
+    found = text(value)
+    if found.startswith("-") or not found.isprintable() or len(found) > LONGEST_WORD:
+        raise ValueError(f"a name is expected, not {value!r:.60}")
+    return found
 
 
 def names(value: Any) -> list[str]:
@@ -81,7 +90,7 @@ def patterns(value: Any) -> list[str]:
     try:
         return list(checked(names(value)))
     except InvalidInputError as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(str(error).removeprefix("touches: ")) from error
 
 
 def servers(value: Any) -> list[Any] | dict[str, Any]:
@@ -126,7 +135,7 @@ def truth(value: Any) -> bool:
 
 KEYS: Final = (
     DefinitionKey(
-        "effort", text, "high", "How hard the model is to think, in the words of its runtime."
+        "effort", word, "high", "How hard the model is to think, in the words of its runtime."
     ),
     DefinitionKey(
         "models", names, "[haiku, sonnet]", "What `model: auto` chooses from, for each run."
@@ -229,8 +238,11 @@ def read_keys(given: JsonObject) -> dict[str, Any]:
 
 
 def _limits(value: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping) or not set(value) <= set(_LIMITS):
-        raise KeyProblem("limits", f"a section of {', '.join(_LIMITS)} is expected")
+    known = ", ".join(_LIMITS)
+    if not isinstance(value, Mapping):
+        raise KeyProblem("limits", f"a section of {known} is expected")
+    if unknown := next((name for name in value if name not in _LIMITS), None):
+        raise KeyProblem("limits", f"`{unknown!s:.40}` isn't known; possible are {known}")
     return {name: _read(name, item, "limits") for name, item in value.items() if item is not None}
 
 

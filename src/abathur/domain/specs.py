@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from abathur.domain.agents import AgentSpec
-from abathur.domain.definition_keys import KeyProblem, read_keys
+from abathur.domain.definition_keys import KeyProblem, read_keys, word
 from abathur.domain.errors import ConfigError
 from abathur.domain.model_names import resolved
 from abathur.domain.settings import Settings
@@ -61,7 +61,7 @@ def definition(
     return AgentDefinition(
         name=name,
         description=" ".join((described or "").split()),
-        model=_text(front, "model", locate),
+        model=_model(front, locate),
         tools=_names(front, "tools", locate),
         system_prompt=_text(front, "system_prompt", locate) or body.strip(),
         runtime=_text(front, "runtime", locate),
@@ -101,7 +101,7 @@ def resolve_agent(
     runtime = _text(own, "runtime", locate) or given.runtime or settings.default_runtime
     section = settings.runtimes.get(runtime, {})
     inner = own.get("settings") or {}
-    model = _text(own, "model", locate) or given.model or _text(section, "model", locate)
+    model = _model(own, locate) or given.model or _model(section, locate)
     return AgentSpec(
         agent_type=agent_type,
         runtime=runtime,
@@ -145,6 +145,14 @@ def _text(front: Mapping[str, Any], key: str, locate: Locate) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ConfigError(f"{locate(key)}: {key}: a text is expected, not {value!r:.60}")
     return str(value).strip() or None
+
+
+def _model(front: Mapping[str, Any], locate: Locate) -> str | None:
+    model = _text(front, "model", locate)
+    try:
+        return model and word(model)
+    except ValueError as error:
+        raise ConfigError(f"{locate('model')}: model: {error}") from error
 
 
 def _names(front: Mapping[str, Any], key: str, locate: Locate) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from typing import Any, Final
 from abathur.domain.errors import ConfigError
 from abathur.domain.specs import AgentDefinition, Locate, definition
 from abathur.infrastructure import paths
+from abathur.infrastructure.definition_lines import line_of_key
 from abathur.infrastructure.folder_state import state_of
 from abathur.infrastructure.front_matter import Divided, divided
 
@@ -59,7 +60,7 @@ def _read(project: Path) -> Definitions:
         here: dict[str, AgentDefinition] = {}
         for file in definition_files(folder):
             try:
-                _add(here, read_definition(file, str(file.relative_to(project)), folder))
+                _add(here, read_definition(file, str(file.relative_to(project)), folder), project)
             except ConfigError as error:
                 problems.append(str(error))
         found |= here
@@ -143,13 +144,14 @@ def _version(text: str, schema_digest: str) -> str:
     return sha256((whole + schema_digest).encode()).hexdigest()[:12]
 
 
-def _add(found: dict[str, AgentDefinition], made: AgentDefinition | None) -> None:
-    if made is None:
+def _add(found: dict[str, AgentDefinition], made: AgentDefinition | None, project: Path) -> None:
+    if made is None or made.source is None:
         return
-    if made.name in found:
+    if (first := found.get(made.name)) is not None and first.source is not None:
+        where = line_of_key(made.source, str(made.source.relative_to(project)))
         raise ConfigError(
-            f"{made.source}: agent type `{made.name}` is defined in {found[made.name].source}"
-            " already, which is used; rename one of them"
+            f"{where('name')}: name: agent type `{made.name}` is defined in "
+            f"{first.source.relative_to(project)} already, which is used; rename one of them"
         )
     found[made.name] = made
 
