@@ -10,6 +10,7 @@ ALLOWED = {
     "remove_worktree": {"swarm/workspace.py:remove"},
     "delete_branch": {"swarm/workspace.py:_delete_branch"},
     "drop_salvage": {"swarm/cleaning.py:_is_removed"},
+    "drop_seal": {"swarm/cleaning.py:_is_removed"},
     "drop_transcripts": {"swarm/cleaning.py:_is_removed", "chaos/tight_disk.py:drop_transcripts"},
     # Worktrees that only a gate ran in.
     "remove_detached_worktree": {

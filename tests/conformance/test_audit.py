@@ -190,6 +190,7 @@ BY_OTHERS = {
     *(action for action in Action if action.startswith(OF_OTHERS)),
     Action.TRANSCRIPTS_REMOVED,
     Action.SALVAGE_REMOVED,
+    Action.WITHDRAWN_REMOVED,
     Action.REPORT_REMOVED,
     Action.RESULT_REPORTED,
     Action.PROGRESS_NOTED,

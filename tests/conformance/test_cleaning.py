@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from abathur.domain.cleaning import Unneeded, UnneededKind
 from abathur.ports.spool import SpooledFile
+from abathur.ports.stores import Stores
 from abathur.services import cleaning, running, verifying
 
 if TYPE_CHECKING:
@@ -49,3 +50,25 @@ async def test_what_goes_is_proven_told_once_each_and_leaves_the_trail_sound(que
     assert told == ["salvage_removed", "report_removed", "transcripts_removed"]
     assert (await queue.attempt(claimed)).salvage_ref is None
     assert (await queue.read(verifying.verify)).breaks == []
+
+
+async def test_a_landing_is_settled_when_no_worker_lives_but_the_one_that_ended_it(
+    queue: Queue,
+) -> None:
+    await queue.submit()
+    claimed = await queue.claim_one()
+    await queue.succeed(claimed)
+    asked = [(claimed.task.id, 1), (claimed.task.id, 2), ("unknown", 1)]
+    await queue.write(stop, "w2", "w3", now=queue.now)
+    assert await queue.read(cleaning.settled, asked) == []
+    await queue.conclude(await queue.lander("w1"))
+    assert await queue.read(cleaning.settled, asked) == asked[:1]
+    await queue.add_worker("w9")
+    assert await queue.read(cleaning.settled, asked) == []
+    await queue.write(stop, "w9", now=queue.now)
+    assert await queue.read(cleaning.settled, asked) == asked[:1]
+
+
+def stop(stores: Stores, *workers: str, now: datetime) -> None:
+    for worker in workers:
+        stores.workers.mark_stopped(worker, now)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from abathur.domain.cleaning import Unneeded
 from abathur.ports.upkeep import PruneFilter
 from abathur.services import cancelling, pruning
 from abathur.swarm.cleaning import Cleaner
+from tests.swarm.test_kill_points import die
 from tests.swarm.test_pruned import FAIL, WRITE, prune_by_force
 
 YEAR = timedelta(days=365)
@@ -103,6 +105,28 @@ async def test_a_report_that_was_set_aside_goes_when_the_database_has_it(world: 
         (spool / name).write_text("x")
     assert {one.name for one in await cleaned(world)} == known
     assert {path.name for path in spool.iterdir()} == strangers
+
+
+async def test_a_withdrawn_merge_goes_when_nobody_is_left_who_could_go_on_with_it(
+    world: Any,
+) -> None:
+    task = await world.submit("Write", WRITE)
+    die(world, "db.announce", "after", 1)
+    await world.run_until_idle()
+    (landing,) = await world.landings(task)
+    assert landing.state == "landed"
+    ended_by = await world.db.read(lambda stores: stores.workers.get(landing.worker_id))
+    frozen = replace(ended_by, id="frozen", stopped_at=None)
+    await world.db.write(lambda stores: stores.workers.insert(frozen))
+    assert await cleaned(world) == []
+    await world.db.write(lambda stores: stores.workers.mark_stopped("frozen", LATE))
+    (gone,) = await cleaned(world)
+    assert (gone.kind, gone.attempt) == ("withdrawn", 1)
+    assert gone.name == f"refs/abathur/withdrawn/{gone.commit}"
+    (told,) = await trail(world, "withdrawn_removed")
+    assert told["name"] == gone.name
+    assert world.git("for-each-ref", "refs/abathur/withdrawn") == ""
+    await world.assert_sound()
 
 
 async def test_what_can_not_be_removed_is_told_and_the_rest_goes(world: Any) -> None:

@@ -52,8 +52,6 @@ PROFILES: Final[Mapping[str, Profile]] = {"quick": Profile(100, 3), "nightly": P
 class Outcome:
     seed: int
     rounds: list[Round] = field(default_factory=list)
-    strikes: Mapping[str, int] = field(default_factory=dict)
-    """Point -> how many blows fell there."""
     reached: int = 0
     """Points that any swarm came to."""
     never_reached: Sequence[str] = ()
@@ -62,6 +60,17 @@ class Outcome:
     @property
     def blows(self) -> Mapping[Blow, int]:
         return Counter(fall.blow for one in self.rounds for fall in one.falls)
+
+    @property
+    def strikes(self) -> Mapping[str, int]:
+        """Point -> how many blows fell there."""
+        return Counter(fall.point for one in self.rounds for fall in one.falls if fall.point)
+
+    def end(self, catalogue: Catalogue, began: float) -> None:
+        """Add what is known only afterwards; `began` by the steady clock."""
+        self.seconds = time.monotonic() - began
+        self.reached = catalogue.reached()
+        self.never_reached = [str(point) for point in catalogue.never_reached()]
 
     @property
     def kills(self) -> int:
@@ -117,12 +126,8 @@ class Campaign:
             self._stopped.set()
             for one in playing:
                 one.result()
-        outcome = self.outcome
-        outcome.seconds = time.monotonic() - began
-        outcome.strikes = {point: n for point, n in self._catalogue.strikes.items() if n > 0}
-        outcome.reached = self._catalogue.reached()
-        outcome.never_reached = [str(point) for point in self._catalogue.never_reached()]
-        return outcome
+        self.outcome.end(self._catalogue, began)
+        return self.outcome
 
     def _play_all(self, told: Told) -> None:
         while (share := self._next_share()) and not self._stopped.is_set():
@@ -149,14 +154,17 @@ class Campaign:
         return done
 
 
-def repeat(recorded: Path, folder: Path) -> Round:
+def repeat(recorded: Path, folder: Path) -> Outcome:
     """Play a round once more that left its notes in the folder `recorded`: the same tasks, blows.
 
     Processes run as the machine lets them, so a blow may find another state than it did before.
     Raises `OSError`, `ValueError`.
     """
+    began, catalogue = time.monotonic(), Catalogue(WEIGHTS)
     seed, steps = notes.read(recorded)
-    return Player(folder, seed, Catalogue(WEIGHTS), None).replay(steps)
+    outcome = Outcome(seed, [Player(folder, seed, catalogue, None).replay(steps)])
+    outcome.end(catalogue, began)
+    return outcome
 
 
 def points_in_all() -> int:

@@ -62,6 +62,7 @@ READS: Final[Mapping[str, frozenset[str]]] = {
             "diff",
             "checked_out",
             "recorded_in",
+            "is_seal_alone",
             "tree",
             "changed_files",
             "count_changed",

@@ -97,13 +97,12 @@ def _run(folder: Path, *, kills: int | None, profile: str, seed: int, parallel: 
 
 
 def _repeat(recorded: Path, folder: Path) -> Outcome:
-    from abathur.chaos.campaign import Outcome, repeat
+    from abathur.chaos.campaign import repeat
     from abathur.chaos.notes import FILE
 
     if not (recorded / FILE).is_file():
         raise NotFoundError(f"no `{FILE}` in {recorded}; name the folder that a round has left")
-    one = repeat(recorded, folder)
-    return Outcome(one.seed, [one])
+    return repeat(recorded, folder)
 
 
 def plain(outcome: Outcome) -> dict[str, Any]:
@@ -148,6 +147,6 @@ def _told(outcome: Outcome) -> list[str]:
     verdict = "nothing was lost" if not outcome.failed else f"{len(outcome.failed)} rounds failed"
     lines += [
         "",
-        f"{outcome.kills} kills and {outcome.faults} faults in {outcome.seconds:.0f} s: {verdict}",
+        f"{outcome.kills} kills and {outcome.faults} faults in {outcome.seconds:.1f} s: {verdict}",
     ]
     return lines

@@ -51,9 +51,10 @@ def clean(older_than: str | None, dry_run: bool, as_json: bool) -> int:
     """Remove what is proven to be of no use any more, and say why.
 
     These are salvage refs of ended tasks whose target contains all that they keep, transcripts of
-    tasks that ended long ago or were pruned, and reports set aside that the database has. A swarm
-    does the same every hour. Each removal is in the audit trail. Exit code 1 when something
-    couldn't be removed.
+    tasks that ended long ago or were pruned, reports set aside that the database has, and merges
+    that were taken back, once their landing is over and no other swarm is left that could go on
+    with them. A swarm does the same every hour. Each removal is in the audit trail. Exit code 1
+    when something couldn't be removed.
     """
     done = context.run(_clean, older_than, dry_run)
     if as_json:

@@ -253,13 +253,13 @@ CLEANED: Final[Fields] = {
 }
 
 UNNEEDED: Final[Fields] = {
-    "kind": ("string", "salvage, transcripts or report"),
+    "kind": ("string", "salvage, withdrawn, transcripts or report"),
     "task_id": ("string", "the task that it is of"),
     "name": ("string", "of the ref, or of the file or folder"),
     "why": ("string", "the proof in words"),
     "attempt": ("integer?", "number of the attempt; null for all of the task's"),
-    "commit": ("string?", "what a salvage ref kept"),
-    "target": ("string?", "the branch that contains the commit"),
+    "commit": ("string?", "what a salvage ref kept, or the merge that was withdrawn"),
+    "target": ("string?", "the branch that contains what a salvage ref kept"),
     "bytes": ("integer?", "what it takes on the disk; null for a ref"),
 }
 

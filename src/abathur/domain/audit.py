@@ -62,6 +62,8 @@ class Action(StrEnum):
     """`bytes` were taken. What agents said stays among the events of the run."""
     SALVAGE_REMOVED = "salvage_removed"
     """The ref `name` kept `commit`, which `target` contains."""
+    WITHDRAWN_REMOVED = "withdrawn_removed"
+    """The ref `name` kept anybody from moving a branch to `commit`."""
     REPORT_REMOVED = "report_removed"
     """A file that was set aside, of a report that the database has."""
     HOLD_BEGUN = "hold_begun"

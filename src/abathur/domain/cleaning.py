@@ -16,6 +16,8 @@ class UnneededKind(StrEnum):
     """A salvage ref: its target contains all that it keeps."""
     TRANSCRIPTS = "transcripts"
     """The folder of a task's runs: it ended long ago, or was pruned."""
+    WITHDRAWN = "withdrawn"
+    """The seal of a merge that was taken back: nobody is left who could go on with it."""
     REPORT = "report"
     """A file of the spool: the database has what it tells."""
 
@@ -30,9 +32,9 @@ class Unneeded:
     """The proof in words."""
     attempt: int | None = None
     commit: str | None = None
-    """Of a salvage ref."""
+    """Of a salvage ref or a seal."""
     target: str | None = None
-    """The branch that contains the commit."""
+    """The branch that contains what a salvage ref keeps."""
     bytes: int | None = None
     """What it takes on the disk; None for a ref."""
 
@@ -40,6 +42,7 @@ class Unneeded:
 _NAMES: Final = {
     UnneededKind.SALVAGE: ("salvage ref", "salvage refs"),
     UnneededKind.TRANSCRIPTS: ("folder of transcripts", "folders of transcripts"),
+    UnneededKind.WITHDRAWN: ("withdrawn merge", "withdrawn merges"),
     UnneededKind.REPORT: ("report", "reports"),
 }
 

@@ -39,6 +39,7 @@ NOTES: Final = frozenset(
         Action.ITERATION_ENDED.value,
         Action.TRANSCRIPTS_REMOVED.value,
         Action.SALVAGE_REMOVED.value,
+        Action.WITHDRAWN_REMOVED.value,
         Action.REPORT_REMOVED.value,
         Action.HOLD_BEGUN.value,
         Action.HOLD_ENDED.value,

@@ -129,6 +129,21 @@ class Refs(Protocol):
         ...
 
 
+class Seals(Protocol):
+    """Refs that say of a merge that no branch may be moved to it any more."""
+
+    async def is_seal_alone(self, commit: str) -> bool:
+        """Whether the seal of the move to `commit` may be all that keeps the work in it."""
+        ...
+
+    async def drop_seal(self, ref: str, commit: str) -> None:
+        """Let go of the seal, if it is at `commit` and another ref keeps the work in that.
+
+        From then on a branch can be moved to the commit. A ref that is gone already is no error.
+        """
+        ...
+
+
 class Worktrees(Protocol):
     """The folders that agents work in, and those of the person."""
 
@@ -298,7 +313,7 @@ class Inspecting(Protocol):
         ...
 
 
-class Repository(Refs, Worktrees, Merging, Inspecting, Protocol):
+class Repository(Refs, Seals, Worktrees, Merging, Inspecting, Protocol):
     """All commits are full hashes, all branches names without `refs/heads/`.
 
     Every method raises `GitError` when git fails.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from abathur.domain.audit import Action
 from abathur.domain.cleaning import Unneeded, UnneededKind
@@ -17,9 +17,12 @@ from abathur.services.reports import is_known
 
 ACTIONS: Final[Mapping[UnneededKind, Action]] = {
     UnneededKind.SALVAGE: Action.SALVAGE_REMOVED,
+    UnneededKind.WITHDRAWN: Action.WITHDRAWN_REMOVED,
     UnneededKind.TRANSCRIPTS: Action.TRANSCRIPTS_REMOVED,
     UnneededKind.REPORT: Action.REPORT_REMOVED,
 }
+Claim: TypeAlias = tuple[str, int]
+"""A task and the number of its attempt."""
 _TOLD: Final = ("name", "attempt", "commit", "target", "bytes")
 
 
@@ -33,6 +36,30 @@ def completed(stores: Stores, task_ids: Collection[str]) -> Sequence[str]:
     tasks = ended(stores, task_ids).values()
     done = [task for task in tasks if task.status is TaskStatus.COMPLETED]
     return [task.id for task in sorted(done, key=lambda task: (_end(task), task.id))]
+
+
+def settled(stores: Stores, landings: Collection[Claim]) -> Collection[Claim]:
+    """Those that are over, and that nobody is left to go on with.
+
+    Who announced a merge may be frozen right before it moves the target. Who has ended the landing
+    isn't, and no worker is that has stopped, or was found dead.
+    """
+    live = {worker.id for worker in stores.workers.live()}
+    there = {task.id: task for task in stores.tasks.get_many({task_id for task_id, _ in landings})}
+    return [one for one in landings if _is_settled(stores, *one, there.get(one[0]), live)]
+
+
+def _is_settled(
+    stores: Stores, task_id: str, attempt: int, task: Task | None, live: Collection[str]
+) -> bool:
+    if task is None:
+        return not live and _was_pruned(stores, task_id)
+    ended_by = {
+        landing.worker_id
+        for landing in stores.landings.of_task(task_id)
+        if landing.attempt == attempt and landing.state.is_final
+    }
+    return task.status.is_final and bool(ended_by) and ended_by.issuperset(live)
 
 
 def aged(stores: Stores, task_ids: Collection[str], before: datetime) -> Sequence[Unneeded]:
@@ -92,12 +119,18 @@ def tell_removed(
             if one.task_id not in there:
                 continue
             _unname(stores, one)
+        if one.kind is UnneededKind.WITHDRAWN and not settled(stores, [_claim(one)]):
+            continue
         data: dict[str, Any] = {name: getattr(one, name) for name in _TOLD}
         data = {name: value for name, value in data.items() if value is not None}
         task_id = trail.known(stores, one.task_id)
         trail.record(stores, ACTIONS[one.kind], task_id, actor, now, **data)
         told.append(one)
     return told
+
+
+def _claim(one: Unneeded) -> Claim:
+    return one.task_id, one.attempt or 0
 
 
 def _unname(stores: Stores, one: Unneeded) -> None:

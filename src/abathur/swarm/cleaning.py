@@ -16,13 +16,16 @@ from abathur.domain.cleaning import Unneeded, UnneededKind
 from abathur.domain.errors import AbathurError
 from abathur.domain.settings import Settings
 from abathur.ports.disk import Disk
-from abathur.ports.repository import Repository
+from abathur.ports.repository import KeptCommit, Repository
 from abathur.ports.spool import Spool
 from abathur.ports.stores import UnitOfWork
 from abathur.services import cleaning
 
 LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 """Before any task has ended."""
+
+SEALS: Final = "withdrawn"
+"""Folder of the refs that seal withdrawn merges."""
 
 Complain = Callable[[str], None]
 
@@ -45,7 +48,8 @@ class Cleaner:
         Raises `DatabaseError`, `GitError`, `SpoolError`.
         """
         reported = await self.db.read(cleaning.known, await self.spool.files())
-        return [*await self._salvaged(settings), *await self._aged(now, max_age), *reported]
+        kept = [*await self._salvaged(settings), *await self._withdrawn()]
+        return [*kept, *await self._aged(now, max_age), *reported]
 
     async def _salvaged(self, settings: Settings) -> Sequence[Unneeded]:
         refs = await self.repository.salvage_refs()
@@ -63,6 +67,20 @@ class Cleaner:
                 if targets.get(task_id) == target:
                     found.append(_salvaged(ref, commit, task_id, attempt, target))
         return found
+
+    async def _withdrawn(self) -> Sequence[Unneeded]:
+        seals = {
+            (one.ref, *_landing(one)): one for one in await self.repository.kept_commits(SEALS)
+        }
+        if not seals:
+            return []
+        landings = {(task_id, attempt) for _, task_id, attempt in seals}
+        settled = await self.db.read(cleaning.settled, landings)
+        return [
+            _withdrawn(one, task_id, attempt)
+            for (_, task_id, attempt), one in seals.items()
+            if (task_id, attempt) in settled and not await self.repository.is_seal_alone(one.commit)
+        ]
 
     async def _aged(self, now: datetime, max_age: timedelta | None) -> Sequence[Unneeded]:
         ids = await self.disk.transcripts()
@@ -87,6 +105,9 @@ class Cleaner:
                 await self.disk.drop_transcripts(one.task_id)
             elif one.kind is UnneededKind.REPORT:
                 await self.spool.discard(one.name)
+            elif one.kind is UnneededKind.WITHDRAWN:
+                assert one.commit is not None
+                await self.repository.drop_seal(one.name, one.commit)
             else:
                 assert one.commit is not None
                 assert one.target is not None
@@ -102,6 +123,23 @@ def _claim(ref: str) -> tuple[str, int]:
     task_id, _, name = ref.removeprefix(f"{SALVAGE_PREFIX}/").partition("/")
     number = name.partition("-")[0]
     return task_id, int(number) if number.isascii() and number.isdigit() else 0
+
+
+def _landing(seal: KeptCommit) -> tuple[str, int]:
+    """Task and attempt that the merge says it lands."""
+    number = seal.trailers.get("Abathur-Attempt", "")
+    return seal.trailers.get("Abathur-Task", ""), int(number) if number.isdecimal() else 0
+
+
+def _withdrawn(seal: KeptCommit, task_id: str, attempt: int) -> Unneeded:
+    return Unneeded(
+        kind=UnneededKind.WITHDRAWN,
+        task_id=task_id,
+        name=seal.ref,
+        why="its landing is over, and nobody is left to go on with it",
+        attempt=attempt,
+        commit=seal.commit,
+    )
 
 
 def _salvaged(ref: str, commit: str, task_id: str, attempt: int, target: str) -> Unneeded:

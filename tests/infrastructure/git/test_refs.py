@@ -108,6 +108,29 @@ async def test_a_move_that_was_withdrawn_can_not_be_done(
     assert git.head() == other
 
 
+@pytest.mark.parametrize("is_squashed", [False, True])
+async def test_a_seal_goes_only_when_another_ref_keeps_the_work(
+    git: Outside, repository: GitRepository, is_squashed: bool
+) -> None:
+    old = git.head()
+    work = git("commit-tree", "-m", "Work", "-p", old, "HEAD^{tree}")
+    text = f"Land\n\nAbathur-Work: {work}" if is_squashed else "Land"
+    parents = ("-p", old) if is_squashed else ("-p", old, "-p", work)
+    new = git("commit-tree", "-m", text, *parents, "HEAD^{tree}")
+    seal = f"refs/abathur/withdrawn/{new}"
+    await repository.withdraw_move(new)
+    with pytest.raises(GitError, match="no other ref keeps the work"):
+        await repository.drop_seal(seal, new)
+    with pytest.raises(GitError, match="isn't the seal of a withdrawn move"):
+        await repository.drop_seal("refs/heads/main", old)
+    await repository.salvage("task", 1, work)
+    with pytest.raises(GitError):
+        await repository.drop_seal(seal, old)
+    for _ in range(2):
+        await repository.drop_seal(seal, new)
+    await repository.move_branch("main", old, new, "nobody minds")
+
+
 async def test_of_a_move_and_its_withdrawal_at_once_the_move_is_done_or_seen_not_to_be(
     git: Outside, repository: GitRepository
 ) -> None:

@@ -22,6 +22,7 @@ from abathur.infrastructure.git.place import Place
 from abathur.infrastructure.git.proving import Proving
 from abathur.infrastructure.git.refs import Refs
 from abathur.infrastructure.git.scratch import Scratch
+from abathur.infrastructure.git.seals import Seals
 from abathur.infrastructure.git.snapshots import Snapshots
 from abathur.infrastructure.git.worktree_list import working_trees
 from abathur.infrastructure.git.worktrees import Worktrees
@@ -32,6 +33,7 @@ OLDEST_GIT = (2, 38)
 
 class GitRepository(
     Refs,
+    Seals,
     Worktrees,
     Scratch,
     Leftovers,
