@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,6 +16,7 @@ from abathur.bootstrap.serving import key_of
 from abathur.domain.delegation import Caller
 from abathur.domain.tokens import issued
 from abathur.mcp.doors import Gate, make_app
+from abathur.mcp.http_server import listening
 from abathur.mcp.server import Context, Desk
 from tests.mcp.conftest import PERSON, Site
 
@@ -67,6 +69,15 @@ async def test_a_call_asks_once_who_calls_and_lists_no_tools(site: Site) -> None
     assert answer.headers["content-type"] == "application/json"
     assert answer.json()["result"]["structuredContent"]["tasks"] == []
     assert asked == [PERSON]
+
+
+def test_an_answer_of_two_packets_does_not_wait_for_the_client_in_between() -> None:
+    with (
+        listening("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as taken,
+    ):
+        assert taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.parametrize("path", ["/mcp/", "/mcp/tasks/", "/nowhere"])
