@@ -34,7 +34,7 @@ MADE = {
     "prune_": {f"prune_{table}" for table in PRUNED},
     "row_of_": {f"row_of_{table}" for table in PRUNED},
 }
-OF_SQLITE = {"passage_words"}
+OF_SQLITE = {"passage_words", "time_in_tasks", "json_in_tasks"}
 """What can be wrong in a file alone: a server keeps its indexes itself."""
 FOR_ENGINE = {"sqlite": ("legacy", "contents.py"), "postgres": ("pgvector.py", "contents.py")}
 """Below the folder, what only one engine has. The stores are for all."""

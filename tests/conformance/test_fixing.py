@@ -89,6 +89,15 @@ FAULTS: Final[dict[str, str]] = {
     "canceller_gone": "UPDATE tasks SET cancelled_by = 'nobody' WHERE status = 'cancelled'",
     "session_gone": f"UPDATE tasks SET session_id = 'nobody' WHERE id = {FIRST}",
     "landing_worker_gone": f"UPDATE landings SET worker_id = 'nobody' WHERE task_id = {FIRST}",
+    "attempt_worker_gone": f"UPDATE attempts SET worker_id = 'nobody' WHERE task_id = {FIRST}",
+    "schedule_task_gone": "INSERT INTO schedules (id, name, cron, time_zone, template, next_at,"
+    " last_task_id, created_by, created_at)"
+    f" VALUES ('gone', 'nightly', '@daily', 'UTC', '{{}}', {NOON}, 'nobody', 'cli:alice', {NOON})",
+    "agent_session_gone": "UPDATE agents SET session_id = 'nobody'",
+    "checkpoint_session_gone": f"INSERT INTO checkpoints VALUES ({FIRST}, 9, '{{}}', {NOON}, 'no')",
+    "unknown_source": f"UPDATE tasks SET source = 'nobody' WHERE id = {FIRST}",
+    "time_in_tasks": f"UPDATE tasks SET started_at = 'yesterday' WHERE id = {FIRST}",
+    "json_in_tasks": f"UPDATE tasks SET input_data = '{{' WHERE id = {FIRST}",
     "orphan_loop": f"INSERT INTO loops (task_id, spec, created_by, created_at)"
     f" VALUES ('nobody', '{{}}', 'cli:alice', {NOON})",
     "orphan_iteration": "INSERT INTO iterations (task_id, number, attempt, target, base_commit,"
@@ -117,8 +126,6 @@ UNFIXABLE: Final[dict[str, str]] = {
     "landing_announced": "UPDATE tasks SET status = 'failed' WHERE id ="
     " (SELECT task_id FROM landings WHERE state = 'queued');"
     "UPDATE landings SET merge_commit = 'abc' WHERE state = 'queued'",
-    "attempt_worker_gone": f"UPDATE attempts SET worker_id = 'nobody' WHERE task_id = {FIRST}",
-    "unknown_source": f"UPDATE tasks SET source = 'nobody' WHERE id = {FIRST}",
     "unknown_outcome": f"UPDATE attempts SET outcome = 'nobody' WHERE task_id = {FIRST}",
     "audit_gap": "DELETE FROM audit WHERE id = 3",
     "audit_end": "DELETE FROM audit WHERE id = (SELECT max(id) FROM audit)",
@@ -126,7 +133,6 @@ UNFIXABLE: Final[dict[str, str]] = {
     " min(submitted_at), NULL FROM tasks WHERE status IN ('ready', 'blocked');"
     "INSERT OR IGNORE INTO task_dependencies SELECT min(id), max(id), 'sequential',"
     " min(submitted_at), NULL FROM tasks WHERE status IN ('ready', 'blocked')",
-    "time_in_tasks": f"UPDATE tasks SET started_at = 'yesterday' WHERE id = {FIRST}",
     "time_in_attempts": f"UPDATE attempts SET ended_at = '2030-13-31T12:00:00.000000Z'"
     f" WHERE task_id = {FIRST}",
     "time_in_landings": f"UPDATE landings SET requested_at = '' WHERE task_id = {FIRST}",
@@ -140,13 +146,16 @@ UNFIXABLE: Final[dict[str, str]] = {
     "time_in_audit": "UPDATE audit SET timestamp = 'yesterday' WHERE id = 1",
     "time_in_run_events": f"UPDATE run_events SET at = 'noon' WHERE task_id = {FIRST}",
     "vector_unlisted": "INSERT INTO vectors VALUES (88, 'two', 1, x'0000803f')",
-    "json_in_tasks": f"UPDATE tasks SET input_data = '{{' WHERE id = {FIRST}",
     "json_in_attempts": f"UPDATE attempts SET usage = 'much' WHERE task_id = {FIRST}",
     "json_in_landings": f"UPDATE landings SET proof = 'sure' WHERE task_id = {FIRST}",
     "json_in_audit": "UPDATE audit SET action_data = 'x' WHERE id = 1",
     "json_in_run_events": f"UPDATE run_events SET data = 'x' WHERE task_id = {FIRST}",
 }
 SEARCHED: Final[dict[str, str]] = {
+    "memory_empty": "INSERT INTO memories (namespace, key, memory_type, version, created_at,"
+    f" updated_at) VALUES ('zoo', 'void', 'semantic', 1, {NOON}, {NOON})",
+    "memory_without_version": "UPDATE memories SET version = 7",
+    "version_without_memory": "DELETE FROM memories",
     "vector_length": "UPDATE vectors SET dimension = 7",
     "memory_passage": "DELETE FROM passages WHERE memory_id IS NOT NULL",
     "passage_owner": "INSERT INTO passages (memory_id, document_id, heading, text)"
@@ -443,3 +452,13 @@ async def remember(queue: Queue) -> None:
     waiting = await queue.read(embedding.missing, "model")
     made = [Embedded(one.passage_id, one.source, [1.0, 0.5]) for one in waiting]
     await queue.write(embedding.save, "model", made)
+
+
+async def test_what_the_trail_would_tell_is_left_when_the_trail_is_not_whole(path: Path) -> None:
+    changed = f"UPDATE audit SET action_data = '{{}}' WHERE task_id = {FIRST} AND sequence = 1"
+    break_it(path, FAULTS["time_in_tasks"], changed)
+    async with Database(path) as db:
+        queue = Queue(db)
+        assert await fix(queue) == []
+        (problem,) = await db.check()
+    assert (problem.code, problem.fixable) == ("time_in_tasks", True)

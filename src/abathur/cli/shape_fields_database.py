@@ -14,6 +14,7 @@ PROBLEM: Final[Fields] = {
     "key": ("string?", "key of the row; the parts of a compound one are joined by `/`"),
     "task_id": ("string?", "the task that the row belongs to"),
     "fixable": ("boolean", "whether `--fix` can fix it"),
+    "advice": ("string?", "what to do by hand; null where `--fix` does it or the text says it"),
 }
 
 FIX: Final[Fields] = {
@@ -22,8 +23,14 @@ FIX: Final[Fields] = {
     "table": ("string", "the table of the row"),
     "key": ("string", "key of the row"),
     "task_id": ("string?", "the task that the row belongs to"),
-    "before": ("object", "the columns that changed, or the whole row when it was removed"),
-    "after": ("object?", "the same columns; null when the row was removed"),
+    "before": (
+        "object",
+        "the columns that changed; the whole row when it was removed, nothing when it was made",
+    ),
+    "after": (
+        "object?",
+        "the same columns; the whole row when it was made, null when it was removed",
+    ),
 }
 
 DATABASE_CHECK: Final[Fields] = {

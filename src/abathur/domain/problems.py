@@ -43,6 +43,10 @@ OF_A_ROW: Final = frozenset(
         "canceller_gone",
         "session_gone",
         "landing_worker_gone",
+        "attempt_worker_gone",
+        "schedule_task_gone",
+        "agent_session_gone",
+        "checkpoint_session_gone",
         "orphan_loop",
         "orphan_iteration",
         "orphan_late_report",
@@ -58,15 +62,52 @@ OF_A_ROW: Final = frozenset(
 )
 """Code words of problems that a statement of their own fixes."""
 
+OF_A_TRAIL: Final = frozenset({"time_in_tasks", "json_in_tasks", "unknown_source"})
+"""Code words of problems that are fixed by what the task's trail tells, while it is whole."""
+
 OF_A_MEMORY: Final = frozenset(
-    {"memory_passage", "document_passages", "passage_owner", "vector_length"}
+    {
+        "memory_empty",
+        "memory_without_version",
+        "version_without_memory",
+        "memory_passage",
+        "document_passages",
+        "passage_owner",
+        "vector_length",
+    }
 )
-"""Code words of problems of what is searched, which is made of memories and documents."""
+"""Code words of problems of memories, and of what is searched, which is made of them."""
+
+OF_VERSIONS: Final = frozenset({"memory_without_version", "version_without_memory"})
+"""Those of a memory that becomes what its newest version says."""
 
 SHOWN: Final = 10_000
 """Problems of one kind that are told at once."""
 
-FIXABLE: Final = OF_A_TASK | OF_A_ROW | OF_A_MEMORY
+FIXABLE: Final = OF_A_TASK | OF_A_ROW | OF_A_TRAIL | OF_A_MEMORY
+
+
+_RESTORE: Final = "go back to a backup with `abathur db restore`"
+_READ: Final = f"{_RESTORE}, or set it by hand to what `abathur audit show` tells"
+ADVICE: Final[Mapping[str, str]] = {
+    "ran_too_early": "look whether its work needs what came later; submit a task that goes over it",
+    "completed_without_proof": "look whether its target has the work; if not, submit it again",
+    "landing_announced": "if the target has it, the work is landed; else retry the task",
+    "cycle": "cancel one of them with `abathur task cancel`",
+    "unknown_outcome": _READ,
+    "time_in": _READ,
+    "json_in": _READ,
+    "vector_unlisted": "run `abathur mem embed`",
+    "audit_gap": f"`abathur audit verify` tells whose entries they are; {_RESTORE}",
+    "audit_end": f"`abathur audit verify` tells whose entries they are; {_RESTORE}",
+    "trail_broken": f"`abathur audit show` tells what is left of it; {_RESTORE}",
+    "trail_unread": _RESTORE,
+    "key_without_row": "remove the row by hand, or put back what it points to",
+    "not_durable": "have the administrator switch it on",
+    "index_invalid": "have the administrator rebuild it with REINDEX",
+    "pages_damaged": _RESTORE,
+}
+"""What a person does about what `--fix` leaves, by code word, or how several of them begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +126,13 @@ class Problem:
     def fixable(self) -> bool:
         return self.code in FIXABLE
 
+    @property
+    def advice(self) -> str | None:
+        """What to do; None where `--fix` does it, or where the text says it."""
+        if self.fixable:
+            return None
+        return ADVICE.get(self.code) or ADVICE.get("_".join(self.code.split("_")[:2]))
+
     def __str__(self) -> str:
         return self.text
 
@@ -95,6 +143,6 @@ class Fix:
 
     problem: Problem
     before: Mapping[str, Any]
-    """The columns that were changed, or the whole row where it was removed."""
+    """The columns that were changed; the whole row where it was removed, nothing where made."""
     after: Mapping[str, Any] | None
-    """The same columns; None when the row was removed."""
+    """The same columns; the whole row where it was made, None where it was removed."""

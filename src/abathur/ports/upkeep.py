@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from abathur.domain.problems import Problem
-    from abathur.domain.tasks import TaskStatus
+    from abathur.domain.tasks import Task, TaskStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +78,10 @@ class UpkeepStore(Protocol):
 
     def fix(self, problem: Problem, now: datetime) -> int:
         """Run the problem's own statement, for one of `OF_A_ROW`; how many rows it changed."""
+        ...
+
+    def retell(self, task: Task) -> bool:
+        """Write what its row can't be read of, whatever fence it has; whether there is one."""
         ...
 
     def ended(self, where: PruneFilter, before_id: str | None, limit: int) -> Sequence[Ended]:

@@ -13,11 +13,21 @@ from typing import Any, Final
 
 from abathur.domain.audit import Action
 from abathur.domain.errors import AbathurError, DatabaseCorruptError
-from abathur.domain.problems import OF_A_MEMORY, OF_A_ROW, OF_A_TASK, SHOWN, Fix, Problem
+from abathur.domain.problems import (
+    OF_A_MEMORY,
+    OF_A_ROW,
+    OF_A_TASK,
+    OF_A_TRAIL,
+    OF_VERSIONS,
+    SHOWN,
+    Fix,
+    Problem,
+)
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.ports.stores import Stores
 from abathur.ports.upkeep import Surroundings
 from abathur.services import trail
+from abathur.services.fixing_from_trail import RETOLD, retell
 from abathur.services.fixing_memories import make_again
 from abathur.services.submitting import waiting_status
 
@@ -37,6 +47,9 @@ JUDGED: Final = (
 )
 """Told of a fixed task even where they stay: the trail may know other values than the broken row.
 """
+
+MAKING: Final = frozenset({"attempt_worker_gone"})
+"""Code words of problems that are a row that is missing."""
 
 _WAITING: Final = frozenset({TaskStatus.PENDING, TaskStatus.BLOCKED, TaskStatus.READY})
 
@@ -73,9 +86,22 @@ def fix(stores: Stores, problems: Sequence[Problem], *, now: datetime, actor: st
     return fixes
 
 
+def _fix_from_trail(stores: Stores, problem: Problem, now: datetime, actor: str) -> Sequence[Fix]:
+    before = stores.upkeep.row(problem)
+    told = None if before is None else retell(stores, before, now)
+    if told is None:
+        return []
+    fix = _compared(problem, before, stores.upkeep.row(problem))
+    values = {name: getattr(told, name) for name in RETOLD if name in fix.before}
+    _tell(stores, fix, told.id, actor, now, last_updated_at=now, **values)
+    return [fix]
+
+
 def _work_of(code: str) -> Callable[[Stores, Problem, datetime, str], Sequence[Fix]]:
     if code in OF_A_MEMORY:
         return _fix_memory
+    if code in OF_A_TRAIL:
+        return _fix_from_trail
     return _fix_row if code in OF_A_ROW else _fix_task
 
 
@@ -83,19 +109,20 @@ def in_order(problems: Sequence[Problem]) -> Sequence[Problem]:
     """Those that can be fixed, in an order in which that can be done and nothing goes untold.
 
     Rows first: a task that points to nothing can't be written. An attempt takes along what belongs
-    to it, so it goes when that is gone.
+    to it, so it goes when that is gone. A memory is searched by its version, which comes first.
     """
     rows = [problem for problem in problems if problem.code in OF_A_ROW]
-    rows.sort(key=lambda problem: problem.code == "orphan_attempt")
+    rows.sort(key=lambda one: (one.code == "orphan_attempt", one.code not in MAKING))
     by_task = {problem.task_id: problem for problem in problems if problem.code in OF_A_TASK}
     found = [problem for problem in problems if problem.code in OF_A_MEMORY]
-    found.sort(key=lambda problem: problem.code != "passage_owner")
-    return [*rows, *by_task.values(), *found]
+    found.sort(key=lambda one: (one.code != "passage_owner", one.code not in OF_VERSIONS))
+    retold = {problem.task_id: problem for problem in problems if problem.code in OF_A_TRAIL}
+    return [*rows, *retold.values(), *by_task.values(), *found]
 
 
 def _fix_row(stores: Stores, problem: Problem, now: datetime, actor: str) -> Sequence[Fix]:
     before = stores.upkeep.row(problem)
-    if before is None or stores.upkeep.fix(problem, now) == 0:
+    if (before is None) != (problem.code in MAKING) or stores.upkeep.fix(problem, now) == 0:
         return []
     fix = _compared(problem, before, stores.upkeep.row(problem))
     # What belongs to no task is told in the trail of the queue itself.
@@ -189,9 +216,11 @@ def _end_attempt(stores: Stores, task: Task, now: datetime, actor: str) -> Seque
     return fixes
 
 
-def _compared(problem: Problem, before: Mapping[str, Any], after: Mapping[str, Any] | None) -> Fix:
-    if after is None:
-        return Fix(problem=problem, before=before, after=None)
+def _compared(
+    problem: Problem, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> Fix:
+    if before is None or after is None:
+        return Fix(problem=problem, before=before or {}, after=after)
     changed = [name for name in before if before[name] != after[name]]
     return Fix(
         problem=problem,

@@ -161,18 +161,23 @@ def _tell(found: Found, fix: bool) -> None:
     left = [one for one in found.problems if not (found.dry_run and one.fixable)]
     if left or not found.fixes:
         output.write_lines([_line(problem) for problem in left] or ["no problems found"])
-    _advise(left)
+    _advise(left, tried=fix and not found.dry_run)
 
 
-def _advise(left: Sequence[Problem]) -> None:
+def _advise(left: Sequence[Problem], *, tried: bool) -> None:
     if any(problem.code in OF_THE_FILE for problem in left):
         output.say(
             "Go back to a backup with `abathur db restore`, or recover what is left with "
             "`abathur db recover`."
         )
+    for code, advice in {one.code: one.advice for one in left if one.advice}.items():
+        output.say(f"{code}: {advice}.")
     if any(problem.fixable for problem in left):
         output.say(
-            "Those marked with * can be fixed: `abathur db check --fix --dry-run` shows how."
+            "Those marked with * are left as they are: what would prove how to fix them is damaged "
+            "too. `abathur audit verify` tells more; `abathur db restore` puts a backup back."
+            if tried
+            else "Those marked with * can be fixed: `abathur db check --fix --dry-run` shows how."
         )
 
 
@@ -186,6 +191,9 @@ def _lines(fix: Fix) -> list[str]:
     if fix.after is None:
         return [about.text, f"  removed from {about.table}"]
     after = fix.after
+    if not fix.before:
+        made = (f"  {name}: {_shown(value)}" for name, value in after.items())
+        return [about.text, f"  made in {about.table}", *made]
     names = [name for name in fix.before if name != "last_updated_at"]
     changes = ((name, _shown(fix.before[name]), _shown(after[name])) for name in names)
     return [about.text, *(f"  {name}: {old} -> {new}" for name, old, new in changes)]

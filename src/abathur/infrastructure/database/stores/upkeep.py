@@ -11,10 +11,11 @@ from abathur.domain.errors import DependencyCycleError
 from abathur.domain.graph import check_acyclic
 from abathur.domain.problems import Problem
 from abathur.domain.tasks import TaskStatus
-from abathur.infrastructure.database.stores.rows import moment
+from abathur.infrastructure.database.stores.rows import moment, task_row
 from abathur.ports.upkeep import Ended, Reference, Surroundings
 
 if TYPE_CHECKING:
+    from abathur.domain.tasks import Task
     from abathur.infrastructure.database.engines.base import Session
     from abathur.ports.upkeep import PruneFilter
 
@@ -105,6 +106,9 @@ class SqlUpkeep:
 
     def fix(self, problem: Problem, now: datetime) -> int:
         return self._session.execute(f"fix_{problem.code}", **_place(problem), now=now)
+
+    def retell(self, task: Task) -> bool:
+        return self._session.execute("task_retold", **task_row(task)) > 0
 
     def ended(self, where: PruneFilter, before_id: str | None, limit: int) -> Sequence[Ended]:
         wanted: dict[str, object] = {

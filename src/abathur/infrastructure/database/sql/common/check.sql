@@ -242,10 +242,12 @@ FROM tasks AS t LEFT JOIN sessions AS s ON s.id = t.session_id
 WHERE t.session_id IS NOT NULL AND s.id IS NULL LIMIT :limit;
 
 -- name: check_attempt_worker_gone
-SELECT 'attempts' AS tbl, a.task_id || '/' || a.number AS row_key, a.task_id,
-  'attempt ' || a.task_id || '/' || a.number || ' was run by worker ' || a.worker_id
-  || ', which doesn''t exist' AS what
-FROM attempts AS a LEFT JOIN workers AS w ON w.id = a.worker_id WHERE w.id IS NULL LIMIT :limit;
+SELECT 'workers' AS tbl, a.worker_id AS row_key, NULL AS task_id,
+  'worker ' || a.worker_id || ' ran attempts, as ' || min(a.task_id || '/' || a.number)
+  || ', and doesn''t exist' AS what
+FROM attempts AS a JOIN tasks AS t ON t.id = a.task_id
+LEFT JOIN workers AS w ON w.id = a.worker_id
+WHERE w.id IS NULL GROUP BY a.worker_id LIMIT :limit;
 
 -- name: check_landing_worker_gone
 SELECT 'landings' AS tbl, l.id AS row_key, l.task_id,

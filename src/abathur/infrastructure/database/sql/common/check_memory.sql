@@ -5,7 +5,17 @@ SELECT 'memories' AS tbl, CAST(m.id AS TEXT) AS row_key, NULL AS task_id,
   'memory ' || m.namespace || ' ' || m.key || ' has no version ' || m.version AS what
 FROM memories AS m LEFT JOIN memory_entries AS e
   ON e.namespace = m.namespace AND e.key = m.key AND e.version = m.version
-WHERE e.id IS NULL LIMIT :limit;
+WHERE e.id IS NULL
+  AND EXISTS (SELECT 1 FROM memory_entries AS o WHERE o.namespace = m.namespace AND o.key = m.key)
+LIMIT :limit;
+
+-- name: check_memory_empty
+SELECT 'memories' AS tbl, CAST(m.id AS TEXT) AS row_key, NULL AS task_id,
+  'memory ' || m.namespace || ' ' || m.key || ' has no version at all' AS what
+FROM memories AS m
+WHERE NOT EXISTS (
+  SELECT 1 FROM memory_entries AS o WHERE o.namespace = m.namespace AND o.key = m.key)
+LIMIT :limit;
 
 -- name: check_version_without_memory
 SELECT 'memory_entries' AS tbl, CAST(e.id AS TEXT) AS row_key, NULL AS task_id,
@@ -13,7 +23,10 @@ SELECT 'memory_entries' AS tbl, CAST(e.id AS TEXT) AS row_key, NULL AS task_id,
   || ' belongs to no memory, or is newer than it' AS what
 FROM memory_entries AS e LEFT JOIN memories AS m
   ON m.namespace = e.namespace AND m.key = e.key
-WHERE m.id IS NULL OR e.version > m.version LIMIT :limit;
+WHERE (m.id IS NULL OR e.version > m.version) AND NOT EXISTS (
+  SELECT 1 FROM memory_entries AS o
+  WHERE o.namespace = e.namespace AND o.key = e.key AND o.version > e.version)
+LIMIT :limit;
 
 -- name: check_memory_passage
 SELECT 'memories' AS tbl, CAST(m.id AS TEXT) AS row_key, NULL AS task_id,

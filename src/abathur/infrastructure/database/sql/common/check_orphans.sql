@@ -51,6 +51,25 @@ SELECT 'session_events' AS tbl, e.session_id || '/' || e.sequence AS row_key, NU
 FROM session_events AS e LEFT JOIN sessions AS s ON s.id = e.session_id
 WHERE s.id IS NULL LIMIT :limit;
 
+-- name: check_schedule_task_gone
+SELECT 'schedules' AS tbl, s.id AS row_key, NULL AS task_id,
+  'schedule ' || s.name || ' names task ' || s.last_task_id || ', which doesn''t exist' AS what
+FROM schedules AS s LEFT JOIN tasks AS t ON t.id = s.last_task_id
+WHERE s.last_task_id IS NOT NULL AND t.id IS NULL LIMIT :limit;
+
+-- name: check_agent_session_gone
+SELECT 'agents' AS tbl, g.id AS row_key, g.task_id,
+  'agent ' || g.id || ' is of session ' || g.session_id || ', which doesn''t exist' AS what
+FROM agents AS g LEFT JOIN sessions AS s ON s.id = g.session_id
+WHERE g.session_id IS NOT NULL AND s.id IS NULL LIMIT :limit;
+
+-- name: check_checkpoint_session_gone
+SELECT 'checkpoints' AS tbl, c.task_id || '/' || c.iteration AS row_key, c.task_id,
+  'checkpoint ' || c.task_id || '/' || c.iteration || ' is of session ' || c.session_id
+  || ', which doesn''t exist' AS what
+FROM checkpoints AS c LEFT JOIN sessions AS s ON s.id = c.session_id
+WHERE c.session_id IS NOT NULL AND s.id IS NULL LIMIT :limit;
+
 -- name: check_orphan_passage
 SELECT 'passages' AS tbl, CAST(p.id AS TEXT) AS row_key, NULL AS task_id,
   'passage ' || p.id || ' belongs to a memory or document that doesn''t exist' AS what

@@ -96,14 +96,36 @@ WHERE id = :row_key AND NOT EXISTS (SELECT 1 FROM tasks AS p WHERE p.id = tasks.
 UPDATE tasks SET session_id = NULL, last_updated_at = :now
 WHERE id = :row_key AND NOT EXISTS (SELECT 1 FROM sessions AS s WHERE s.id = tasks.session_id);
 
+-- That there was one is certain, and that it isn't at work; nothing else of it is known.
+-- name: fix_attempt_worker_gone
+INSERT INTO workers (
+  id, host, pid, pid_started_at, repository, max_agents, started_at, heartbeat_at, lease_until,
+  stopped_at
+)
+SELECT a.worker_id, 'unknown', 0, 0, '', 0, min(a.started_at), max(a.started_at), max(a.started_at),
+  max(a.started_at)
+FROM attempts AS a
+WHERE a.worker_id = :row_key AND NOT EXISTS (SELECT 1 FROM workers AS w WHERE w.id = :row_key)
+GROUP BY a.worker_id;
+
 -- name: fix_landing_worker_gone
 UPDATE landings SET worker_id = NULL
 WHERE id = :row_key AND NOT EXISTS (SELECT 1 FROM workers AS w WHERE w.id = landings.worker_id);
+
+-- name: task_retold
+UPDATE tasks SET
+  source = :source, input_data = :input_data, result_data = :result_data, deadline = :deadline,
+  submitted_at = :submitted_at, started_at = :started_at, completed_at = :completed_at,
+  last_updated_at = :last_updated_at, not_before = :not_before, lease_until = :lease_until
+WHERE id = :id;
 
 -- What the rows of a table hold before and after they are fixed.
 
 -- name: row_of_tasks
 SELECT * FROM tasks WHERE id = :row_key;
+
+-- name: row_of_workers
+SELECT * FROM workers WHERE id = :row_key;
 
 -- name: row_of_attempts
 SELECT * FROM attempts WHERE task_id = :task_id AND task_id || '/' || number = :row_key;

@@ -41,6 +41,21 @@ DELETE FROM session_events
 WHERE session_id || '/' || sequence = :row_key
   AND NOT EXISTS (SELECT 1 FROM sessions AS s WHERE s.id = session_events.session_id);
 
+-- name: fix_schedule_task_gone
+UPDATE schedules SET last_task_id = NULL
+WHERE id = :row_key
+  AND NOT EXISTS (SELECT 1 FROM tasks AS t WHERE t.id = schedules.last_task_id);
+
+-- name: fix_agent_session_gone
+UPDATE agents SET session_id = NULL
+WHERE id = :row_key
+  AND NOT EXISTS (SELECT 1 FROM sessions AS s WHERE s.id = agents.session_id);
+
+-- name: fix_checkpoint_session_gone
+UPDATE checkpoints SET session_id = NULL
+WHERE task_id = :task_id AND task_id || '/' || iteration = :row_key
+  AND NOT EXISTS (SELECT 1 FROM sessions AS s WHERE s.id = checkpoints.session_id);
+
 -- name: fix_orphan_passage
 DELETE FROM passages
 WHERE id = CAST(:row_key AS BIGINT)
@@ -54,6 +69,9 @@ WHERE passage_id = CAST(:row_key AS BIGINT)
   AND NOT EXISTS (SELECT 1 FROM passages AS p WHERE p.id = vectors.passage_id);
 
 -- What the rows hold before they are removed.
+
+-- name: row_of_schedules
+SELECT * FROM schedules WHERE id = :row_key;
 
 -- name: row_of_loops
 SELECT * FROM loops WHERE task_id = :row_key;
