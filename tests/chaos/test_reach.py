@@ -18,9 +18,7 @@ RESCUES = ("repository.move_branch before", "db.conclude before", "db.report bef
 PERSONS = ("db.reject within", "repository.restore_worktree before")
 
 NEEDS_MORE = {
-    "tool_servers.token": "agents that are handed tools",
     "db.catch_up": "a server with pgvector, to which vectors were copied",
-    "db.queue": "a loop that stands still, whose agent splits its task",
 }
 """What no ground reaches, and what it would take."""
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,6 +52,8 @@ CONFIG: Final[Mapping[str, Any]] = {
             "prompt": "none",
             "argv": ["sh", "-c", "exec >&- 2>&-; mkdir -p out; echo {input.key} > out/{input.key}"],
         },
+        # Is handed our own server of tools.
+        "equipped": {"runtime": "fake", "mcp_servers": ["abathur"]},
     },
 }
 
@@ -181,6 +184,20 @@ def _warned(key: str) -> Any:
     return [{"warn_limit": {"utilization": 0.9}}, _write(key)]
 
 
+def _stuck(key: str) -> Any:
+    """Makes the same again, and names parts when it is asked to. They change nothing."""
+    same, more = (
+        {"write": {"path": f"out/{key}", "text": text}} for text in ("one\n", "one\ntwo\n")
+    )
+    said = [{"say": "nothing is missing"}]
+    parts = [
+        {"name": name, "description": f"Look at {name}", "input_data": {"script": said}}
+        for name in ("this", "that")
+    ]
+    named = {"result": {"deliverables": {"tasks": parts}}}
+    return {"1": [same], "2": [same], "3": [named], "*": [more]}
+
+
 def _cancels_itself(key: str) -> Any:
     """What it has used is told after its task is gone."""
     abathur = f"{shlex.quote(sys.executable)} -P -m abathur"
@@ -212,11 +229,15 @@ KINDS: Final[Mapping[str, Callable[[str], Any]]] = {
     "measured": _plain,
     "rivals": _rivals,
     "elsewhere": _plain,
+    "stuck": _stuck,
+    **({"equipped": _plain} if find_spec("mcp") else {}),
 }
 NO_FILE: Final = frozenset({"nothing", "elsewhere"})
 """What they do isn't seen in the target."""
+COSTLY: Final[Mapping[str, float]] = {"equipped": 0.2}
+"""Kinds that take seconds of a core, and how much more seldom they are than the others."""
 PAIRS: Final = frozenset({"clash", "shared"})
-AGENTS: Final = frozenset({"silent", "briefed", "mute"})
+AGENTS: Final = frozenset({"silent", "briefed", "mute", "equipped"})
 """Kinds with an agent type of their own."""
 
 
@@ -229,7 +250,8 @@ async def submit_some(
 
     Some wait for another one, some come in pairs that clash, and now and then one is cancelled.
     """
-    kinds = [*first, *chance.choices(sorted(KINDS), k=count)]
+    often = [COSTLY.get(kind, 1.0) for kind in sorted(KINDS)]
+    kinds = [*first, *chance.choices(sorted(KINDS), often, k=count)]
     # First, so that both of a pair begin together.
     kinds = [kind for kind in kinds for _ in range(2) if kind in PAIRS] + [
         kind for kind in kinds if kind not in PAIRS
@@ -285,6 +307,10 @@ def _loop(known: Known) -> Mapping[str, Any] | None:
         return {"candidates": 2}
     if known.kind == "measured":
         return {"passes": ["test", "-e", f"out/{known.key}"], "max_iterations": 2}
+    if known.kind == "stuck":
+        counted = {"command": f"printf 'lines: '; wc -l < out/{known.key}", "threshold": 2}
+        metric = counted | {"pattern": r"lines: *(\d+)"}
+        return {"until": {"metric": metric}, "strategies": ["feedback", "decompose", "ask"]}
     return None
 
 
