@@ -1,11 +1,20 @@
 """Other real programs in a real swarm, against a scripted model: from the task to what landed."""
 
 import os
+import signal
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from abathur.infrastructure.model_server.script import Conversation, Script, ToolCall, Turn
+from abathur.infrastructure.model_server.script import (
+    FOREVER,
+    Conversation,
+    Script,
+    ToolCall,
+    Turn,
+)
 from abathur.infrastructure.model_server.server import ModelServer
 from tests.programs import needs, program
 
@@ -15,13 +24,16 @@ REPORT = '```json\n{"execution_status": {"status": "SUCCESS"}, "deliverables": {
 EDIT = "hello.txt\n```\nhi\n```\n"
 
 
-def served(*turns: Turn) -> ModelServer:
+def served(*turns: Turn, told: Callable[[Any], None] | None = None) -> ModelServer:
     talk = Conversation(name="all", turns=(*turns, Turn(texts=(REPORT,))), shared=True)
-    return ModelServer(Script(name="test", conversations=(talk,)))
+    return ModelServer(Script(name="test", conversations=(talk,)), told=told or (lambda _: None))
 
 
 def call(name: str, **given: Any) -> Turn:
     return Turn(tools=(ToolCall(name, given),))
+
+
+LIMIT = Turn(status=429, headers={"retry-after": "0"}, message="Resource has been exhausted")
 
 
 def with_node(**variables: str) -> dict[str, str]:
@@ -32,8 +44,7 @@ def with_node(**variables: str) -> dict[str, str]:
 
 async def worked(world: Any, runtime: str, settings: Any) -> Any:
     """The attempt of a task that had to land what is checked."""
-    check = {"command": ["grep", "-q", "hi", "hello.txt"]}
-    world.configure(default_runtime=runtime, verify=check, runtimes={runtime: settings})
+    configure(world, runtime, settings)
     task = await world.submit("Write hello.txt")
     result = await world.run_until_idle()
     assert result.completed == 1, world.events
@@ -44,14 +55,43 @@ async def worked(world: Any, runtime: str, settings: Any) -> Any:
     return attempt
 
 
+GEMINI = (
+    call("write_file", file_path="half.txt", content="half\n"),
+    call("write_file", file_path="hello.txt", content="hi\n"),
+)
+OPENCODE = (
+    call("write", filePath="half.txt", content="half\n"),
+    call("write", filePath="hello.txt", content="hi\n"),
+)
+
+
+def configure(world: Any, runtime: str, settings: Any) -> None:
+    check = {"command": ["grep", "-q", "hi", "hello.txt"]}
+    world.configure(default_runtime=runtime, verify=check, runtimes={runtime: settings})
+
+
+async def gone_on_with(world: Any, task: Any, cut_off: str, server: ModelServer) -> None:
+    """The second run went on in the session and the folder of the first one, with its files."""
+    first, second = await world.attempts(task)
+    assert (first.outcome, second.outcome) == (cut_off, "succeeded"), world.events
+    assert (first.worktree_path, first.session_id) == (second.worktree_path, second.session_id)
+    assert (world.file("half.txt").strip(), world.file("hello.txt").strip()) == ("half", "hi")
+    last = server.requests[-1].body
+    assert "half.txt" in str(last.get("messages") or last["contents"]), "the session began anew"
+    # Each run tells its own tokens.
+    assert second.usage.input_tokens == 2000
+    await world.assert_sound()
+
+
 @needs("gemini")
-async def test_gemini_edits_what_is_checked_and_lands(world: Any) -> None:
-    with served(call("write_file", file_path="hello.txt", content="hi\n")) as server:
+async def test_gemini_goes_on_with_its_session_after_a_limit_and_lands(world: Any) -> None:
+    with served(GEMINI[0], LIMIT, LIMIT, GEMINI[1]) as server:
         env = with_node(GEMINI_API_KEY="dummy")
         settings = {"model": "gemini-2.5-flash", "base_url": server.url, "env": env}
-        attempt = await worked(world, "gemini", {"program": str(program("gemini")), **settings})
-    assert (attempt.usage.input_tokens, attempt.usage.output_tokens) == (2000, 100)
-    assert "# Task" in str(server.requests[0].asked.prompts)
+        configure(world, "gemini", {"program": str(program("gemini")), **settings})
+        task = await world.submit("Write hello.txt")
+        await world.run_until_idle()
+        await gone_on_with(world, task, "rate_limited", server)
 
 
 @needs("gemini")
@@ -70,10 +110,32 @@ async def test_an_agent_of_the_agent_client_protocol_edits_what_lands(world: Any
 @needs("opencode")
 async def test_opencode_edits_what_is_checked_and_lands(world: Any) -> None:
     with served(call("write", filePath="hello.txt", content="hi\n")) as server:
-        env = {"OPENAI_API_KEY": "dummy"}
-        settings = {"model": "m", "base_url": f"{server.url}/v1", "env": env}
-        attempt = await worked(world, "opencode", {"program": str(program("opencode")), **settings})
+        attempt = await worked(world, "opencode", opencode_at(server))
     assert attempt.usage.input_tokens == 2000
+
+
+def opencode_at(server: ModelServer) -> Any:
+    env = {"OPENAI_API_KEY": "dummy"}
+    settings = {"model": "m", "base_url": f"{server.url}/v1", "env": env}
+    return {"program": str(program("opencode")), **settings}
+
+
+@pytest.mark.skipif("ABATHUR_TEST_SLOW_PROGRAMS" not in os.environ, reason="asked for by its name")
+@needs("opencode")
+async def test_opencode_goes_on_with_its_session_after_its_swarm_was_killed_and_lands(
+    world: Any,
+) -> None:
+    asked = threading.Semaphore(0)
+    turns = (OPENCODE[0], Turn(wait=FOREVER), OPENCODE[1])
+    with served(*turns, told=lambda _: asked.release()) as server:
+        configure(world, "opencode", opencode_at(server))
+        task = await world.submit("Write hello.txt")
+        with world.start_swarm("forever") as swarm:
+            assert asked.acquire(timeout=120)
+            assert asked.acquire(timeout=120)
+            swarm.send_signal(signal.SIGKILL)
+        await world.run_until_idle()
+        await gone_on_with(world, task, "lost", server)
 
 
 @needs("aider")

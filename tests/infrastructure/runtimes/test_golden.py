@@ -63,7 +63,7 @@ ENDS: dict[str, dict[str, End]] = {
     "aider": {
         "edit": (0, OK, None, ""),
         "auth": (0, FAILED, FailureClass.AUTHENTICATION, "AuthenticationError"),
-        "context_overflow": (0, FAILED, FailureClass.CONTEXT_OVERFLOW, "maximum context length"),
+        "context_overflow": (0, FAILED, FailureClass.CONTEXT_OVERFLOW, "hit a token limit"),
         "limit": (-15, LIMITED, FailureClass.CAPACITY, "Rate limit reached"),
     },
 }
@@ -170,7 +170,7 @@ def test_what_a_run_used_is_told(runtime: str) -> None:
 def test_codex_counts_over_all_runs_of_a_session() -> None:
     usage = judged("codex", "resumed").usage
     assert usage is not None
-    assert usage.input_tokens == 3972
+    assert usage.input_tokens == 2 * 993
     assert judged("codex", "resumed").is_session_usage
 
 

@@ -27,6 +27,7 @@ _WORDS: Final = tuple(
     for kind, pattern in (
         (FailureClass.CAPACITY, r"resource has been exhausted"),
         (FailureClass.AUTHENTICATION, r"api key not valid|unauthenticated|AuthenticationError"),
+        (FailureClass.CONTEXT_OVERFLOW, r"has hit a token limit"),
         (FailureClass.MODEL_NOT_FOUND, r"invalid model selection"),
         (
             FailureClass.NETWORK,
