@@ -78,7 +78,11 @@ def test_real_agents_dont_see_what_scripted_ones_would_do() -> None:
 
 
 @pytest.mark.parametrize(
-    "args", [["--real"], ["--model", "x"], ["--runtime", "codex", "--model=x"]]
+    "args",
+    [
+        *(["--real"], ["--model", "x"], ["--runtime", "codex", "--model=x"]),
+        ["--runtime", "codex", "--real"],
+    ],
 )
 def test_options_that_dont_fit_are_refused_before_anything_is_made(
     args: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]

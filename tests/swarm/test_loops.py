@@ -442,7 +442,9 @@ async def test_a_limit_ends_a_run_that_is_under_way(world: Any, limit: dict[str,
     await world.run_until_idle()
     assert (await world.task(task)).status == "completed"
     assert world.file("work.txt") == "line"
-    assert len(await iterations(world, task)) == 1
+    (made,) = await iterations(world, task)
+    assert made.verdict
+    assert (made.verdict.next, made.verdict.number) == ("land", 1)
     await world.assert_sound()
 
 

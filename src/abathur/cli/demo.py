@@ -58,7 +58,7 @@ SECONDS_BETWEEN_COUNTS: Final = 0.5
     help="Who works: scripted agents, or a real program whose model follows the script.",
 )
 @click.option("--real", is_flag=True, help="Let that program ask the model of your own account.")
-@click.option("--model", help="Which model, with --real.  [default: that of your configuration]")
+@click.option("--model", help="Which model, with --real; only claude has one of its own.")
 @json_option
 def demo(
     path: Path | None,

@@ -30,6 +30,8 @@ SCRIPTED_MODELS: Final = {
     "anthropic": "claude-opus-5-5",
     "openai": "gpt-5.5",
 }
+NEEDING_MODEL: Final = frozenset({"anthropic", "codex", "openai"})
+"""Those that have none of their own."""
 REAL_TIMEOUT_SECONDS: Final = 900
 END_OF_FILE: Final = "END_OF_FILE"
 
@@ -47,6 +49,11 @@ class Cast:
         if runtime == FAKE and (is_real or model):
             raise InvalidInputError(
                 "--real and --model are for real agents; name one with --runtime"
+            )
+        if is_real and runtime in NEEDING_MODEL and not model:
+            raise InvalidInputError(
+                f"--real: name the model that {runtime} is to ask, like "
+                f"`--model {SCRIPTED_MODELS[runtime]}`"
             )
         if model and not is_real:
             raise InvalidInputError("--model is for --real; the scripted model is any")

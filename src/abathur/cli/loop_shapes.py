@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from abathur.cli import shape_fields_loops as fields
 from abathur.cli.shapes import Json, pick
-from abathur.domain.loop_verdicts import best_of
 
 if TYPE_CHECKING:
     from abathur.domain.iterations import Iteration
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def loop_shape(value: LoopView) -> Json:
-    best = best_of(value.measured, ())
+    best = value.best
     return pick(
         fields.LOOP,
         value,

@@ -31,6 +31,11 @@ def bars_of(found: LoopView) -> str:
     return sparkline(values)
 
 
+def unread(found: LoopView, what: str) -> str:
+    """Of work that is done and has no reading: the end of a task may cut its measurement off."""
+    return f"wasn't {what}" if found.task.status.is_final else f"is to be {what}"
+
+
 def line_of(found: LoopView) -> str:
     return f"{bars_of(found)} {len(found.measured)} of {found.spec.max_iterations}".strip()
 

@@ -20,7 +20,7 @@ ITERATION: Final[Fields] = {
     "work_commit": ("string", "what it made; empty when its run failed"),
     "tree": ("string", "the hash of its content"),
     "started_at": ("time", "of the attempt"),
-    "measured_at": ("time?", "null while it is being measured"),
+    "measured_at": ("time?", "null while it isn't measured"),
     "value": ("number?", "what was measured, where that is a number"),
     "is_met": ("boolean?", "whether the criterion was met"),
     "text": ("string?", "what was measured, in words"),

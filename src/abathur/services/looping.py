@@ -46,6 +46,13 @@ class LoopView:
     spec: LoopSpec
     iterations: Sequence[Iteration]
     spent: Spent
+    refused: frozenset[str] = frozenset()
+    """Commits that couldn't land, or that a person didn't want to."""
+
+    @property
+    def best(self) -> Iteration | None:
+        """Of what may still land, or has landed."""
+        return best_of(self.measured, self.refused)
 
     @property
     def is_all_made(self) -> bool:
@@ -158,6 +165,7 @@ def view(stores: Stores, task: Task) -> LoopView:
         spec=loop_spec(loop.spec),
         iterations=stores.loops.iterations(task.id),
         spent=spent(stores, task.id),
+        refused=_refused(stores, task.id),
     )
 
 
@@ -181,7 +189,7 @@ def sentences(stores: Stores, task: Task) -> Sequence[str]:
         told = [f"{done} of {count(most, 'candidate')} are made and verified"]
     else:
         told = [f"its loop has made {done} of at most {count(most, 'iteration')}"]
-    best = best_of(found.measured, ())
+    best = found.best
     if best is not None and best.reading is not None:
         told.append(f"the best one is number {best.number}: {quote(best.reading.text)}")
     last = found.measured[-1].verdict if found.measured else None
@@ -400,7 +408,7 @@ def _situation(
         iterations=iterations,
         spent=used,
         evidence=stores.loops.evidence(found.task.agent_type),
-        refused=_refused(stores, found.task.id),
+        refused=found.refused,
         stop_as=found.loop.stop_as,
         at_work=at_work,
     )
@@ -437,10 +445,9 @@ def after_failure(
     elif at_work or not before or not (_is_spent(found) or found.loop.stop_as is not None):
         return None
     verdict = decide(_situation(stores, found, before, spending, at_work))
-    if len(before) > len(found.measured):
-        stores.loops.put(changed(before[-1], verdict=verdict))
-    elif verdict.next is Next.AGAIN:
+    if len(before) == len(found.measured) and verdict.next is Next.AGAIN:
         return None
+    stores.loops.put(changed(before[-1], verdict=verdict))
     trail.record(
         stores,
         Action.ITERATION_ENDED,

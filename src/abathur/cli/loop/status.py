@@ -10,11 +10,10 @@ import click
 from abathur.cli import context, output
 from abathur.cli.context import json_option
 from abathur.cli.loop_shapes import loop_shape
-from abathur.cli.loop_view import LOOPS, line_of, loop_row
+from abathur.cli.loop_view import LOOPS, line_of, loop_row, unread
 from abathur.cli.output import Column, paint
 from abathur.cli.task.ids import id_argument
 from abathur.cli.text import clean, length
-from abathur.domain.loop_verdicts import best_of
 
 if TYPE_CHECKING:
     from abathur.domain.iterations import Iteration
@@ -67,7 +66,7 @@ def _facts(found: LoopView) -> Iterator[str]:
     yield f"status      {found.task.status}"
     what = "candidates" if found.spec.candidates else "iterations"
     yield f"{what}  {line_of(found)}"
-    best = best_of(found.measured, ())
+    best = found.best
     if best is not None and best.reading is not None:
         yield f"best        {best.number}: {clean(best.reading.text)}"
     spent = found.spent
@@ -94,5 +93,5 @@ def _row(found: LoopView, one: Iteration) -> list[str]:
         value,
         "-" if read is None else ("yes" if read.is_met else "no"),
         str(verdict.next) if verdict else "-",
-        clean(read.text) if read else "is being measured",
+        clean(read.text) if read else unread(found, "measured"),
     ]

@@ -9,6 +9,7 @@ import click
 from abathur.cli import context, output
 from abathur.cli.context import json_option
 from abathur.cli.loop_shapes import candidates_shape, winner
+from abathur.cli.loop_view import unread
 from abathur.cli.output import Column
 from abathur.cli.task.ids import id_argument
 from abathur.cli.text import clean, short
@@ -78,5 +79,5 @@ def _row(found: LoopView, one: Iteration) -> list[str]:
         one.runtime or "-",
         one.model or "-",
         "yes" if one.number == winner(found) else "",
-        clean(one.reading.text) if one.reading else "is being verified",
+        clean(one.reading.text) if one.reading else unread(found, "verified"),
     ]

@@ -13,7 +13,7 @@ import click
 from abathur.cli import context, output, shapes
 from abathur.cli.context import json_option
 from abathur.cli.loop_shapes import loop_shape, winner
-from abathur.cli.loop_view import line_of
+from abathur.cli.loop_view import line_of, unread
 from abathur.cli.output import paint, status_colour
 from abathur.cli.task.ids import id_argument
 from abathur.cli.text import clean, clean_block, length, local, pad, short
@@ -153,7 +153,7 @@ def _loop(found: TaskDetail) -> tuple[str, list[str]]:
     title = "candidates" if loop.spec.candidates else "loop"
     chosen = winner(loop)
     lines = [
-        f"{one.number}  {clean(one.reading.text) if one.reading else 'is being measured'}"
+        f"{one.number}  {clean(one.reading.text) if one.reading else unread(loop, 'measured')}"
         f"{', chosen' if one.number == chosen else ''}"
         for one in loop.iterations
     ]

@@ -116,9 +116,11 @@ def _metric_of(one: Criterion, output: str) -> dict[str, Any]:
         try:
             found = json_value(json.loads(output), one.json_path or "")
         except (ValueError, RecursionError):
-            return {"error": "its output isn't JSON"}
+            return {"error": f"its output isn't JSON{_last_line(output)}"}
     value = finite(found)
-    return {"value": value} if value is not None else {"error": "its output holds no number there"}
+    if value is None:
+        return {"error": f"its output holds no number there{_last_line(output)}"}
+    return {"value": value}
 
 
 def _custom_of(output: str) -> dict[str, Any]:
