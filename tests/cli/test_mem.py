@@ -120,6 +120,14 @@ def test_only_what_changed_is_indexed_and_what_is_gone_leaves(abathur: Abathur) 
     (hit,) = abathur("docs", "search", "doas", "--json").json
     assert (hit["file_path"], hit["heading"]) == ("docs/guide.md", "Guide > Install")
     assert (hit["first_line"], hit["last_line"]) == (3, 5)
+    (docs / "guide.md").rename(docs / "manual.md")
+    gone = abathur("docs", "index", str(docs / "guide.md"), "--json").json
+    assert gone["removed"] == ["docs/guide.md"]
+    slip = abathur("docs", "index", str(docs / "guide.md"))
+    assert slip.code == 3
+    assert "nor is anything indexed of it" in slip.err
+    abathur.ok("docs", "index", str(docs))
+
     abathur.ok("docs", "remove", "docs")
     assert indexed(abathur) == []
 

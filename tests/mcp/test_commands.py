@@ -99,8 +99,26 @@ def test_status_tells_which_server_is_missing(
 ) -> None:
     assert run(project, "list") == 0
     assert "no server runs here" in capsys.readouterr().err
-    named = {"here": {"command": "sh"}, "gone": {"command": "no-such-program-at-all"}}
+    greets = 'read line; echo "starting"; echo \'{"jsonrpc": "2.0", "id": 1, "result": {}}\'; cat'
+    named = {
+        "here": {"command": "sh", "args": ["-c", greets]},
+        "mute": {"command": "sh", "args": ["-c", "cat > /dev/null"]},
+        "gone": {"command": "no-such-program-at-all"},
+    }
     (project.root / ".mcp.json").write_text(json.dumps({"mcpServers": named}))
     assert run(project, "status") == 1
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[3] for line in lines] == ["STATE", "found", "missing"]
+    assert [line.split()[3] for line in lines] == ["STATE", "answers", "silent", "missing"]
+
+
+def test_a_program_of_a_clone_is_not_started_to_see_whether_it_answers(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ABATHUR_TRUST")
+    named = {"here": {"command": "sh", "args": ["-c", "touch started"]}}
+    (project.root / ".mcp.json").write_text(json.dumps({"mcpServers": named}))
+    assert run(project, "status", "--json") == 0
+    printed = capsys.readouterr()
+    assert [one["state"] for one in json.loads(printed.out)] == ["found"]
+    assert "abathur trust" in printed.err
+    assert not (project.root / "started").exists()

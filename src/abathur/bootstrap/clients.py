@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +30,10 @@ class ServerFacts:
     started_at: str | None = None
     worker: str | None = None
     state: str | None = None
-    """`answers`, `silent`, `found` (a program that clients start), `missing`; None: not asked."""
+    """`answers`, `silent`, `found` (a program that isn't started without trust), `missing`.
+
+    None: not asked.
+    """
     milliseconds: float | None = None
 
 
@@ -81,18 +83,21 @@ def _named(name: str, server: McpServer) -> ServerFacts:
 
 async def checked(project: Project) -> Sequence[ServerFacts]:
     """The same, each with how it is. Raises `ConfigError`."""
+    from abathur.bootstrap.server_checks import program_state
     from abathur.infrastructure.agent_servers import AgentServers
 
-    ours = AgentServers(project.root, project.database)
+    known = AgentServers(project.root, project.database)
+    named = known.foreign()
 
     async def check(one: ServerFacts) -> ServerFacts:
-        if one.kind == "stdio":
-            path = one.address if "/" not in one.address else str(project.root / one.address)
-            return replace(one, state="found" if shutil.which(path) else "missing")
         began = time.perf_counter()
-        answers = await ours.answers(one.address)
+        if one.kind == "stdio":
+            state = await program_state(project.root, named[one.name])
+        else:
+            state = "answers" if await known.answers(one.address) else "silent"
         took = round((time.perf_counter() - began) * 1000, 1)
-        return replace(one, state="answers" if answers else "silent", milliseconds=took)
+        was_asked = state in {"answers", "silent"}
+        return replace(one, state=state, milliseconds=took if was_asked else None)
 
     return await asyncio.gather(*(check(one) for one in servers(project)))
 

@@ -19,7 +19,7 @@ MCP_SERVER: Final[Fields] = {
     "pid": ("integer?", "of a running one"),
     "started_at": ("string?", "when it was started: ISO 8601"),
     "worker": ("string?", "the supervisor that it serves; null when a person started it"),
-    "state": ("string?", "`answers`, `silent`, `found` or `missing`; null when it wasn't asked"),
+    "state": ("string?", "`answers`, `silent`, `found` (not trusted), `missing`; null: not asked"),
     "milliseconds": ("number?", "how long the answer took"),
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,6 +56,7 @@ async def _index(paths: Sequence[Path], namespace: str, watch: bool, as_json: bo
     project = context.project()
     places = paths or [project.root]
     async with context.opened(project) as db:
+        _check_places(project.root, places, await db.read(_known))
         _tell(await _once(db, project.root, places, namespace), as_json)
         if not watch:
             return
@@ -64,6 +65,17 @@ async def _index(paths: Sequence[Path], namespace: str, watch: bool, as_json: bo
             done = await _once(db, project.root, places, namespace)
             if done.is_news:
                 _tell(done, as_json, line=True)
+
+
+def _check_places(root: Path, places: Sequence[Path], known: Mapping[str, object]) -> None:
+    """A path that is gone has its files taken out; one that never was is a slip."""
+    from abathur.domain.errors import NotFoundError
+
+    for place in places:
+        if not place.exists() and not _below(root, [place], known):
+            raise NotFoundError(
+                f"there is no `{place}`, nor is anything indexed of it; name what is in {root}"
+            )
 
 
 async def _once(db: UnitOfWork, root: Path, places: Sequence[Path], namespace: str) -> Indexed:

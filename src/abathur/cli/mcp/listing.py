@@ -31,11 +31,19 @@ def list_(as_json: bool) -> None:
 @click.command()
 @json_option
 def status(as_json: bool) -> int:
-    """Ask each server whether it answers; ends with 1 when one doesn't."""
+    """Ask each server whether it answers; ends with 1 when one doesn't.
+
+    A program of .mcp.json is started for it, and ended again, once you have agreed to what this
+    repository's files would run.
+    """
+    from abathur import safeguards
     from abathur.bootstrap.clients import checked
 
-    found = context.run(checked, context.queue())
+    project = context.queue()
+    found = context.run(checked, project)
     _show(found, as_json, ("state",))
+    if any(one.state == "found" for one in found):
+        output.say(f"not started: {safeguards.trust_problem(project.root)}")
     return BAD_ANSWER if any(one.state in BAD for one in found) else OK
 
 
