@@ -77,6 +77,15 @@ def test_what_is_wrong_with_a_loop_is_told_on_one_line(
     assert abathur("task", "list", "--json").json == []
 
 
+def test_a_judge_that_nobody_described_is_told(abathur: Abathur) -> None:
+    judge = "{judge: {agent: nobody, rubric: r, threshold: 1}}"
+    told = abathur("task", "submit", "Do", "--loop", judge)
+    assert "no agent type `nobody` is defined or configured" in told.err
+    assert told.code == 0
+    again = abathur("loop", "start", told.out.strip(), f"{{any: [{judge}, {{stable: tree}}]}}")
+    assert "`nobody`" in again.err
+
+
 def test_candidates_are_listed_with_the_chosen_one(abathur: Abathur) -> None:
     script = {"1": [{"write": {"path": "a", "text": "1\n2\n"}}], "*": []}
     script["*"] = [{"write": {"path": "a", "text": "1\n"}}]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +13,7 @@ from abathur.domain.loops.specs import expanded, loop_spec
 if TYPE_CHECKING:
     from abathur.bootstrap import Project
     from abathur.domain.loops.specs import LoopSpec
+    from abathur.domain.tasks import JsonObject
 
 MAX_BYTES: Final = 200_000
 ANYTHING: Final = {"stable": "tree"}
@@ -106,6 +107,14 @@ def _check_functions(project: Project, spec: LoopSpec) -> None:
                 f"loop: function `{criterion.function}`: there is no file {shown}; write it, or "
                 "correct the name"
             )
+
+
+def judges_of(data: JsonObject) -> Sequence[str]:
+    """The agent types that judge in a loop, as it is kept with a task."""
+    spec = loop_spec(data)
+    parts = [one for _, one in walk(spec.until)] if spec.until else []
+    asked = [*parts, *([spec.judge] if spec.judge else [])]
+    return [one.agent for one in asked if one.agent is not None]
 
 
 def typed_choice(text: str) -> dict[str, str]:

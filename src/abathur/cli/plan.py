@@ -93,8 +93,9 @@ class _OnlyTried(Exception):
 
 async def _apply(found: Project, backlog: Plan, target: str | None, dry_run: bool) -> Applied:
     backlog = await _with_targets(found, backlog, target)
-    warn_of_strangers(found, [task.new.agent_type for task in backlog.tasks.values()])
     backlog = _with_loops(found, backlog)
+    tasks = [task.new for task in backlog.tasks.values()]
+    warn_of_strangers(found, [new.agent_type for new in tasks], [new.loop for new in tasks])
     whole = as_defined(found, [task.new for task in backlog.tasks.values()])
     pairs = zip(backlog.tasks.items(), whole, strict=True)
     backlog = replace(backlog, tasks={name: replace(task, new=new) for (name, task), new in pairs})

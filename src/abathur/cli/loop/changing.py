@@ -11,6 +11,7 @@ from abathur.bootstrap.loops import typed_loop
 from abathur.cli import context, output
 from abathur.cli.context import json_option
 from abathur.cli.loop_shapes import loop_shape
+from abathur.cli.strangers import warn_of_strangers
 from abathur.cli.task.ids import id_argument
 from abathur.cli.text import short
 from abathur.domain.loops.specs import Otherwise
@@ -32,7 +33,9 @@ def start(task_id: str, spec: str, as_json: bool) -> None:
     \b
         abathur loop start 0198 '{passes: make test, max_iterations: 5}'
     """
-    data = typed_loop(context.project(), spec)
+    project = context.project()
+    data = typed_loop(project, spec)
+    warn_of_strangers(project, (), [data])
     found = context.write(_start, task_id, data)
     if as_json:
         output.write_json(loop_shape(found))

@@ -81,11 +81,12 @@ async def _add(options: Options) -> Schedule:
     new_task(values)
     project = context.project()
     values["feature_branch"] = await resolve_target(project, options.target)
-    if (loop := options.refined(project)) is not None:
+    loop = options.refined(project)
+    if loop is not None:
         values["loop"] = loop
     if options.budget is not None:
         values["budget_usd"] = options.budget
-    warn_of_strangers(project, [options.agent_type])
+    warn_of_strangers(project, [options.agent_type], [loop])
     schedule = Schedule(
         id=bootstrap.new_id(),
         name=options.name,

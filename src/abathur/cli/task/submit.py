@@ -75,9 +75,9 @@ def _sentence(done: Submitted) -> str:
 async def _submit(new: NewTask, options: Options) -> Submitted:
     project = context.project()
     new = replace(new, feature_branch=await resolve_target(project, options.target))
-    warn_of_strangers(project, [new.agent_type])
-    (new,) = as_defined(project, [new])
     new = replace(new, loop=options.refined(project))
+    warn_of_strangers(project, [new.agent_type], [new.loop])
+    (new,) = as_defined(project, [new])
     async with context.opened(project) as db:
         return await db.write(
             _submit_resolved,
