@@ -175,6 +175,10 @@ class GraphStore(Protocol):
         """
         ...
 
+    def at_end(self, task_id: str) -> tuple[bool, bool]:
+        """Whether a person is still asked about it, and whether tasks wait for it, in one look."""
+        ...
+
     def edges(self, task_ids: Iterable[str] | None = None) -> Sequence[Edge]:
         """All edges, or those with both ends among `task_ids`."""
         ...

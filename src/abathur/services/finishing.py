@@ -15,11 +15,13 @@ from abathur.services.submitting import waiting_status
 
 def complete(stores: Stores, task: Task, actor: str, now: datetime) -> tuple[Task, Sequence[Task]]:
     """Make it completed and let go what waited only for it; the task, and the tasks let go."""
-    asking.void_open(stores, task.id, "the task is completed", actor=actor, now=now)
+    is_asked, is_awaited = stores.graph.at_end(task.id)
+    if is_asked:
+        asking.void_open(stores, task.id, "the task is completed", actor=actor, now=now)
     done = moved(task, TaskStatus.COMPLETED, now, completed_at=now, error_message=None)
     trail.save(stores, Action.TASK_COMPLETED, task, done, actor, now)
     released: list[Task] = []
-    for dependent in stores.graph.resolve(task.id, now):
+    for dependent in stores.graph.resolve(task.id, now) if is_awaited else ():
         if dependent.status is TaskStatus.BLOCKED and dependent.unmet_count == 0:
             released.append(_let_go(stores, dependent, actor, now))
         else:

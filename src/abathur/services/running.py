@@ -14,7 +14,7 @@ from abathur.domain.budgets import UNBUDGETED, SpendingRules
 from abathur.domain.errors import BranchTakenError, NotFoundError
 from abathur.domain.failures import WAITING
 from abathur.domain.iterations import Iteration, Next, Trial, Verdict
-from abathur.domain.landing import Landing, LandingState
+from abathur.domain.landing import Landing, LandingState, Strategy
 from abathur.domain.leases import check_fence
 from abathur.domain.memories import MemoryRules
 from abathur.domain.records import changed
@@ -334,6 +334,9 @@ def _ask_landing(stores: Stores, task: Task, report: Report, holder: Holder, now
         detail=None,
         proof=None,
         facts=None,
+        strategy=Strategy.MERGE,
+        onto=None,
+        batch=None,
     )
     stores.landings.insert(landing)
     if report.asking is not None and report.asking.tree is not None:

@@ -32,8 +32,10 @@ class Session(Protocol):
         """Rows changed."""
         ...
 
-    def send(self, name: str, /, **params: object) -> None:
+    def send(self, name: str, row: Mapping[str, object] | None = None, /, **params: object) -> None:
         """As `execute`, where nobody needs to know how many rows were changed.
+
+        With `row` it takes the values of a record as they are, which saves copying them.
 
         May be done as late as with the next statement that returns something, or the commit, and
         raises there.
@@ -41,13 +43,20 @@ class Session(Protocol):
         ...
 
     def save(
-        self, name: str, only: Columns | None, missing: AbathurError | None, /, **params: object
+        self,
+        name: str,
+        only: Columns | None,
+        missing: AbathurError | None,
+        row: Mapping[str, object],
+        /,
+        **params: object,
     ) -> None:
         """Do an UPDATE of one row; of assignments like `column = :column` those of `only`.
 
-        All of them when it is None: what isn't assigned costs no index its rewriting. Raises
-        `missing`, where there is one, when no row is changed, as late as `send` does; what the
-        transaction has written is undone then, even if somebody catches that.
+        All of them when it is None: what isn't assigned costs no index its rewriting. Values are
+        those of `row` and `params` together. Raises `missing`, where there is one, when no row is
+        changed, as late as `send` does; what the transaction has written is undone then, even if
+        somebody catches that.
         """
         ...
 

@@ -85,7 +85,8 @@ class PostgresSession:
         self._note(statement, cursor.rowcount, params)
         return cursor.rowcount
 
-    def send(self, name: str, /, **params: object) -> None:
+    def send(self, name: str, row: Mapping[str, object] | None = None, /, **params: object) -> None:
+        params = params if row is None else dict(row)
         statement = self._statements[name]
         self._note(statement, 1, params)
         if statement.many is None:
@@ -94,8 +95,15 @@ class PostgresSession:
             self._collect(statement, params)
 
     def save(
-        self, name: str, only: Columns | None, missing: AbathurError | None, /, **params: object
+        self,
+        name: str,
+        only: Columns | None,
+        missing: AbathurError | None,
+        row: Mapping[str, object],
+        /,
+        **more: object,
     ) -> None:
+        params = {**row, **more}
         self._refuse_after_end()
         update = self._statements.change(name, only, missing is not None)
         if not self._batches.update(update, missing, params):

@@ -65,17 +65,23 @@ class SqliteSession:
         self._run(statement, self._bound[statement](params))
         return self._connection.changes()
 
-    def send(self, name: str, /, **params: object) -> None:
+    def send(self, name: str, row: Mapping[str, object] | None = None, /, **params: object) -> None:
         statement = self._statements[name]
-        self._run(statement, self._bound[statement](params))
+        self._run(statement, self._bound[statement](params if row is None else row))
 
     def save(
-        self, name: str, only: Columns | None, missing: AbathurError | None, /, **params: object
+        self,
+        name: str,
+        only: Columns | None,
+        missing: AbathurError | None,
+        row: Mapping[str, object],
+        /,
+        **params: object,
     ) -> None:
         statement = self._statements[name]
         if only is not None:
             statement = narrowed(statement, only)
-        self._run(statement, self._bound[statement](params))
+        self._run(statement, self._bound[statement]({**row, **params} if params else row))
         if missing is not None and self._connection.changes() == 0:
             raise missing
 
@@ -137,7 +143,8 @@ class SqliteSession:
         return sorted(name for name in self._statements if name.startswith(prefix))
 
     def _run(self, statement: str, values: Values) -> list[Values]:
-        self._refuse_without_transaction()
+        if not self._connection.in_transaction:
+            self._refuse_without_transaction()
         try:
             # To the end, else a RETURNING would leave its work half done.
             return self._cursor.execute(statement, values).fetchall()

@@ -26,7 +26,7 @@ class SqlAttempts:
         self._session = session
 
     def insert(self, attempt: Attempt) -> None:
-        self._session.send("attempts_insert", **attempt_row(attempt))
+        self._session.send("attempts_insert", attempt_row(attempt))
 
     def get(self, task_id: str, number: int) -> Attempt | None:
         row = self._session.fetch_one("attempts_get", task_id=task_id, number=number)
@@ -47,7 +47,7 @@ class SqlAttempts:
     def save(self, attempt: Attempt, old: Attempt | None = None) -> None:
         only = None if old is None else differing(old, attempt)
         if only != ():
-            self._session.save("attempts_save", only, None, **attempt_row(attempt))
+            self._session.save("attempts_save", only, None, attempt_row(attempt))
 
     def unended(self, worker_id: str | None = None) -> Sequence[Attempt]:
         rows = self._session.fetch("attempts_unended", worker_id=worker_id)

@@ -51,7 +51,7 @@ class SqlCosts:
         )
 
     def settle(self, cost: Cost) -> None:
-        self._session.send("costs_settle", **vars(cost))
+        self._session.send("costs_settle", vars(cost))
 
     def correct(self, task_id: str, attempt: int, usage: Usage) -> bool:
         return (

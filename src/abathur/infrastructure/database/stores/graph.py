@@ -36,6 +36,10 @@ class SqlGraph:
             self._session.send("edges_resolve", id=task_id, now=now)
         return sorted((task_of(row) for row in rows), key=lambda task: task.id)
 
+    def at_end(self, task_id: str) -> tuple[bool, bool]:
+        (row,) = self._session.fetch("tasks_at_end", id=task_id)
+        return bool(row["asked"]), bool(row["awaited"])
+
     def edges(self, task_ids: Iterable[str] | None = None) -> Sequence[Edge]:
         if task_ids is None:
             rows = self._session.fetch("edges_all")

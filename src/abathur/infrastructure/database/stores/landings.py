@@ -20,7 +20,7 @@ class SqlLandings:
         self._session = session
 
     def insert(self, landing: Landing) -> None:
-        self._session.send("landings_insert", **landing_row(landing))
+        self._session.send("landings_insert", landing_row(landing))
 
     def get(self, landing_id: str) -> Landing | None:
         row = self._session.fetch_one("landings_get", id=landing_id)
@@ -57,9 +57,7 @@ class SqlLandings:
             f"landing {landing.id} was taken over by somebody else; nothing was written"
         )
         only = None if old is None else differing(old, landing) or None
-        self._session.save(
-            "landings_save", only, stale, **landing_row(landing), expected_fence=fence
-        )
+        self._session.save("landings_save", only, stale, landing_row(landing), expected_fence=fence)
 
     def recent(self, limit: int) -> Sequence[Landing]:
         return [landing_of(row) for row in self._session.fetch("landings_recent", limit=limit)]

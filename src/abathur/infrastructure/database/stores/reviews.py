@@ -30,13 +30,13 @@ class SqlReviews:
         self._session = session
 
     def insert(self, review: Review) -> None:
-        self._session.send("reviews_insert", **vars(review))
+        self._session.send("reviews_insert", vars(review))
 
     def save(self, review: Review) -> None:
         missing = IllegalTransitionError(
             f"review {review.id} was answered by somebody else meanwhile; look at it again"
         )
-        self._session.save("reviews_save", None, missing, **vars(review))
+        self._session.save("reviews_save", None, missing, vars(review))
 
     def get(self, review_id: str) -> Review | None:
         row = self._session.fetch_one("reviews_get", id=review_id)

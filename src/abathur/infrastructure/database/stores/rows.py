@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from abathur.infrastructure.database.engines.base import Row
 
 STATUSES: Final = {status.value: status for status in TaskStatus}
+LANDING_STATES: Final = {state.value: state for state in LandingState}
+STRATEGIES: Final = {strategy.value: strategy for strategy in Strategy}
 SOURCES: Final = {source.value: source for source in TaskSource}
 TASK_TIMES: Final = ("deadline", "started_at", "completed_at", "not_before", "lease_until")
 LANDING_TIMES: Final = ("lease_until", "started_at", "ended_at")
@@ -121,11 +123,11 @@ def proof_of(value: object) -> Proof | None:
 
 
 def landing_of(row: Row) -> Landing:
-    row["state"] = LandingState(row["state"])
+    row["state"] = LANDING_STATES.get(row["state"]) or LandingState(row["state"])
     row["requested_at"] = moment(row["requested_at"])
     row["proof"] = proof_of(row["proof"])
     row["facts"] = json_of(row["facts"])
-    row["strategy"] = Strategy(row["strategy"])
+    row["strategy"] = STRATEGIES.get(row["strategy"]) or Strategy(row["strategy"])
     _read_times(row, LANDING_TIMES)
     return made(Landing, row)
 

@@ -23,7 +23,7 @@ class SqlTasks:
         self._session = session
 
     def insert(self, task: Task) -> None:
-        self._session.send("tasks_insert", **task_row(task))
+        self._session.send("tasks_insert", task_row(task))
         if task.prerequisites:
             self._insert_edges(task)
 
@@ -89,9 +89,7 @@ class SqlTasks:
         stale = StaleFenceError(
             f"task {task.id} was changed by somebody else meanwhile; nothing was written"
         )
-        self._session.save(
-            "tasks_save", only or None, stale, **task_row(task), expected_fence=fence
-        )
+        self._session.save("tasks_save", only or None, stale, task_row(task), expected_fence=fence)
 
     def rerank(self, task_id: str, rank: int) -> None:
         self._session.send("tasks_rerank", id=task_id, rank=rank)

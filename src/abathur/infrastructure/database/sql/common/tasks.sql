@@ -183,6 +183,14 @@ WHERE id IN (
 )
 RETURNING *;
 
+-- What the end of a task changes besides: for most tasks nothing.
+-- name: tasks_at_end
+SELECT
+  EXISTS (SELECT 1 FROM reviews WHERE task_id = :id AND state = 'open') AS asked,
+  EXISTS (
+    SELECT 1 FROM task_dependencies
+    WHERE prerequisite_task_id = :id AND resolved_at IS NULL) AS awaited;
+
 -- name: edges_all
 SELECT prerequisite_task_id AS prerequisite, dependent_task_id AS dependent
 FROM task_dependencies ORDER BY dependent_task_id, prerequisite_task_id;
