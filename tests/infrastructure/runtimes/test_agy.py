@@ -99,3 +99,17 @@ def test_what_a_newer_version_says_is_kept_raw_and_counted() -> None:
     assert outcome.usage.input_tokens == 5
     kinds = [event.kind for event in AgyRuntime().parse(f'{{"event":"step_update",{step}}}')]
     assert kinds == [EventKind.RAW, EventKind.USAGE]
+
+
+def test_a_step_is_counted_once_and_its_failure_is_one() -> None:
+    step = {"step_index": 3, "step_type": "tool", "tool_name": "run_command"}
+    active = {**step, "state": "ACTIVE", "usage": {"input_tokens": 5}}
+    failed = {**step, "state": "ERROR", "usage": {"input_tokens": 5}}
+    lines = [json.dumps({"event": "step_update", "step_update": one}) for one in (active, failed)]
+    events = [event for line in lines for event in AgyRuntime().parse(line)]
+    assert [event.kind for event in events] == [
+        EventKind.TOOL_USE,
+        EventKind.TOOL_RESULT,
+        EventKind.USAGE,
+    ]
+    assert events[1].data == {"tool": "run_command", "call": "3", "is_error": True}

@@ -69,7 +69,7 @@ class AgyRuntime:
         message = {"event": "user", "message": {"content": told}}
         return Command(
             argv=(program, *_flags(spec, section)),
-            env={**_QUIET, "TMPDIR": str(spec.scratch), **section.env()},
+            env={**_QUIET, **section.env()},
             pass_env=section.words("pass_env"),
             stdin=json.dumps(message).encode() + b"\n",
         )

@@ -26,10 +26,12 @@ class Support:
 
 
 SUPPORT: Final[Mapping[str, Support]] = {
-    "agy": Support("1.2", "no", False, "sessions, MCP servers, fewer tools, effort"),
-    "aider": Support("0.86.2", "on request", False, "sessions, MCP servers, tools, add_dirs"),
+    "agy": Support("1.2", "no", False, "sessions, MCP servers, a choice of tools, effort"),
+    "aider": Support(
+        "0.86.2", "on request", False, "sessions, MCP servers, a choice of tools, add_dirs"
+    ),
     "claude": Support("2.1.330", "yes", True),
-    "codex": Support("0.169.0", "yes", True, "of tools all but shell, edits and search"),
+    "codex": Support("0.169.0", "yes", True, "a choice of single tools"),
     "gemini": Support("0.61.0", "yes", True, "effort"),
     "opencode": Support("1.18.33", "yes", True),
 }
@@ -40,6 +42,7 @@ def told(runtime: str, version: str | None) -> str:
     known = SUPPORT.get(runtime)
     if known is None:
         return ""
+    rest = f"; without {known.missing}" if known.missing else ""
     if known.tested == "no":
-        return f"(never tested: written from the documentation of {known.version})"
-    return f"(tested with {'this version' if version == known.version else known.version})"
+        return f"(never tested: written from the documentation of {known.version}{rest})"
+    return f"(tested with {'this version' if version == known.version else known.version}{rest})"
