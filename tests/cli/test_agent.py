@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Abathur
+from tests.cli.conftest import Abathur, configure
 
 
 def put(abathur: Abathur, name: str, text: str) -> None:
@@ -54,6 +54,17 @@ def test_mistakes_are_told_by_file_line_and_key(abathur: Abathur) -> None:
         ".abathur/agents/c.md:1: system_prompt: it is empty; write what the agent is to do",
     ]
     assert abathur("agent", "check", "c").out.splitlines() == lines[3:]
+
+
+def test_agent_types_of_the_configuration_are_checked_too(abathur: Abathur) -> None:
+    agents = {"free": {"model": "auto"}, "odd": {"runtime": "robot"}, "sound": {"model": "fast"}}
+    configure(abathur, agents=agents)
+    put(abathur, "a.md", "---\nname: a\nmodel: auto\n---\nYou work.\n")
+    told = "model: auto needs `models`, a list to choose from"
+    lines = abathur("agent", "check").out.splitlines()
+    assert lines[:2] == [f".abathur/agents/a.md:3: {told}", f"configuration, agents.free: {told}"]
+    assert lines[2].startswith("configuration, agents.odd: runtime: `robot` doesn't exist")
+    assert len(lines) == 3
 
 
 def test_a_template_that_is_none_is_a_mistake_too(abathur: Abathur) -> None:

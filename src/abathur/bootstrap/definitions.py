@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from abathur.domain.agent_stats import AUTO, NOTHING_TO_CHOOSE
 from abathur.domain.errors import ConfigError, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
@@ -95,7 +96,34 @@ def check_definitions(project: Project, names: Sequence[str] = ()) -> Sequence[s
         chosen = list(read.by_name.values())
     for made in chosen:
         problems += _problems_of(project, made)
+    for name in sorted(set(names or project.settings.agents) - {made.name for made in chosen}):
+        problems += _problems_of_configured(project, name)
     return problems if names else [*problems, *_problems_of_templates(project.root)]
+
+
+def _problems_of_configured(project: Project, name: str) -> Sequence[str]:
+    """Of an agent type without a definition."""
+    from abathur.domain.specs import resolve_agent
+    from abathur.infrastructure.runtimes import runtime_names
+
+    try:
+        spec = resolve_agent(project.settings, {}, name)
+    except ConfigError as error:
+        return [str(error)]
+    where = f"configuration, agents.{name}"
+    problems = [f"{where}: {problem}" for problem in _unchoosable(spec)]
+    if spec.runtime not in (known := runtime_names()):
+        problems.append(
+            f"{where}: runtime: `{spec.runtime}` doesn't exist; the known ones are: "
+            f"{', '.join(known)}"
+        )
+    return problems
+
+
+def _unchoosable(spec: AgentSpec) -> Sequence[str]:
+    if spec.model == AUTO and not spec.settings.get("models"):
+        return [NOTHING_TO_CHOOSE]
+    return []
 
 
 def _problems_of_templates(root: Path) -> Sequence[str]:
@@ -130,6 +158,7 @@ def _problems_of(project: Project, made: AgentDefinition) -> Sequence[str]:
             f"{where('runtime')}: runtime: `{spec.runtime}` doesn't exist; the known ones are: "
             f"{known}"
         )
+    problems += [f"{where('model')}: {problem}" for problem in _unchoosable(spec)]
     wanted = spec.settings.get("mcp_servers") or ()
     missing = [n for n in wanted if isinstance(n, str) and n not in _servers(project.root)]
     if missing and not isinstance(wanted, dict):

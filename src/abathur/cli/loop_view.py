@@ -37,7 +37,7 @@ def unread(found: LoopView, what: str) -> str:
 
 
 def line_of(found: LoopView) -> str:
-    return f"{bars_of(found)} {len(found.measured)} of {found.spec.max_iterations}".strip()
+    return f"{bars_of(found)} {len(found.measured)} of {found.most}".strip()
 
 
 def loop_row(found: LoopView) -> list[str]:
@@ -45,7 +45,7 @@ def loop_row(found: LoopView) -> list[str]:
     return [
         short(found.task.id),
         found.task.status.value,
-        f"{len(found.measured)}/{found.spec.max_iterations}",
+        f"{len(found.measured)}/{found.most}",
         bars_of(found) or "-",
         clean(last.text) if last else "-",
         clean(found.task.summary),

@@ -13,6 +13,7 @@ from abathur.domain.failures import RULES, FailureClass, Reaction
 from abathur.domain.runs import OutcomeKind
 
 AUTO: Final = "auto"
+NOTHING_TO_CHOOSE: Final = "model: auto needs `models`, a list to choose from"
 """As a model: one of the agent type's `models`, by its `model_rule`."""
 DEFAULT_MIN_RUNS: Final = 5
 DEFAULT_EXPLORE: Final = 0.1
@@ -160,7 +161,7 @@ def choose_model(
 ) -> tuple[str, str]:
     """The model for the next run, and why, in words. Raises `ConfigError` without any model."""
     if not models:
-        raise ConfigError("model: auto needs `models`, a list to choose from")
+        raise ConfigError(NOTHING_TO_CHOOSE)
     by_name = {one.name: one for one in known}
     runs = {model: by_name[model].runs if model in by_name else 0 for model in models}
     rarest = min(models, key=lambda model: runs[model])

@@ -55,6 +55,11 @@ class LoopView:
         return best_of(self.measured, self.refused)
 
     @property
+    def most(self) -> int:
+        """Iterations or candidates. A retry adds one to candidates that are all made."""
+        return max(self.spec.max_iterations, len(self.measured))
+
+    @property
     def is_all_made(self) -> bool:
         """Whether there is no candidate left to make."""
         return len(self.measured) >= len(self.spec.candidates)
@@ -184,7 +189,7 @@ def sentences(stores: Stores, task: Task) -> Sequence[str]:
     found = view_if_any(stores, task)
     if found is None:
         return ()
-    done, most = len(found.measured), found.spec.max_iterations
+    done, most = len(found.measured), found.most
     if found.spec.candidates:
         told = [f"{done} of {count(most, 'candidate')} are made and verified"]
     else:
