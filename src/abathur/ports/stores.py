@@ -167,6 +167,8 @@ class GraphStore(Protocol):
         """Let it not wait for that one. Its count of unmet ones isn't changed."""
         ...
 
+    def foresee(self, task_id: str) -> None: ...  # as of tasks, for `resolve`
+
     def resolve(self, task_id: str, now: datetime) -> Sequence[Task]:
         """Mark the edges from a completed task, count down its dependents and return them.
 
@@ -239,6 +241,8 @@ class LandingStore(Protocol):
 
     def get(self, landing_id: str) -> Landing | None: ...
 
+    def foresee(self, landing_id: str) -> None: ...
+
     def of_task(self, task_id: str) -> Sequence[Landing]: ...
 
     def open(self) -> Sequence[Landing]:
@@ -304,6 +308,8 @@ class ReviewStore(Protocol):
     def of_task(self, task_id: str) -> Sequence[Review]:
         """Oldest first."""
         ...
+
+    def foresee(self, task_id: str) -> None: ...  # as of tasks, for `of_task`
 
     def open(self) -> Sequence[Review]:
         """All that wait for an answer, oldest first."""

@@ -15,7 +15,7 @@ from abathur.domain.records import changed
 from abathur.domain.retry import may_rework
 from abathur.domain.reviews import REJECTION, Review
 from abathur.domain.tasks import JsonObject, Task, TaskStatus, moved
-from abathur.ports.stores import Stores
+from abathur.ports.stores import Stores, foreseen_by
 from abathur.services import trail
 from abathur.services.admitting import is_held_landing
 from abathur.services.asking import Asking, approval
@@ -88,6 +88,24 @@ def _current(stores: Stores, landing: Landing) -> tuple[Landing, Task]:
     return now_there, task
 
 
+def _foresee(stores: Stores, landing: Landing, *_: object, **__: object) -> None:
+    # The task first, as everybody else locks them.
+    stores.tasks.foresee(landing.task_id)
+    stores.landings.foresee(landing.id)
+
+
+def _foresee_announcing(stores: Stores, announcements: Sequence[Announcement]) -> None:
+    for one in announcements:
+        _foresee(stores, one.landing)
+
+
+def _foresee_completing(stores: Stores, landing: Landing, *_: object, **__: object) -> None:
+    _foresee(stores, landing)
+    stores.reviews.foresee(landing.task_id)
+    stores.graph.foresee(landing.task_id)
+
+
+@foreseen_by(_foresee_announcing)
 def announce(stores: Stores, announcements: Sequence[Announcement]) -> Sequence[Landing]:
     """Write down which commits the target is about to be moved to, before it is moved.
 
@@ -121,6 +139,7 @@ def withdraw_merge(stores: Stores, landing: Landing) -> Landing:
     return withdrawn
 
 
+@foreseen_by(_foresee_completing)
 def conclude(
     stores: Stores,
     landing: Landing,

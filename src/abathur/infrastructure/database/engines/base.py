@@ -74,11 +74,13 @@ class Session(Protocol):
 
     def fetch_one(self, name: str, /, **params: object) -> Row | None: ...
 
-    def foresee(self, name: str, many: str, /, **key: object) -> None:
+    def foresee(self, name: str, many: str, looks_in: str = "", /, **key: object) -> None:
         """Say that `fetch_one` is going to ask for the row with this key, by the statement `name`.
 
         Where it is cheaper, it is read with those that others said so of, by `many`, which takes
-        the keys.
+        the keys. With the name of a table it is said of a `fetch` that looks there, whose first
+        value is the id of a task, and which mostly finds nothing: `many` returns the ids of those
+        for which it would. The task has to be foreseen too, as this holds while it is locked.
         """
         ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import orjson
 
@@ -21,11 +21,19 @@ PARENTS_FIRST: Final = (
     "landings",
 )
 """Rows point to rows of tables that come before theirs."""
+NAMED_IN_STATEMENTS: Final = frozenset({*PARENTS_FIRST, "costs"})
+"""No function of the schema looks at these, so statements that do say their names."""
+OF_MANY_KINDS: Final = frozenset({"tasks", "attempts", "landings"})
+"""All that waits for these tells which row it is about, so several kinds may wait together."""
+POINTED_TO_BY_CHANGES: Final = frozenset({"workers", "agents"})
+"""What a change of a present row may point to without naming its table."""
 MOST_ROWS: Final = 100
 """Few enough that the server is busy with some while others are being made."""
 MOST_BYTES: Final = 16 * 1024 * 1024
 UNLIKE_COLUMNS: Final = (b"\\u0000", b":true", b":false")
 """What JSON may hold that isn't what the driver would make of it for a column."""
+
+Key: TypeAlias = tuple[object, ...]
 
 
 @dataclass(slots=True)
@@ -43,7 +51,6 @@ class Batch:
     """Of the names, those that no column gets its value from."""
     missing: list[AbathurError] = field(default_factory=list)
     """What it means, for each row of guarded updates, that it isn't there."""
-    keys: set[object] = field(default_factory=set)
 
     def json(self) -> bytes | None:
         """All rows as one value; None when they have to be written one by one."""
@@ -70,43 +77,45 @@ class Batch:
 
 
 class Batches:
-    """At most one kind for each table, so that the order of kinds doesn't matter."""
+    """Rows of several kinds, in an order that doesn't matter: each row is in one of them."""
 
-    __slots__ = ("_by_table",)
+    __slots__ = ("_by_sql", "_keys")
 
     def __init__(self) -> None:
-        self._by_table: dict[str, Batch] = {}
+        self._by_sql: dict[bytes, Batch] = {}
+        self._keys: dict[str, dict[Key | None, Batch]] = {}
+        """By table: whose rows wait, and with which kind."""
 
     def __bool__(self) -> bool:
-        return bool(self._by_table)
+        return bool(self._by_sql)
+
+    def concern(self, statement: Statement) -> bool:
+        """Whether the statement could find something else when all that waits were written."""
+        if not self._by_sql or (statement.changes and not statement.is_update):
+            return bool(self._by_sql)
+        waiting = self._keys.keys()
+        if not waiting <= NAMED_IN_STATEMENTS:
+            return True
+        return not waiting.isdisjoint(statement.words) or (
+            statement.changes and not waiting.isdisjoint(POINTED_TO_BY_CHANGES)
+        )
 
     def insert(self, statement: Statement, row: Mapping[str, object]) -> bool:
         """False when what waits has to be written before."""
-        batch = self._by_table.get(statement.table)
+        batch = self._by_sql.get(statement.sql)
         if batch is None:
             assert statement.many is not None
             batch = Batch(statement.table, statement.sql, statement.many, statement.names)
-            self._by_table[statement.table] = batch
-        if batch.sql != statement.sql or len(batch.rows) == MOST_ROWS:
-            return False
-        if statement.key:
-            key = tuple([row[name] for name in statement.key])
-            if key in batch.keys:
-                return False
-            batch.keys.add(key)
-        batch.rows.append(row)
-        return True
+        return self._add(batch, row, _key(row, statement.key))
 
     def update(
         self, update: Update, missing: AbathurError | None, row: Mapping[str, object]
     ) -> bool:
         """As `insert`; a row is changed once at most by what waits."""
-        table = update.statement.table
-        key = row.get("id") or (row["task_id"], row["number"])
-        batch = self._by_table.get(table)
+        batch = self._by_sql.get(update.guarded)
         if batch is None:
             batch = Batch(
-                table,
+                update.statement.table,
                 update.guarded,
                 update.many,
                 update.statement.names,
@@ -114,23 +123,44 @@ class Batches:
                 is_update=True,
                 expected=update.expected,
             )
-            self._by_table[table] = batch
-        elif batch.sql != update.guarded or key in batch.keys or len(batch.rows) == MOST_ROWS:
+        key = _key(row)
+        assert key is not None, update.statement.table
+        if not self._add(batch, row, key):
             return False
-        batch.rows.append(row)
-        batch.keys.add(key)
         if missing is not None:
             batch.missing.append(missing)
         return True
 
+    def _add(self, batch: Batch, row: Mapping[str, object], key: Key | None) -> bool:
+        keys = self._keys.get(batch.table, {})
+        if len(batch.rows) == MOST_ROWS or (key is not None and key in keys):
+            return False
+        if batch.table not in OF_MANY_KINDS and any(other is not batch for other in keys.values()):
+            return False
+        self._by_sql[batch.sql] = batch
+        self._keys[batch.table] = keys
+        keys[key] = batch
+        batch.rows.append(row)
+        return True
+
     def take(self) -> Sequence[Batch]:
         """All that waits, in an order in which it can be written."""
-        taken = sorted(self._by_table.values(), key=_place)
-        self._by_table.clear()
+        taken = sorted(self._by_sql.values(), key=_place)
+        self.clear()
         return taken
 
     def clear(self) -> None:
-        self._by_table.clear()
+        self._by_sql.clear()
+        self._keys.clear()
+
+
+def _key(row: Mapping[str, object], named: Sequence[str] = ()) -> Key | None:
+    """What tells the row from all others of its table; None when nothing does."""
+    if named:
+        return tuple([row[name] for name in named])
+    if "id" in row:
+        return (row["id"],)
+    return (row["task_id"], row["number"]) if "number" in row else None
 
 
 def _place(batch: Batch) -> int:

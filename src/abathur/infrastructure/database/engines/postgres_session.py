@@ -14,7 +14,7 @@ from typing import Any, Final
 from abathur.domain.errors import AbathurError, DatabaseError, InvalidInputError
 from abathur.infrastructure.database.codecs import to_columns
 from abathur.infrastructure.database.engines.base import Columns, Row
-from abathur.infrastructure.database.engines.foreseen import Foreseen, task_of
+from abathur.infrastructure.database.engines.foreseen import Foreseen
 from abathur.infrastructure.database.engines.postgres import (
     BadValue,
     Connection,
@@ -122,6 +122,8 @@ class PostgresSession:
 
     def fetch(self, name: str, /, **params: object) -> list[Row]:
         statement = self._statements[name]
+        if self._foreseen.is_in_use and self._finds_nothing(name, params):
+            return []
         if statement.reads_trail:
             self._write_put_off()
         cursor = self._send(statement, params)
@@ -142,21 +144,38 @@ class PostgresSession:
         rows = self.fetch(name, **params)
         return rows[0] if rows else None
 
-    def foresee(self, name: str, many: str, /, **key: object) -> None:
-        self._foreseen.want(name, many, key)
+    def foresee(self, name: str, many: str, looks_in: str = "", /, **key: object) -> None:
+        if looks_in:
+            (task_id,) = key.values()
+            self._foreseen.want_nothing(name, many, looks_in, task_id)
+        else:
+            self._foreseen.want(name, many, key)
+
+    def _finds_nothing(self, name: str, params: Mapping[str, object]) -> bool:
+        task_id = next(iter(params.values()), None)
+        if not isinstance(task_id, str):
+            return False
+        if self._foreseen.wants_nothing(name, task_id):
+            self._look_ahead()
+        return self._foreseen.finds_nothing(name, task_id)
 
     def _look_ahead(self) -> None:
-        """Read together what was foreseen."""
-        wanted = dict(self._foreseen.wanted)
-        self._foreseen.wanted.clear()
+        """Read together what was foreseen: first what locks."""
+        rows, nothing = self._foreseen.take_wanted()
         cursors = [
             self._send(self._statements[many], {"keys": list(keys.values())})
-            for (_, many), keys in wanted.items()
+            for (_, many), keys in rows.items()
+        ]
+        asked = [
+            self._send(self._statements[many], {"keys": list(ids)})
+            for (_, many, _), ids in nothing.items()
         ]
         self._wait()
-        for ((name, _), keys), cursor in zip(wanted.items(), cursors, strict=True):
+        for ((name, _), keys), cursor in zip(rows.items(), cursors, strict=True):
             columns = next(iter(keys.values())).keys()
             self._foreseen.learn(name, columns, self._rows(cursor))
+        for ((name, _, table), ids), cursor in zip(nothing.items(), asked, strict=True):
+            self._foreseen.learn_nothing(name, table, ids, self._rows(cursor))
 
     def put_off(self, write: Callable[[list[Row]], None], alone: str, row: Row, /) -> None:
         self._refuse_after_end()
@@ -237,7 +256,8 @@ class PostgresSession:
 
     def _send(self, statement: Statement, params: Mapping[str, object]) -> Cursor:
         self._refuse_after_end()
-        self.write_batches()
+        if self._batches.concern(statement):
+            self.write_batches()
         return self.queue(statement.sql, to_columns(params, statement.names))
 
     def _collect(self, statement: Statement, params: Mapping[str, object]) -> None:
@@ -260,8 +280,8 @@ class PostgresSession:
         if rows and statement.changes:
             self.changes += 1
             self.is_loud = self.is_loud or not statement.is_quiet
-            if self._foreseen.has_rows:
-                self._foreseen.forget(task_of(params))
+            if self._foreseen.is_in_use:
+                self._foreseen.forget(statement.table, params)
 
     def _wait(self) -> None:
         """Wait for all that was sent.

@@ -37,6 +37,8 @@ _INSERT: Final = re.compile(
 )
 _UPDATE: Final = re.compile(r"UPDATE (\w+) (SET\b.*);", re.DOTALL)
 _UPSERT: Final = re.compile(r"ON CONFLICT \(([^()]*)\)\s+DO UPDATE")
+_ADDS_OR_REMOVES: Final = re.compile(r"\b(INSERT INTO|DELETE FROM)\b")
+_WORD: Final = re.compile(r"\w+")
 _TABLE: Final = re.compile(r"(?:INSERT INTO|UPDATE) (\w+)")
 
 
@@ -54,6 +56,10 @@ class Statement:
     """Names whose values may be the same in two rows, but not in two of one statement."""
     is_quiet: bool = False
     reads_trail: bool = False
+    words: frozenset[str] = frozenset()
+    """All that it says, so among others the tables that it looks at."""
+    is_update: bool = False
+    """Whether all that it does beside reading is to change rows that are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +130,8 @@ def _statement(name: str, sql: Mapping[str, str], writing: bool) -> Statement:
         key=tuple(words(found[1])) if (found := _UPSERT.search(text)) else (),
         is_quiet=name in QUIET,
         reads_trail=reads_trail(text),
+        words=frozenset(_WORD.findall(text)),
+        is_update=changes and not _ADDS_OR_REMOVES.search(text),
     )
 
 

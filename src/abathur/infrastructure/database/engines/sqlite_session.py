@@ -136,7 +136,7 @@ class SqliteSession:
         rows = self.fetch(name, **params)
         return rows[0] if rows else None
 
-    def foresee(self, name: str, many: str, /, **key: object) -> None:
+    def foresee(self, name: str, many: str, looks_in: str = "", /, **key: object) -> None:
         """Asking for each row by itself is just as cheap."""
 
     def names(self, prefix: str) -> Sequence[str]:

@@ -30,6 +30,11 @@ class SqlGraph:
     def remove(self, task_id: str, prerequisite: str) -> None:
         self._session.execute("edges_delete", dependent=task_id, prerequisite=prerequisite)
 
+    def foresee(self, task_id: str) -> None:
+        self._session.foresee(
+            "edges_count_down", "edges_ahead_of_time", "task_dependencies", id=task_id
+        )
+
     def resolve(self, task_id: str, now: datetime) -> Sequence[Task]:
         rows = self._session.fetch("edges_count_down", id=task_id, now=now)
         if rows:

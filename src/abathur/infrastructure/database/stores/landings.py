@@ -26,6 +26,9 @@ class SqlLandings:
         row = self._session.fetch_one("landings_get", id=landing_id)
         return None if row is None else landing_of(row)
 
+    def foresee(self, landing_id: str) -> None:
+        self._session.foresee("landings_get", "landings_ahead_of_time", id=landing_id)
+
     def of_task(self, task_id: str) -> Sequence[Landing]:
         return [landing_of(row) for row in self._session.fetch("landings_of_task", task_id=task_id)]
 

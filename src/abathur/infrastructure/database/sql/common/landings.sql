@@ -119,3 +119,6 @@ SELECT * FROM landings WHERE ended_at IS NOT NULL ORDER BY ended_at DESC LIMIT :
 SELECT l.* FROM tasks AS t JOIN landings AS l ON l.task_id = t.id AND l.attempt = t.attempt_count
 WHERE t.status = 'failed' AND l.state IN ('conflicted', 'rejected')
 ORDER BY t.id DESC LIMIT :limit;
+
+-- name: landings_ahead_of_time
+SELECT * FROM landings WHERE id IN (SELECT value->>'id' FROM json_each(:keys));

@@ -7,6 +7,12 @@ SELECT l.* FROM landings AS l, its_task
 WHERE l.id = :id AND l.task_id = its_task.id
 FOR NO KEY UPDATE OF l;
 
+-- name: landings_ahead_of_time:locked
+SELECT l.* FROM landings AS l
+WHERE l.id IN (SELECT value->>'id' FROM json_array_elements(:keys::json))
+ORDER BY l.task_id, l.id
+FOR NO KEY UPDATE OF l SKIP LOCKED;
+
 -- name: landings_of_task:locked
 SELECT * FROM landings WHERE task_id = :task_id ORDER BY attempt FOR NO KEY UPDATE;
 
