@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -61,10 +62,10 @@ def run(folder: Path, processes: int, seconds: float) -> list[Told]:
     root = make_project(folder, SETTINGS)
     file = root / ".abathur" / "abathur.db"
     asyncio.run(_make(file))
-    begin = time.monotonic() + 1 + 0.25 * processes
-    children = [_start(role, root, begin, seconds) for role in crew(processes)]
+    children = [_start(role, root, seconds) for role in crew(processes)]
     swarm = _abathur(root, "swarm", "start", "--json")
     try:
+        _begin_together(children)
         told = [_heard(child, seconds + SECONDS_TO_END) for child in children]
     finally:
         errors = [_ended(process) for process in (swarm, *children)]
@@ -88,10 +89,25 @@ async def _make(file: Path) -> None:
         return
 
 
-def _start(role: str, root: Path, begin: float, seconds: float) -> subprocess.Popen[bytes]:
+def _start(role: str, root: Path, seconds: float) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "benchmarks.fleet", "--role", role]
-    command += ["--project", str(root), "--begin", str(begin), "--seconds", str(seconds)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+    command += ["--project", str(root), "--seconds", str(seconds)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=ROOT)
+
+
+def _begin_together(children: Sequence[subprocess.Popen[bytes]]) -> None:
+    """When all are there: on a busy machine some take longer to start than they work."""
+    for child in children:
+        assert child.stdout is not None
+        child.stdout.readline()
+    begin = time.monotonic() + 1
+    for child in children:
+        assert child.stdin is not None
+        with suppress(OSError):  # what went wrong is told by its end
+            child.stdin.write(f"{begin}\n".encode())
+            child.stdin.close()
+        child.stdin = None
 
 
 def _abathur(root: Path, *args: str) -> subprocess.Popen[bytes]:
@@ -253,8 +269,10 @@ def _look(stores: Stores) -> None:
     stores.tasks.select(TaskFilter(limit=20))
 
 
-async def _child(role: str, root: Path, begin: float, seconds: float) -> Told:
+async def _child(role: str, root: Path, seconds: float) -> Told:
     told = Told(role)
+    print("ready", flush=True)
+    begin = float(await asyncio.to_thread(sys.stdin.readline))
     await asyncio.sleep(max(0.0, begin - time.monotonic()))
     await ROLES[role](Place(root, begin + seconds), told)
     return told
@@ -264,17 +282,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="fleet", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--processes", type=int, default=30)
-    for name in ("--role", "--project", "--begin"):
+    for name in ("--role", "--project"):
         parser.add_argument(name, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.role:
-        root, begin = Path(options.project), float(options.begin)
-        print(json.dumps(asdict(asyncio.run(_child(options.role, root, begin, options.seconds)))))
+        told = asyncio.run(_child(options.role, Path(options.project), options.seconds))
+        print(json.dumps(asdict(told)))
         return
     about = machine()
     with sandbox() as folder:
-        told = run(folder / "project", options.processes, options.seconds)
-    print(as_markdown(about, [_measured(told, options.processes, options.seconds)]))
+        found = run(folder / "project", options.processes, options.seconds)
+    print(as_markdown(about, [_measured(found, options.processes, options.seconds)]))
 
 
 if __name__ == "__main__":

@@ -77,6 +77,13 @@ def test_a_fix_backs_up_shows_and_is_undone_until_something_else_is_done(
     assert "geheim" not in str(undone)
     assert "counts 3 unmet" in abathur("--db", url, "db", "check").out
     abathur.ok("--db", url, "db", "check", "--fix")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO sessions (id, app_name, user_id, created_at, last_update_time)"
+            " VALUES ('s', 'a', 'u', '2099-01-01T00:00:00.000000Z', '2099-01-01T00:00:00.000000Z')"
+        )
+    noted = abathur("--db", url, "db", "check", "--undo")
+    assert (noted.code, "changes were made since" in noted.line) == (4, True)
     later = abathur.ok("--db", url, "task", "submit", "Later")
     refused = abathur("--db", url, "db", "check", "--undo")
     assert (refused.code, "changes were made since" in refused.line) == (4, True)

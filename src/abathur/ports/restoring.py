@@ -21,6 +21,8 @@ class Contents:
     """Status -> how many."""
     last_entry: Entry | None
     """Of the audit trail: id, time, task, action."""
+    last_noted: str
+    """When a session wrote something last, as it is stored; empty without any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +36,12 @@ class Difference:
     completed: int
     fixes: int
     """How many of the changes were made by fixing."""
+    sessions: int
+    """Sessions that wrote something since; what they write is no change of the queue."""
 
     @property
     def loses_work(self) -> bool:
-        return not self.is_descendant or self.entries > self.fixes
+        return not self.is_descendant or self.entries > self.fixes or self.sessions > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,6 +100,8 @@ def _loss(difference: Difference, *, is_question: bool) -> str:
     if not difference.is_descendant:
         return "the backup is of another database, so everything in the present one goes"
     told = f"{count(difference.entries, 'change')} since the backup"
+    if difference.sessions:
+        told += f", and what {count(difference.sessions, 'session')} wrote,"
     if not difference.completed:
         return f"{told} would be undone" if is_question else f"{told} undone"
     tasks = count(difference.completed, "completed task")
@@ -115,7 +117,7 @@ def _tell(found: Prepared, backup: Path, kept: Path | None) -> None:
     output.say(f"Restored from {clean(str(backup))}")
     if found.unreadable:
         output.say(clean(f"The database that was there can't be read: {found.unreadable}"))
-    elif found.difference is not None and found.difference.entries:
+    elif found.difference is not None and (found.difference.entries or found.difference.sessions):
         text = _loss(found.difference, is_question=False)
         output.say(f"{text[:1].upper()}{text[1:]}.")
     if kept is not None:

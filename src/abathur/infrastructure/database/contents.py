@@ -15,10 +15,12 @@ from abathur.ports.restoring import Contents, Difference
 def contents_of(rows: Rows) -> Contents:
     counts: Sequence[Any] = rows.fetch("restore_counts")
     version: Any = rows.fetch("restore_schema")[0][0]
+    last_noted: Any = rows.fetch("restore_last_noted")[0][0]
     return Contents(
         schema_version=version,
         tasks=dict(counts),
         last_entry=next(iter(rows.fetch("restore_last_entry")), None),
+        last_noted=last_noted,
     )
 
 
@@ -27,11 +29,13 @@ def difference_of(rows: Rows, backup: Contents) -> Difference:
     is_descendant = last is None or rows.fetch("restore_entry", id=last[0]) == [last]
     counts: Sequence[Any] = rows.fetch("restore_entries_since", id=last[0] if last else 0)
     since: dict[str, int] = dict(counts)
+    sessions: Any = rows.fetch("restore_noted_since", at=backup.last_noted)[0][0]
     return Difference(
         is_descendant=is_descendant,
         entries=sum(since.values()),
         completed=since.get(Action.TASK_COMPLETED, 0),
         fixes=since.get(Action.TASK_FIXED, 0) + since.get(Action.ROW_FIXED, 0),
+        sessions=sessions,
     )
 
 

@@ -162,7 +162,9 @@ def _compared(database: Path, staged: Path, backup: Contents) -> Prepared:
             present, difference, workers = _look(database, backup)
         except OlderDatabaseError:
             unreadable = f"`{database}` is of an older Abathur"
-            difference = Difference(is_descendant=False, entries=0, completed=0, fixes=0)
+            difference = Difference(
+                is_descendant=False, entries=0, completed=0, fixes=0, sessions=0
+            )
         except DatabaseError as error:
             unreadable = str(error)
     return Prepared(

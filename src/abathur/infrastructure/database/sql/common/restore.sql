@@ -15,6 +15,13 @@ SELECT id, timestamp, task_id, action_type FROM audit WHERE id = :id;
 -- name: restore_entries_since
 SELECT action_type, count(*) AS n FROM audit WHERE id > :id GROUP BY action_type;
 
+-- What sessions note isn't told in the trail.
+-- name: restore_last_noted
+SELECT coalesce(max(last_update_time), '') AS at FROM sessions;
+
+-- name: restore_noted_since
+SELECT count(*) AS n FROM sessions WHERE last_update_time > :at;
+
 -- name: restore_live_workers
 SELECT id, host, pid, pid_started_at, repository, max_agents, started_at, heartbeat_at, lease_until,
   stop_requested_at, stopped_at
