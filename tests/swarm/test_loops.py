@@ -256,7 +256,7 @@ async def test_a_judge_that_its_provider_refuses_judges_later_and_the_agent_does
     world: Any,
 ) -> None:
     score = [{"result": {"text": '{"score": 0.9, "reasons": ["ok"]}'}}]
-    judge = {"script": {"1": [{"limit": {"retry_after_seconds": 0}}], "*": score}}
+    judge = {"script": {"1": [{"limit": {"retry_after_seconds": 1}}], "*": score}}
     world.configure(agents={"critic": {"settings": {**judge, "provider": "judges"}}})
     loop = {"judge": {"agent": "critic", "rubric": "Is it long?", "threshold": 0.8}}
     script = {"1": GROW, "*": [{"fail": "the agent must not run"}]}
@@ -281,7 +281,7 @@ async def test_a_candidate_draws_on_the_pool_of_its_own_runtime(world: Any) -> N
             "fake": {"provider": "theirs"},
         },
     )
-    script = {"2": [{"limit": {"retry_after_seconds": 0}}], "*": GROW}
+    script = [{"warn_limit": {"utilization": 0.9}}, *GROW]
     loop = {"candidates": [{"runtime": "command"}, {"runtime": "fake"}]}
     task = await world.submit("Grow", script, loop=loop)
     await world.run_until_idle()
