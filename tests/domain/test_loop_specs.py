@@ -111,6 +111,15 @@ def test_the_tree_is_stable_when_it_is_the_same_over_the_window(window: int, is_
     assert reading(spec, [same, same, same]).is_met is is_met
 
 
+def test_a_pattern_that_would_take_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("abathur.domain.loops.matching.MAX_SECONDS", 0.05)
+    section = {"command": "x", "pattern": "((a|aa|b?a)+)+$", "threshold": 1}
+    one = loop_spec({"until": {"metric": section}}).until
+    assert one is not None
+    assert "took more than 1 s" in observed(one, 0, "a" * 5000 + "!", "")["error"]
+    assert observed(one, 0, "b", "")["error"].startswith("its output holds no number")
+
+
 def test_a_smaller_number_is_better_where_that_is_the_goal() -> None:
     section = {"command": "x", "pattern": "(.+) ms", "goal": "minimise", "threshold": 20}
     spec = loop_spec({"metric": section})

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from abathur.domain import times
 from abathur.domain.errors import InvalidInputError
+from abathur.domain.loops.matching import groups_of
 
 MAX_PARTS: Final = 20
 """Criteria in one loop, combinations counted too: each may run a program in every iteration."""
@@ -291,8 +292,8 @@ def _pattern(value: object, where: str) -> str | None:
     if text is None:
         return None
     try:
-        groups = re.compile(text).groups
-    except (re.error, OverflowError, RecursionError) as error:
+        groups = groups_of(text)
+    except ValueError as error:
         raise _wrong(where, f"it is no regular expression ({error})") from error
     if groups < 1:
         raise _wrong(where, "it needs a group around the number, like `total: ([0-9.]+)`")

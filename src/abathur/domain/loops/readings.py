@@ -11,6 +11,7 @@ from difflib import SequenceMatcher
 from typing import Any, Final
 
 from abathur.domain.loops.criteria import Criterion, CriterionKind, Goal, json_value, walk
+from abathur.domain.loops.matching import MAX_SECONDS, last_match
 from abathur.domain.loops.patterns import Merit
 from abathur.domain.loops.specs import LoopSpec
 from abathur.domain.wording import count
@@ -111,7 +112,10 @@ def finite(value: object) -> float | None:
 def _metric_of(one: Criterion, output: str) -> dict[str, Any]:
     found: object = None
     if one.pattern is not None:
-        found = next((m.group(1) for m in reversed(list(re.finditer(one.pattern, output)))), None)
+        try:
+            found = last_match(one.pattern, output)
+        except TimeoutError:
+            return {"error": f"its pattern took more than {MAX_SECONDS:g} s to look for"}
     else:
         try:
             found = json_value(json.loads(output), one.json_path or "")
