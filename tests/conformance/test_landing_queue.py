@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -300,6 +301,22 @@ async def test_a_held_target_is_passed_over_by_a_batch_and_comes_whole_afterward
     await queue.write(pausing.resume, HoldScope.TARGET, "main", now=queue.now, actor="cli:eve")
     assert await choices(queue) == ["main", "main"]
     assert [one.target for one in await queue.claim_landings()] == ["main", "main"]
+
+
+async def test_nothing_is_begun_on_a_closed_target_but_what_was_begun_is_finished(
+    queue: Queue,
+) -> None:
+    await wanted(queue)
+    await wanted(queue, target="side")
+    claim = functools.partial(
+        landings.claim_landings, worker_id="w1", limit=8, lease=queue.lease, closed={"main"}
+    )
+    assert [one.target for one in await queue.write(claim, now=queue.now)] == ["side"]
+    assert await queue.write(claim, now=queue.now) == []
+    assert [one.target for one in await queue.claim_landings()] == ["main"]
+    queue.pass_time(queue.lease.total_seconds() + 1)
+    again = [*await queue.write(claim, now=queue.now), *await queue.write(claim, now=queue.now)]
+    assert sorted(one.target for one in again) == ["main", "side"]
 
 
 async def choices(queue: Queue) -> list[str]:

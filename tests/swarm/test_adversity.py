@@ -329,16 +329,16 @@ async def test_a_tree_that_can_not_be_brought_along_does_not_undo_a_landing(
     assert world.file("new.txt", "feature/x") == "hello"
 
 
-async def test_a_target_that_is_gone_fails_the_task_and_keeps_its_work(world: Any) -> None:
+async def test_work_for_a_target_that_is_gone_waits_until_it_is_there_again(world: Any) -> None:
     world.git("branch", "feature/x")
     drop = [*WRITE, {"run": "git branch -qD feature/x"}]
     task = await world.submit("Write", drop, feature_branch="feature/x", max_retries=0)
-    await world.run_until_idle()
-    failed = await world.task(task)
-    assert failed.status == "failed"
-    assert "is gone" in failed.error_message
+    assert (await world.run_until_idle()).stopped_by == "held"
     (attempt,) = await world.attempts(task)
-    assert world.git("show", f"{attempt.salvage_ref}:new.txt") == "hello"
+    assert world.git("show", f"{attempt.branch}:new.txt") == "hello"
+    world.git("branch", "feature/x")
+    assert (await world.run_until_idle()).completed == 1
+    assert world.file("new.txt", "feature/x") == "hello"
     await world.assert_sound()
 
 
@@ -357,8 +357,9 @@ async def test_a_landing_that_could_not_be_given_back_is_not_forgotten(world: An
 
 async def test_a_landing_that_can_not_even_be_refused_does_not_end_the_swarm(world: Any) -> None:
     world.git("branch", "feature/x")
-    drop = [*WRITE, {"run": "git branch -qD feature/x"}]
-    task = await world.submit("Write", drop, feature_branch="feature/x", max_retries=0)
+    stranger = "git commit-tree -m other $(git mktree </dev/null)"
+    replace_it = [*WRITE, {"run": f"git update-ref refs/heads/feature/x $({stranger})"}]
+    task = await world.submit("Write", replace_it, feature_branch="feature/x", max_retries=0)
     db = Faulty(world.db, failing={"refuse": 1})
     supervisor = await supervisor_on(world, db)
     async with asyncio.timeout(SECONDS):

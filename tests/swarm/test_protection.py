@@ -1,10 +1,12 @@
 """Protected targets: refused before an agent runs, and never landed on by mistake."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from abathur.domain.errors import ProtectedTargetError
+from abathur.domain.landing import LandingState
 from abathur.swarm.events import SwarmEventKind
 
 WRITE = [{"write": {"path": "new.txt", "text": "hello\n"}}]
@@ -18,24 +20,61 @@ async def test_a_swarm_does_not_start_while_a_task_wants_a_protected_target(worl
         await supervisor.preflight()
 
 
-async def test_no_agent_runs_for_a_task_that_came_later(world: Any) -> None:
+async def test_a_task_that_came_later_waits_at_no_charge_until_its_target_is_allowed(
+    world: Any,
+) -> None:
     world.configure(targets={})
     task = await world.submit("Write", WRITE, feature_branch="main", max_retries=0)
-    assert (await world.run_until_idle()).failed == 1
-    assert SwarmEventKind.AGENT_STARTED not in world.kinds(task)
-    assert "is protected" in (await world.task(task)).error_message
+    assert (await world.run_until_idle()).stopped_by == "held"
+    assert (await world.task(task)).attempt_count == 0
+    (told,) = [one for one in world.events if one.kind is SwarmEventKind.NEEDS_PERSON]
+    assert (
+        "target `main` is protected, so work for it waits; put `targets: {main: {all" in told.text
+    )
+    world.configure()
+    assert (await world.run_until_idle()).completed == 1
 
 
-async def test_work_that_was_done_before_the_protection_does_not_land(world: Any) -> None:
+async def test_others_pass_by_what_waits_for_its_target(world: Any) -> None:
+    world.configure(targets={})
+    world.git("branch", "feature/x")
+    waiting = await world.submit("Write", WRITE, feature_branch="main", priority=9)
+    await world.submit("Write", WRITE, feature_branch="feature/x")
+    result = await world.run_until_idle()
+    assert (result.completed, result.failed, result.stopped_by) == (1, 0, "held")
+    assert (await world.task(waiting)).attempt_count == 0
+
+
+async def test_a_task_goes_on_by_itself_when_its_branch_is_there(world: Any) -> None:
+    world.configure(swarm={"poll_seconds": 0.05})
+    task = await world.submit("Write", WRITE, feature_branch="release-9", max_retries=0)
+    supervisor = await world.supervisor()
+    running = asyncio.create_task(supervisor.run(task_limit=1))
+    try:
+        while SwarmEventKind.NEEDS_PERSON not in world.kinds():
+            await asyncio.wait({running}, timeout=0.02)
+        world.git("branch", "release-9")
+        assert (await running).completed == 1
+    finally:
+        supervisor.stop()
+        await running
+    assert (await world.task(task)).attempt_count == 1
+
+
+async def test_work_that_was_done_before_the_protection_waits_and_lands_after_it(
+    world: Any,
+) -> None:
     task = await world.submit("Write", WRITE, feature_branch="main")
     await world.run_agents()
     before = world.git("rev-parse", "main")
     world.configure(targets={})
-    assert (await world.run_until_idle()).failed == 1
+    assert (await world.run_until_idle()).stopped_by == "held"
     assert world.git("rev-parse", "main") == before
     (landing,) = await world.landings(task)
-    assert "is protected" in landing.detail
-    assert world.git("show", f"{landing.facts['salvage_ref']}:new.txt") == "hello"
+    assert landing.state is LandingState.QUEUED
+    world.configure()
+    assert (await world.run_until_idle()).completed == 1
+    assert world.git("show", "main:new.txt") == "hello"
     await world.assert_sound()
 
 

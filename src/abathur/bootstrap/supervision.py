@@ -64,7 +64,7 @@ async def build_supervisor(
     from abathur.infrastructure import agent_servers, functions, hosts
     from abathur.infrastructure.disk import SystemDisk
     from abathur.infrastructure.evidence import SystemEvidence
-    from abathur.infrastructure.git.head import checked_out
+    from abathur.infrastructure.git.head import checked_out, lacks_branch
     from abathur.infrastructure.git.repository import open_repository as open_git
     from abathur.infrastructure.processes import SystemProcesses, prefer_handles
     from abathur.infrastructure.runtimes import load_runtime
@@ -79,8 +79,7 @@ async def build_supervisor(
     settings = project.settings
     going_by = configuration or configuration_of(project)
 
-    clock = db.clock()
-    worker_id, redactor = new_id(), redactor_for(settings)
+    clock, worker_id, redactor = db.clock(), new_id(), redactor_for(settings)
     parts = Parts(
         worker_id=worker_id,
         db=db,
@@ -101,6 +100,7 @@ async def build_supervisor(
         new_id=new_id,
         timetable=next_time,
         checked_out=lambda: checked_out(project.root),
+        lacks_branch=lambda branch: lacks_branch(project.root, branch),
         tool_servers=agent_servers.AgentServers(project.root, project.database),
         redactor=redactor,
         chance=random.random,
@@ -154,7 +154,7 @@ def admission_rules(project: Project) -> AdmissionRules:
     """By which tasks would be claimed on this host."""
     from abathur.domain.specs import resolve_agent
     from abathur.infrastructure.definitions import read_definitions
-    from abathur.infrastructure.git.head import checked_out
+    from abathur.infrastructure.git.head import checked_out, lacks_branch
     from abathur.infrastructure.hosts import host_name
     from abathur.swarm.admission import rules_of
 
@@ -166,7 +166,10 @@ def admission_rules(project: Project) -> AdmissionRules:
             found.append(read_definitions(project.root).by_name)
         return resolve_agent(settings, found[0], agent_type)
 
-    return rules_of(settings, host_name(), resolve, checked_out(project.root))
+    def is_missing(branch: str) -> bool:
+        return lacks_branch(project.root, branch)
+
+    return rules_of(settings, host_name(), resolve, checked_out(project.root), is_missing)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from abathur.domain.wording import short
 
 if TYPE_CHECKING:
     from abathur.domain.budgets import SpendingRules
+    from abathur.domain.closed_targets import Closure
 
 
 class HoldScope(StrEnum):
@@ -99,6 +100,14 @@ class AdmissionRules:
     pools_of: Callable[[str], Collection[str]] = _in_no_pool
     """Agent type -> the pools that its runs draw on, as `PROVIDER/ACCOUNT`."""
     spending: SpendingRules = UNBUDGETED
+    closure: Callable[[str], Closure | None] | None = None
+    """Target -> why nothing can land on it at the moment. None is for who doesn't know targets."""
+
+    def closed(self, targets: Iterable[str | None]) -> frozenset[str]:
+        """Those on which nothing can land at the moment."""
+        if self.closure is None:
+            return frozenset()
+        return frozenset(one for one in set(targets) if one is not None and self.closure(one))
 
     @property
     def restricts(self) -> bool:
@@ -167,6 +176,8 @@ class RefusalKind(StrEnum):
     POOL = "pool"
     RESERVATION = "reservation"
     BUDGET = "budget"
+    TARGET = "target"
+    """Nothing can land on it: it is protected, or isn't there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +196,8 @@ class Refusal:
     """What is refused as a whole; None when only tasks that touch `name` are."""
     name: str = ""
     """Of the target, task or agent type; or the pattern that overlaps."""
+    advice: str = ""
+    """What a person can do about it, where that doesn't follow from the kind."""
 
 
 class Gate(Protocol):
@@ -237,6 +250,7 @@ class Admission:
         }
         self._agent_types: Counter[str] = Counter()
         self._targets: Counter[str | None] = Counter()
+        self._closures: dict[str, Closure | None] = {}
         self._host = 0
         self._reserved: list[Candidate] = []
         for task in running:
@@ -266,6 +280,7 @@ class Admission:
             or self._held(HoldScope.TARGET, self.target_of(task) or "")
             or self._held(HoldScope.AGENT_TYPE, task.agent_type)
             or self._held(HoldScope.TASK, task.id)
+            or self._closed(self.target_of(task))
             or self._exhausted(task.agent_type)
             or self._agent_type_full(task.agent_type)
             or self._target_full(self.target_of(task))
@@ -292,6 +307,22 @@ class Admission:
             hold=hold,
             scope=scope,
             name=name,
+        )
+
+    def _closed(self, target: str | None) -> Refusal | None:
+        if target is None or self.rules.closure is None:
+            return None
+        if target not in self._closures:
+            self._closures[target] = self.rules.closure(target)
+        closure = self._closures[target]
+        if closure is None:
+            return None
+        return Refusal(
+            kind=RefusalKind.TARGET,
+            text=closure.text,
+            scope=HoldScope.TARGET,
+            name=target,
+            advice=closure.step,
         )
 
     def _exhausted(self, agent_type: str) -> Refusal | None:

@@ -115,6 +115,10 @@ def _landing(facts: Facts, landing: Landing) -> Explanation:
         text = f"Its work is done, but may not land: {hold_text(hold)}."
         step = f"Run `abathur resume --target {landing.target}` to let it land."
         return Explanation(text, details, facts.still_to_come(hold.hold_until), step)
+    is_begun = landing.state is not LandingState.QUEUED or landing.merge_commit is not None
+    if facts.closure is not None and not is_begun:
+        text = f"Its work is done, but may not land: {facts.closure.text}."
+        return Explanation(text, details, None, facts.closure.step)
     return Explanation(_landing_text(facts, landing), details, None, wait_or_start(facts))
 
 

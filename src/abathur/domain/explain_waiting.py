@@ -81,6 +81,8 @@ def _step(facts: Facts, refusal: Refusal) -> str:
             after = "run `abathur swarm start`" if facts.is_alone else "it is let go by itself"
             return f"Make room on the disk, then {after}."
         return f"{BEFORE_RESUMING[hold.cause]} {resume_command(hold)} to let it go."
+    if refusal.advice:
+        return refusal.advice
     if refusal.kind is RefusalKind.RESERVATION and refusal.task_id:
         return f"Run `abathur why {short(refusal.task_id)}` to see how far that one is."
     return wait_or_start(facts) if facts.is_alone else NOTHING_TO_DO

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from abathur.domain.admission import Hold, Overlap, Refusal
 from abathur.domain.agents import Worker
+from abathur.domain.closed_targets import Closure
 from abathur.domain.gates import GateRun
 from abathur.domain.landing import Landing
 from abathur.domain.reviews import Review
@@ -54,6 +55,8 @@ class Facts:
     """What its work, and that of others under way, turned out to have in common."""
     landing_hold: Hold | None = None
     """A pause of the target that its work waits to land on."""
+    closure: Closure | None = None
+    """Why nothing can land on the target of its work at the moment."""
     loop: Sequence[str] = ()
     """How its loop or its candidates stand, in words."""
     watched: str | None = None

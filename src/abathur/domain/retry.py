@@ -119,7 +119,11 @@ def decide(
         case OutcomeKind.LOST if lost_count > FREE_LOSSES:
             # It may be the task that kills its workers, so it mustn't take them down in a row.
             return Decision(RetryAction.RETRY, policy.delay(lost_count - FREE_LOSSES, chance))
-        case OutcomeKind.LOST | OutcomeKind.RELEASED:
+        case OutcomeKind.RELEASED:
+            # None of the task's doing either, so nothing is charged for what it waits for.
+            wait = timedelta(seconds=outcome.retry_after_seconds or 0.0)
+            return Decision(RetryAction.RETRY, wait)
+        case OutcomeKind.LOST:
             return Decision(RetryAction.RETRY)
         case OutcomeKind.SUCCEEDED | OutcomeKind.CANCELLED:
             return Decision(RetryAction.LEAVE)

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from abathur.domain.agents import Agent, Worker
     from abathur.domain.audit import AuditEntry, AuditRow, Head
     from abathur.domain.gates import Gate, GateRun
-    from abathur.domain.landing import Landing
     from abathur.domain.legacy import LegacyCount, LegacyRow
     from abathur.domain.reviews import Review
     from abathur.domain.runs import Attempt, LateReport, RunEvent
     from abathur.domain.tasks import Task, TaskSource, TaskStatus
     from abathur.ports.admission import AdmissionStore
+    from abathur.ports.landings import LandingStore
     from abathur.ports.money import CostStore, PoolStore
     from abathur.ports.overview import OverviewStore
     from abathur.ports.upkeep import UpkeepStore
@@ -233,48 +233,6 @@ class AttemptStore(Protocol):
 
     def late_reports(self, task_id: str) -> Sequence[LateReport]:
         """In order of attempt and fence."""
-        ...
-
-
-class LandingStore(Protocol):
-    def insert(self, landing: Landing) -> None: ...
-
-    def get(self, landing_id: str) -> Landing | None: ...
-
-    def foresee(self, landing_id: str) -> None: ...
-
-    def of_task(self, task_id: str) -> Sequence[Landing]: ...
-
-    def open(self) -> Sequence[Landing]:
-        """Those that aren't ended, in the order in which they will be taken."""
-        ...
-
-    def wanted(self) -> Sequence[Landing]:
-        """Those of `open` that don't wait for a person's approval."""
-        ...
-
-    def claim(
-        self, worker_id: str, limit: int, now: datetime, lease_until: datetime
-    ) -> Sequence[Landing]:
-        """Take the next of `wanted` of one target that has none under way, in their order.
-
-        Those whose lease is over are taken again, with what they had reached. Landings that were
-        begun are taken before others and not together with them, however many there are.
-        """
-        ...
-
-    def renew(self, worker_id: str, lease_until: datetime) -> Mapping[str, int]: ...
-
-    def held(self, worker_id: str) -> Sequence[Landing]: ...
-
-    def save(self, landing: Landing, fence: int, old: Landing | None = None) -> None:
-        """As `TaskStore.save`, of the columns that differ from `old`, which was read."""
-        ...
-
-    def recent(self, limit: int) -> Sequence[Landing]: ...
-
-    def refused(self, limit: int) -> Sequence[Landing]:
-        """The last landings of failed tasks, where they refused the work; the newest task first."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +20,7 @@ from abathur.services.budgeting import (
 
 if TYPE_CHECKING:
     from abathur.domain.admission import Hold, Refusal
+    from abathur.domain.closed_targets import Closure
     from abathur.domain.landing import Landing
     from abathur.domain.tasks import Task
     from abathur.ports.stores import Stores
@@ -51,13 +52,32 @@ def has_admitted(stores: Stores, rules: AdmissionRules, now: datetime) -> bool:
     if not stores.claims.any_ready():
         return False
     restrictions = stores.admission.restrictions(now)
-    if not restrictions and not rules.restricts:
+    if not restrictions and not rules.restricts and not has_closed(stores, rules, 1):
         return True
     if liftable(stores, rules.spending, restrictions.holds):
         return True
     budget = BudgetGate(stores, rules, now)
     decides = _admission(stores, rules, restrictions, budget)
     return next(admitted(stores, decides), None) is not None or bool(budget.used_up)
+
+
+def has_closed(stores: Stores, rules: AdmissionRules, count: int) -> bool:
+    """Whether one of the most urgent `count` ready tasks is for a target that is closed now."""
+    if rules.closure is None:
+        return False
+    first = stores.admission.candidates(None, count, Closed())
+    return bool(rules.closed(task.target or rules.default_target for task in first))
+
+
+def closures(stores: Stores, rules: AdmissionRules) -> Mapping[str, Closure]:
+    """Target -> why nothing can land there, of the most urgent ready tasks and of waiting work."""
+    if rules.closure is None or not (stores.claims.any_ready() or stores.landings.wanted()):
+        return {}
+    first = stores.admission.candidates(None, PAGE, Closed())
+    targets = {task.target or rules.default_target for task in first}
+    targets.update(landing.target for landing in stores.landings.wanted())
+    found = {one: rules.closure(one) for one in targets if one is not None}
+    return {one: closure for one, closure in found.items() if closure is not None}
 
 
 def choose(stores: Stores, rules: AdmissionRules, limit: int, now: datetime) -> list[str]:
@@ -145,18 +165,24 @@ def is_held_up(stores: Stores, rules: AdmissionRules, now: datetime) -> bool:
     A used-up pool comes back by itself, and so does a back-off: those are waited for.
     """
     holds = stores.admission.restrictions(now).holds
-    if not holds or stores.claims.any_backing_off():
+    landings = stores.landings.open()
+    closed = rules.closed(one.target for one in landings)
+    is_free = not holds and not closed and not has_closed(stores, rules, 1)
+    if is_free or stores.claims.any_backing_off():
         return False
-    waiting = {one.task_id for one in stores.landings.open() if is_held_landing(one, holds)}
+    waiting = {one.task_id for one in landings if is_held_landing(one, holds, closed)}
     if any(task.id not in waiting for task in stores.admission.running()):
         return False
-    only_holds = AdmissionRules(default_target=rules.default_target, host=rules.host)
+    only_holds = AdmissionRules(
+        default_target=rules.default_target, host=rules.host, closure=rules.closure
+    )
     decides = Admission(only_holds, Restrictions(holds=holds))
     return next(admitted(stores, decides), None) is None
 
 
-def is_held_landing(landing: Landing, holds: Sequence[Hold]) -> bool:
-    """Whether it waits for the end of a pause of its target."""
-    return landing.state is LandingState.QUEUED and any(
-        hold.stops_landing and hold.name == landing.target for hold in holds
-    )
+def is_held_landing(landing: Landing, holds: Sequence[Hold], closed: Collection[str] = ()) -> bool:
+    """Whether it waits for the end of a pause of its target, or for that to be open again."""
+    if landing.state is not LandingState.QUEUED:
+        return False
+    is_paused = any(hold.stops_landing and hold.name == landing.target for hold in holds)
+    return is_paused or (landing.merge_commit is None and landing.target in closed)

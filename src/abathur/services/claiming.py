@@ -64,10 +64,12 @@ def claim(
     Tasks that admission refuses are passed by: see `domain.admission`.
     """
     tasks: Sequence[Task] = ()
-    if not rules.restricts:
+    is_open = not rules.restricts and not admitting.has_closed(stores, rules, limit)
+    if is_open:
         tasks = stores.claims.claim(worker_id, limit, now, now + lease)
     if not tasks:
-        tasks = _chosen(stores, worker_id, limit, now, now + lease, rules)
+        until = now + lease
+        tasks = _chosen(stores, worker_id, limit, now, until, rules, is_open=is_open)
     return [_begin(stores, task, worker_id, now) for task in tasks]
 
 
@@ -78,10 +80,12 @@ def _chosen(
     now: datetime,
     lease_until: datetime,
     rules: AdmissionRules,
+    *,
+    is_open: bool,
 ) -> Sequence[Task]:
     """Where one statement alone found nothing to claim, or isn't enough."""
     promoted = promote_due(stores, now, actor_of(worker_id))
-    if not (promoted or rules.restricts or stores.admission.restrictions(now)):
+    if is_open and not (promoted or stores.admission.restrictions(now)):
         return ()
     ids = admitting.choose(stores, rules, limit, now)
     if not ids:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from abathur.domain.admission import UNLIMITED, AdmissionRules
 from abathur.domain.audit import Action
 from abathur.domain.errors import IllegalTransitionError, NotFoundError, StaleFenceError
 from abathur.domain.failures import FailureClass
@@ -33,7 +34,9 @@ class Concluded:
     """What a person is asked, whose answer the landing waits for from now on."""
 
 
-def claimable(stores: Stores, now: datetime) -> Sequence[Landing]:
+def claimable(
+    stores: Stores, now: datetime, rules: AdmissionRules = UNLIMITED
+) -> Sequence[Landing]:
     """What `claim_landings` would choose from, found by reading alone."""
     wanted = stores.landings.wanted()
     if not wanted:
@@ -46,18 +49,30 @@ def claimable(stores: Stores, now: datetime) -> Sequence[Landing]:
         and landing.lease_until is not None
         and landing.lease_until > now
     }
+    closed = rules.closed(landing.target for landing in wanted)
     return [
         landing
         for landing in wanted
-        if landing.target not in busy and not is_held_landing(landing, holds)
+        if landing.target not in busy and not is_held_landing(landing, holds, closed)
     ]
 
 
+def closed_targets(stores: Stores, rules: AdmissionRules) -> frozenset[str]:
+    """Targets of waiting work on which nothing can land at the moment."""
+    return rules.closed(landing.target for landing in stores.landings.wanted())
+
+
 def claim_landings(
-    stores: Stores, *, worker_id: str, limit: int, now: datetime, lease: timedelta
+    stores: Stores,
+    *,
+    worker_id: str,
+    limit: int,
+    now: datetime,
+    lease: timedelta,
+    closed: Collection[str] = (),
 ) -> Sequence[Landing]:
     """Take the next landings of one target, to bring them on together; see `LandingStore.claim`."""
-    claimed = stores.landings.claim(worker_id, limit, now, now + lease)
+    claimed = stores.landings.claim(worker_id, limit, now, now + lease, closed)
     actor = actor_of(worker_id)
     for landing in claimed:
         data = {"attempt": landing.attempt, "batch": landing.batch}

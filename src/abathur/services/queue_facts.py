@@ -74,16 +74,18 @@ def queue_facts(stores: Stores, rules: AdmissionRules, now: datetime) -> QueueFa
     """Costs next to nothing while nothing restricts claiming."""
     decides = admitting.admission(stores, rules, now)
     holds = decides.restrictions.holds
-    restricted = bool(decides.restrictions) or rules.restricts
+    is_closed = admitting.has_closed(stores, rules, LOOKED_AT)
+    restricted = bool(decides.restrictions) or rules.restricts or is_closed
     tasks = stores.admission.candidates(None, LOOKED_AT + 1, Closed()) if restricted else ()
     found = _refused(decides, tasks[:LOOKED_AT])
-    landings = stores.landings.open() if holds else ()
+    landings = stores.landings.open() if holds or rules.closure else ()
+    closed = rules.closed(one.target for one in landings)
     return QueueFacts(
         holds=holds,
         refused=found,
         admitted=len(tasks[:LOOKED_AT]) - sum(len(group.tasks) for group in found),
         is_partial=len(tasks) > LOOKED_AT,
-        held_landings=[one for one in landings if admitting.is_held_landing(one, holds)],
+        held_landings=[one for one in landings if admitting.is_held_landing(one, holds, closed)],
         next_schedule=_next_schedule(stores),
     )
 

@@ -33,7 +33,7 @@ def waiting_facts(
             "root_summary": explained(root) if root else "",
         }
     if task.status is TaskStatus.RUNNING and task.worker_id is None:
-        return _landing_facts(stores, task, now)
+        return _landing_facts(stores, task, now, rules or UNLIMITED)
     return {}
 
 
@@ -62,7 +62,9 @@ def _root(stores: Stores, task: Task) -> Task | None:
     return root
 
 
-def _landing_facts(stores: Stores, task: Task, now: datetime) -> dict[str, Any]:
+def _landing_facts(
+    stores: Stores, task: Task, now: datetime, rules: AdmissionRules
+) -> dict[str, Any]:
     there = stores.landings.open()
     mine = next((one for one in there if one.task_id == task.id), None)
     if mine is None:
@@ -71,6 +73,7 @@ def _landing_facts(stores: Stores, task: Task, now: datetime) -> dict[str, Any]:
     return {
         "overlaps": stores.admission.overlaps(task.id),
         "landings_ahead": sum(one.target == mine.target for one in there[: there.index(mine)]),
+        "closure": rules.closure(mine.target) if rules.closure else None,
         "landing_hold": _hold_of(mine, [hold for hold in holds if hold.stops_landing]),
     }
 

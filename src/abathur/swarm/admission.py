@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from abathur.domain.admission import AdmissionRules
 from abathur.domain.agents import AgentSpec
 from abathur.domain.budgets import SpendingRules
+from abathur.domain.closed_targets import closure_of
 from abathur.domain.errors import AbathurError
 from abathur.domain.pools import pools_of
 from abathur.domain.settings import Settings
@@ -16,11 +17,17 @@ Resolve = Callable[[str], AgentSpec]
 
 
 def admission_rules(parts: Parts) -> AdmissionRules:
-    return rules_of(parts.settings, parts.host, parts.resolve_agent, parts.checked_out())
+    return rules_of(
+        parts.settings, parts.host, parts.resolve_agent, parts.checked_out(), parts.lacks_branch
+    )
 
 
 def rules_of(
-    settings: Settings, host: str, resolve: Resolve, checked_out: str | None
+    settings: Settings,
+    host: str,
+    resolve: Resolve,
+    checked_out: str | None,
+    lacks_branch: Callable[[str], bool],
 ) -> AdmissionRules:
     """For the swarm and for the views alike, so that both say the same.
 
@@ -33,6 +40,7 @@ def rules_of(
         may_overlap=settings.swarm.overlap == "run",
         pools_of=lambda agent_type: _pools_of(resolve, agent_type),
         spending=_spending(settings, resolve),
+        closure=lambda target: closure_of(settings, target, lacks_branch),
     )
 
 

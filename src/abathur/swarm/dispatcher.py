@@ -9,6 +9,7 @@ from typing import Final
 
 from abathur.domain.admission import UNLIMITED, AdmissionRules
 from abathur.domain.errors import DatabaseError
+from abathur.domain.needs import Need
 from abathur.domain.tasks import TaskStatus
 from abathur.ports.stores import Stores
 from abathur.services import admitting, claiming, joining, reading
@@ -52,6 +53,7 @@ class Dispatcher:
         free = await self._free_slots()
         now, rules = self._parts.clock.now(), admission_rules(self._parts)
         if free <= 0 or not await self._parts.db.read(has_work, now, rules):
+            await self._tell_closed(rules)
             return
         claims = await self._parts.db.write(
             claiming.claim,
@@ -63,6 +65,18 @@ class Dispatcher:
         )
         for claim in claims:
             self._begin(claim, start)
+
+    async def _tell_closed(self, rules: AdmissionRules) -> None:
+        """Once for each target that waiting tasks can't land on."""
+        if self._state.runs:
+            return
+        found = await self._parts.db.read(admitting.closures, rules)
+        for target in found.keys() - self._state.told_closed:
+            closure = found[target]
+            self._state.needs_person(
+                Need.HOLD, f"{closure.text}, so work for it waits; {closure.advice}"
+            )
+        self._state.told_closed = set(found)
 
     async def _join(self, start: Callable[[Run], asyncio.Task[None]]) -> None:
         """Give free slots to further candidates of what runs here, before any other task."""

@@ -11,7 +11,6 @@ from abathur.domain.errors import (
     AbathurError,
     DatabaseError,
     IllegalTransitionError,
-    ProtectedTargetError,
     StaleFenceError,
     UnrelatedHistoriesError,
 )
@@ -19,6 +18,7 @@ from abathur.domain.landing import Landing, LandingState
 from abathur.domain.runs import Attempt
 from abathur.services import landing as landings
 from abathur.swarm import overlaps, workspace
+from abathur.swarm.admission import admission_rules
 from abathur.swarm.approach import Approach
 from abathur.swarm.batch import Batch
 from abathur.swarm.gates import LandingStoppedError
@@ -29,7 +29,7 @@ MAX_PARALLEL: Final = 2
 """Targets that are landed on at once by this process; one target is never by two."""
 MAX_ERRORS: Final = 5
 ERROR_PAUSE_SECONDS: Final = 1.0
-HOPELESS: Final = (ProtectedTargetError, UnrelatedHistoriesError)
+HOPELESS: Final = (UnrelatedHistoriesError,)
 """Errors that no second try makes go away."""
 CANCELLED: Final = LandingState.CANCELLED
 
@@ -57,7 +57,8 @@ class Lander:
         """Take what there is to land, as much as may be landed at once."""
         while self._under_way < MAX_PARALLEL and not self._state.stopping.is_set():
             now = self._parts.clock.now()
-            there = await self._parts.db.read(landings.claimable, now)
+            rules = admission_rules(self._parts)
+            there = await self._parts.db.read(landings.claimable, now, rules)
             if not there or self._are_held(there, now):
                 return
             claimed = await self._parts.db.write(
@@ -66,6 +67,7 @@ class Lander:
                 limit=self._parts.settings.landing.batch_size,
                 now=now,
                 lease=self._state.lease,
+                closed=await self._parts.db.read(landings.closed_targets, rules),
             )
             if not claimed:
                 return

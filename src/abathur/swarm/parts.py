@@ -63,6 +63,8 @@ class Parts:
     timetable: Timetable
     checked_out: Callable[[], str | None]
     """The branch of the main working tree, as far as a look at one file tells."""
+    lacks_branch: Callable[[str], bool]
+    """Whether it is sure, by a look at a file or two, that there is no such branch."""
     tool_servers: ToolServers
     redactor: Redactor
     """Takes secrets out of what agents and programs say before it is kept or shown."""

@@ -107,6 +107,8 @@ class State:
     landings: dict[str, LandingRun] = field(default_factory=dict)
     clearing: set[str] = field(default_factory=set)
     """Landings whose worktrees are being removed, or will be."""
+    told_closed: set[str] = field(default_factory=set)
+    """Targets of which somebody was told that nothing can land on them."""
     told_leaks: set[str] = field(default_factory=set)
     """Landings of whose secrets somebody was told."""
     claimed: set[str] = field(default_factory=set)

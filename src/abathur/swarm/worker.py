@@ -19,12 +19,13 @@ from abathur.domain.errors import (
     BranchTakenError,
     ConfigError,
     DatabaseError,
+    ProtectedTargetError,
     StaleFenceError,
+    UnknownBranchError,
 )
 from abathur.domain.failures import FailureClass
 from abathur.domain.run_specs import run_spec
 from abathur.domain.runs import Attempt, Command, Exit, Outcome, OutcomeKind, RunEvent, RunSpec
-from abathur.domain.sandbox import Confinement
 from abathur.domain.settings import CommandSetting
 from abathur.domain.silence import settings_of
 from abathur.domain.tasks import TaskStatus
@@ -33,15 +34,15 @@ from abathur.ports.runtimes import AgentRuntime
 from abathur.services import running
 from abathur.services.reports import Fate, SpooledReport
 from abathur.services.running import Report
-from abathur.swarm import approvals, confining, continuing, handover, refining, workspace
+from abathur.swarm import approvals, continuing, handover, refining, workspace
 from abathur.swarm.choosing import chosen
 from abathur.swarm.ended import tell_end
 from abathur.swarm.events import SwarmEventKind
 from abathur.swarm.evidence import Watch, Watched
-from abathur.swarm.facts_file import write_facts
+from abathur.swarm.launching import BUSY_VARIABLE, Launcher
 from abathur.swarm.meter import Meter
 from abathur.swarm.own_check import own_check
-from abathur.swarm.parts import RUN_TAG, WORKER_TAG, Parts
+from abathur.swarm.parts import Parts
 from abathur.swarm.prompting import prompt_for
 from abathur.swarm.recorder import Recorder
 from abathur.swarm.refining import Refining
@@ -57,8 +58,8 @@ CUT_OFF: Final = frozenset({OutcomeKind.RELEASED, OutcomeKind.CANCELLED})
 ENDED_BY_WATCH: Final = frozenset({StopReason.TIMED_OUT, StopReason.SILENT})
 BACKSTOP_SECONDS: Final = 120.0
 """After its time a run is ended in any case, should its watch be stuck."""
-BUSY_VARIABLE: Final = "ABATHUR_BUSY"
-"""Names the file in which an agent may say until when it is busy."""
+CLOSED_TARGET_SECONDS: Final = 30.0
+"""Until a target is looked at again of which only git can tell whether it is there."""
 
 
 class Worker:
@@ -68,7 +69,7 @@ class Worker:
         self._parts, self._state, self._run, self._tools = parts, state, run, tools
         self._attempt: Attempt = run.attempt
         self._workspace: Workspace | None = None
-        self._confinement: Confinement | None = None
+        self._launcher = Launcher(parts, state, run)
         self._meter = Meter(parts, state, run)
         self._run_spec: RunSpec | None = None
         self._repair: Repair | None = None
@@ -124,6 +125,13 @@ class Worker:
         except DatabaseError as error:
             self._state.warn(f"the run is given up: {error}", self._run.task)
             return Outcome(kind=OutcomeKind.RELEASED, message=str(error))
+        except (ProtectedTargetError, UnknownBranchError) as error:
+            # Since it was claimed; it is claimed again when something can land there.
+            return Outcome(
+                kind=OutcomeKind.RELEASED,
+                message=_one_line(error),
+                retry_after_seconds=CLOSED_TARGET_SECONDS,
+            )
         except (AgentUnavailableError, ConfigError) as error:
             return Outcome(
                 kind=OutcomeKind.FAILED,
@@ -163,13 +171,7 @@ class Worker:
         place, command = await self._prepare(spec, runtime)
         self._workspace = place
         await self._parts.repository.add_worktree(place.path, place.branch, place.start)
-        self._confinement = await confining.confine(
-            self._parts,
-            confining.setting_for(self._parts, spec),
-            place.path,
-            place.branch,
-            self._own_folders(),
-        )
+        await self._launcher.confine(spec, place)
         try:
             setup = self._parts.settings.setup
             if setup is not None and (failed := await self._run_command("set-up", setup, place)):
@@ -188,11 +190,11 @@ class Worker:
             return await self._refining.iterate(
                 place,
                 run_agent,
-                lambda command, log, timeout: self._launch(command, place, log, timeout),
+                lambda command, log, timeout: self._launcher.launch(command, place, log, timeout),
             )
         finally:
             # What an agent keeps for itself there may tell secrets.
-            await asyncio.to_thread(shutil.rmtree, self._own_folders()[0], ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, self._launcher.scratch, ignore_errors=True)
 
     async def _prepare(self, spec: AgentSpec, runtime: AgentRuntime) -> tuple[Workspace, Command]:
         """Choose the place and record it. Others choose too: a name that was taken is avoided."""
@@ -202,6 +204,7 @@ class Worker:
                 self._parts, self._run.task, self._run.attempt, taken, self._unfinished
             )
             run_spec = self._run_spec = await self._told(spec, place, runtime)
+            self._launcher.home = run_spec.home
             command = runtime.command(run_spec)
             try:
                 await self._record_start(spec, place, run_spec)
@@ -215,8 +218,7 @@ class Worker:
     ) -> RunSpec:
         task, attempt, begun = self._run.task, self._run.attempt, self._unfinished
         resume = begun.session_id if begun and resumes else None
-        folder = self._parts.run_folder(task.id, attempt.number)
-        scratch = folder / "scratch"
+        scratch = self._launcher.scratch
         scratch.mkdir(parents=True, exist_ok=True)
         handover.schema_of(self._parts, spec)  # a broken one is told before anything is spent
         return run_spec(
@@ -240,7 +242,6 @@ class Worker:
 
     async def _record_start(self, spec: AgentSpec, place: Workspace, run_spec: RunSpec) -> None:
         """Before anything is made on disk, so that whoever comes after a crash knows of it."""
-        folder = self._parts.run_folder(self._run.task.id, self._run.attempt.number)
         facts = {
             "runtime": spec.runtime,
             "model": spec.model,
@@ -250,7 +251,7 @@ class Worker:
             "branch": place.branch,
             "worktree_path": str(place.path),
             "base_commit": place.base,
-            "transcript_path": str(folder / "transcript.jsonl"),
+            "transcript_path": str(self._launcher.folder / "transcript.jsonl"),
         }
         now = self._parts.clock.now()
         agent = Agent(
@@ -277,6 +278,7 @@ class Worker:
         # A runtime of its own, for one may count over a run.
         runtime = self._parts.load_runtime(spec.runtime)
         self._run_spec = await self._told(spec, place, runtime, resumes=False)
+        self._launcher.home = self._run_spec.home
         self._unfinished = None
         self._meter.begin_behind(None)
         session = self._run_spec.session_id
@@ -290,7 +292,7 @@ class Worker:
 
         def launching(command: Command, log: str, timeout: float) -> Launch:
             whole = replace(command, pass_env=(*command.pass_env, *passed))
-            return self._launch(whole, place, log, timeout)
+            return self._launcher.launch(whole, place, log, timeout)
 
         repair.launching = launching
         try:
@@ -312,13 +314,7 @@ class Worker:
         self, name: str, setting: CommandSetting, place: Workspace
     ) -> Outcome | None:
         """None when it succeeds."""
-        log = f"{name.replace('-', '')}.log"
-        end = await self._parts.processes.run(
-            self._launch(self._project_command(setting), place, log, setting.timeout_seconds),
-            on_started=lambda _: None,
-            on_line=lambda _: None,
-            stop=self._run.stop,
-        )
+        end = await self._launcher.run(name, setting, place)
         if end.code == 0:
             return None
         if end.stopped:
@@ -329,49 +325,6 @@ class Worker:
             kind=OutcomeKind.FAILED,
             message=f"the {name} command {why}{': ' + tail[-1] if tail else ''}",
         )
-
-    def _project_command(self, setting: CommandSetting) -> Command:
-        return Command(argv=setting.argv, pass_env=self._parts.settings.swarm.pass_env)
-
-    def _launch(self, command: Command, place: Workspace, log: str, timeout: float) -> Launch:
-        task, number = self._run.task, self._run.attempt.number
-        folder = self._parts.run_folder(task.id, number)
-        return Launch(
-            command=command,
-            cwd=place.path,
-            transcript=folder / log,
-            tags={WORKER_TAG: self._state.worker_id, RUN_TAG: f"{task.id}/{number}"},
-            env={
-                "ABATHUR_TASK_ID": task.id,
-                "ABATHUR_ATTEMPT": str(number),
-                "ABATHUR_TARGET": place.target,
-                "ABATHUR_FACTS": str(
-                    write_facts(self._parts, task, self._run.attempt, place.target)
-                ),
-                "TMPDIR": str(folder / "scratch"),
-                BUSY_VARIABLE: str(folder / "scratch" / "busy"),
-                **self._traced(),
-            },
-            timeout_seconds=timeout,
-            grace_seconds=self._parts.grace_seconds,
-            confinement=self._confined(),
-        )
-
-    def _traced(self) -> dict[str, str]:
-        named = self._parts.traceparent
-        return {"TRACEPARENT": named(*self._run.key)} if named else {}
-
-    def _own_folders(self) -> list[Path]:
-        folder = self._parts.run_folder(self._run.task.id, self._run.attempt.number)
-        home = self._run_spec.home if self._run_spec else None
-        return [folder / "scratch", *([home] if home else [])]
-
-    def _confined(self) -> Confinement | None:
-        if self._confinement is None:
-            return None
-        folder = self._parts.run_folder(self._run.task.id, self._run.attempt.number)
-        readable = (*self._confinement.readable, folder / "facts.json")
-        return replace(self._confinement, readable=readable)
 
     async def _run_agent(
         self, spec: AgentSpec, runtime: AgentRuntime, command: Command, place: Workspace
@@ -384,7 +337,9 @@ class Worker:
         )
         passed = (*command.pass_env, *self._parts.settings.swarm.pass_env)
         timeout = self._timeout + BACKSTOP_SECONDS
-        launch = self._launch(replace(command, pass_env=passed), place, "transcript.jsonl", timeout)
+        launch = self._launcher.launch(
+            replace(command, pass_env=passed), place, "transcript.jsonl", timeout
+        )
         beside = [asyncio.create_task(recorder.keep_flushing())]
         started: list[asyncio.Task[None]] = []
 
@@ -420,7 +375,7 @@ class Worker:
         return self._verdict(runtime, recorder, end)
 
     async def _record_version(self, spec: AgentSpec, command: Command, recorder: Recorder) -> None:
-        folder = self._parts.run_folder(self._run.task.id, self._run.attempt.number)
+        folder = self._launcher.folder
         event = await version_event(self._parts, self._state, spec.runtime, command, folder)
         if event is not None:
             recorder.take(event)

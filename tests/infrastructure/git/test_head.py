@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from abathur.infrastructure.git.head import checked_out
+from abathur.infrastructure.git.head import checked_out, lacks_branch
 
 
 def test_the_branch_of_the_main_working_tree_is_read(git_repo: Path) -> None:
@@ -32,3 +32,20 @@ def test_what_only_git_understands_is_left_to_it(tmp_path: Path, text: str) -> N
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git" / "HEAD").write_text(text, encoding="latin-1")
     assert checked_out(tmp_path) is None
+
+
+def test_a_branch_that_is_nowhere_is_known_to_be_missing_until_it_is_made(git_repo: Path) -> None:
+    assert lacks_branch(git_repo, "release/9")
+    subprocess.run(["git", "branch", "release/9"], cwd=git_repo, check=True)
+    assert not lacks_branch(git_repo, "release/9")
+    subprocess.run(["git", "pack-refs", "--all"], cwd=git_repo, check=True)
+    assert not (git_repo / ".git" / "refs" / "heads" / "release" / "9").exists()
+    assert not lacks_branch(git_repo, "release/9")
+    assert lacks_branch(git_repo, "release")
+
+
+def test_where_branches_are_kept_elsewhere_none_is_called_missing(git_repo: Path) -> None:
+    config = git_repo / ".git" / "config"
+    config.write_text(config.read_text() + "[extensions]\n  refStorage = reftable\n")
+    assert not lacks_branch(git_repo, "gone")
+    assert not lacks_branch(git_repo / "nothing", "gone")

@@ -47,3 +47,17 @@ def checked_out(root: Path) -> str | None:
         if ref := plain_head(folder):
             return ref.removeprefix(HEADS)
     return None
+
+
+def lacks_branch(root: Path, branch: str) -> bool:
+    """Whether a repository at `root` has no such branch; False also where only git can tell."""
+    git_dir = root / ".git" if (root / ".git").exists() else root
+    if (git_dir / HEADS / branch).is_file() or not (git_dir / HEADS).is_dir():
+        return False
+    try:
+        config = (git_dir / "config").read_bytes().lower()
+        packed = git_dir / "packed-refs"
+        refs = packed.read_bytes() if packed.exists() else b""
+    except OSError:
+        return False
+    return b"refstorage" not in config and f" {HEADS}{branch}\n".encode() not in refs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -39,11 +39,21 @@ class SqlLandings:
         return [landing_of(row) for row in self._session.fetch("landings_wanted")]
 
     def claim(
-        self, worker_id: str, limit: int, now: datetime, lease_until: datetime
+        self,
+        worker_id: str,
+        limit: int,
+        now: datetime,
+        lease_until: datetime,
+        closed: Collection[str] = (),
     ) -> Sequence[Landing]:
         self._session.send("landings_claim_turn")
         rows = self._session.fetch(
-            "landings_claim", worker_id=worker_id, limit=limit, now=now, lease_until=lease_until
+            "landings_claim",
+            worker_id=worker_id,
+            limit=limit,
+            now=now,
+            lease_until=lease_until,
+            closed=sorted(closed),
         )
         return sorted((landing_of(row) for row in rows), key=_order)
 

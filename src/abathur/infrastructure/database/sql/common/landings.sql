@@ -42,13 +42,15 @@ SELECT 1 AS turn;
 -- The next landings of one target: it must have none under way whose lander's lease lasts. Those that
 -- were begun come first, by themselves and all of them, for they may be in the target already; the
 -- first of their batch stays the first. What is queued is passed over while it waits for a person's
--- approval, or a person holds its target. Of what wasn't begun only the first that may go is looked
--- up, in the order of its index: SQLite uses an index of some landings only where its own condition
--- stands, word for word, and would look through the whole queue for those that were begun.
+-- approval, or a person holds its target; and what wasn't begun, while its target is closed. Of that
+-- only the first that may go is looked up, in the order of its index: SQLite uses an index of some
+-- landings only where its own condition stands, word for word, and would look through the whole queue
+-- for those that were begun.
 -- name: landings_claim
 WITH fresh AS NOT MATERIALIZED (
   SELECT l.id, l.target, l.rank FROM landings AS l
   WHERE l.state IN ('queued', 'running') AND l.state = 'queued' AND l.merge_commit IS NULL
+    AND l.target NOT IN (SELECT value FROM json_each(:closed))
     AND NOT EXISTS (
       SELECT 1 FROM landings AS o
       WHERE o.target = l.target AND o.state = 'running' AND o.lease_until > :now)

@@ -26,6 +26,8 @@ WITH next AS MATERIALIZED (
   SELECT l.id, l.target, (l.merge_commit IS NULL AND l.state = 'queued') AS is_fresh
   FROM landings AS l
   WHERE l.state IN ('queued', 'running')
+    AND (l.state = 'running' OR l.merge_commit IS NOT NULL
+      OR l.target NOT IN (SELECT json_array_elements_text(:closed::json)))
     AND NOT EXISTS (
       SELECT 1 FROM landings AS o
       WHERE o.target = l.target AND o.state = 'running' AND o.lease_until > :now)
