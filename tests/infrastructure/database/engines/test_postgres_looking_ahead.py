@@ -13,8 +13,9 @@ from abathur.domain.records import changed
 from abathur.domain.retry import RetryPolicy
 from abathur.domain.runs import Outcome, OutcomeKind
 from abathur.domain.tasks import NewTask, Task
-from abathur.infrastructure.database import Database
+from abathur.infrastructure.database import Database, queries
 from abathur.infrastructure.database.engines.foreseen import LOCKING_TASKS, Foreseen
+from abathur.infrastructure.database.engines.postgres_statements import Statements
 from abathur.ports.stores import Stores, foreseen_by
 from abathur.services import claiming, landing, running, submitting
 from abathur.services.landing import Concluded
@@ -105,25 +106,24 @@ async def announced(db: Database, *task_ids: str) -> list[Landing]:
     return sorted((one for (one,) in told), key=lambda one: one.task_id)
 
 
-async def test_landings_of_many_callers_wait_for_the_server_as_often_as_those_of_two(
+async def test_who_concludes_a_landing_asks_for_nothing_by_itself(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    waits: list[None] = []
-    sync = psycopg.Pipeline.sync
+    asked: list[bytes] = []
+    execute = psycopg.Connection.execute
 
-    def counted(pipeline: psycopg.Pipeline) -> None:
-        waits.append(None)
-        sync(pipeline)
+    def noted(connection: psycopg.Connection[Any], sql: Any, *args: Any, **kwargs: Any) -> Any:
+        asked.append(sql)
+        return execute(connection, sql, *args, **kwargs)
 
-    few, many = await announced(db, "a", "b"), await announced(db, *map(str, range(6)))
-    monkeypatch.setattr(psycopg.Pipeline, "sync", counted)
-    counts = []
-    for landings in (few, many):
-        waits.clear()
-        concluded: Sequence[Concluded] = await together(db, *map(conclude, landings))
-        assert [one.task.status.value for one in concluded] == ["completed"] * len(landings)
-        counts.append(len(waits))
-    assert counts[0] == counts[1]
+    landings = await announced(db, "a", "b", "c")
+    monkeypatch.setattr(psycopg.Connection, "execute", noted)
+    concluded: Sequence[Concluded] = await together(db, *map(conclude, landings))
+    assert [one.task.status.value for one in concluded] == 3 * ["completed"]
+    statements = Statements(queries.load("postgres"), writing=True)
+    alone = ("tasks_get", "landings_get", "reviews_of_task", "edges_count_down")
+    assert [name for name in alone if statements[name].sql in asked] == []
+    assert statements["landings_ahead_of_time"].sql in asked
 
 
 async def test_who_was_known_to_have_no_dependents_and_got_one_since_lets_it_go(
