@@ -108,16 +108,19 @@ def test_a_commit_that_was_killed_before_it_moved_its_branch_is_none(ground: Gro
 def test_a_branch_and_a_worktree_without_an_owner(ground: Ground) -> None:
     place = ground.root / ".abathur" / "worktrees" / "left"
     git(ground.root, "worktree", "add", "--quiet", "-b", "task/left", str(place))
-    (ground.root / ".git" / "abathur-worktree-half").mkdir()
+    own = f"{ground.tasks[0].id}-7"
+    for name in ("abathur-worktree-verify-x-1", f"worktrees/{own}", "worktrees/of-a-person"):
+        (ground.root / ".git" / name).mkdir()
     said = found(ground)
     for text in (
         "a worktree is left: left",
         "git knows of a worktree",
         "a branch is left",
-        "a record of a worktree is left: worktrees/left",
-        "a record of a worktree is left: abathur-worktree-half",
+        f"a record of a worktree is left: worktrees/{own}",
+        "a record of a worktree is left: abathur-worktree-verify-x-1",
     ):
         assert text in said
+    assert "of-a-person" not in said
 
 
 def test_a_tree_that_was_not_brought_along(ground: Ground) -> None:

@@ -17,6 +17,7 @@ from abathur.domain.errors import GitError
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.ports.stores import Stores
 from abathur.services import verifying
+from abathur.swarm.workspace import VERIFY_PREFIX
 
 if TYPE_CHECKING:
     from abathur.infrastructure.database import Database
@@ -25,6 +26,8 @@ AGENT: Final = "Fake Agent"
 """The author of the agents' own commits."""
 SECONDS_TO_END: Final = 10.0
 """For wardens and agents of a swarm that is dead, before they count as left over."""
+PREFIX: Final = "abathur-worktree-"
+"""Of records that git doesn't see, before the name of the worktree."""
 TRAILER: Final = "%(trailers:key=Abathur-Task,valueonly,separator=%x2C)"
 
 
@@ -154,8 +157,11 @@ def _left_lying(ground: Ground) -> Iterator[str]:
     for line in git(ground.root, "worktree", "list").splitlines()[1:]:
         yield f"git knows of a worktree: {line}"
     metadata = ground.root / ".git"
+    # What a git leaves that was killed while it made a worktree for the person is theirs.
+    ours = (VERIFY_PREFIX, *(known.id for known in ground.tasks))
     for path in [*metadata.glob("worktrees/*"), *metadata.glob("abathur*")]:
-        yield f"a record of a worktree is left: {path.relative_to(metadata)}"
+        if path.name.removeprefix(PREFIX).startswith(ours):
+            yield f"a record of a worktree is left: {path.relative_to(metadata)}"
     for line in git(ground.root, "branch", "--list", "task/*").splitlines():
         yield f"a branch is left: {line.strip()}"
 
