@@ -1,7 +1,9 @@
 """`abathur mem`, `docs` and `session`, as a person has them."""
 
 import json
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -150,3 +152,17 @@ def test_what_git_ignores_and_what_leads_elsewhere_is_left_out(
     refused = abathur("docs", "index", str(tmp_path))
     assert refused.code == 2
     assert "isn't inside the project" in refused.line
+
+
+def test_what_changes_is_indexed_until_somebody_ends_that(abathur: Abathur) -> None:
+    docs = abathur.root / "docs"
+    docs.mkdir()
+    (docs / "guide.md").write_text("# Guide\n")
+    pipes: dict[str, Any] = {"stdout": -1, "stderr": -1}
+    with abathur.popen("docs", "index", str(docs), "--watch", "--json", **pipes) as watching:
+        assert watching.stderr is not None
+        assert b"Ctrl-C ends it" in watching.stderr.readline()
+        watching.send_signal(signal.SIGINT)
+        said, talk = watching.communicate(timeout=60)
+    assert (watching.returncode, talk) == (0, b"")
+    assert json.loads(said)["indexed"] == ["docs/guide.md"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,9 @@ def index(paths: Sequence[Path], namespace: str, watch: bool, as_json: bool) -> 
     Only what changed is indexed again, what is gone is taken out, and what git ignores is left
     out.
     """
-    context.run(_index, [path.absolute() for path in paths], namespace, watch, as_json)
+    # Ctrl-C is the way to end watching.
+    with suppress(KeyboardInterrupt) if watch else nullcontext():
+        context.run(_index, [path.absolute() for path in paths], namespace, watch, as_json)
 
 
 async def _index(paths: Sequence[Path], namespace: str, watch: bool, as_json: bool) -> None:
