@@ -167,7 +167,7 @@ class GraphStore(Protocol):
         """Let it not wait for that one. Its count of unmet ones isn't changed."""
         ...
 
-    def foresee(self, task_id: str) -> None: ...  # as of tasks, for `resolve`
+    def foresee(self, task_id: str) -> None: ...  # as of tasks, for `at_end`
 
     def resolve(self, task_id: str, now: datetime) -> Sequence[Task]:
         """Mark the edges from a completed task, count down its dependents and return them.
@@ -266,8 +266,6 @@ class ReviewStore(Protocol):
     def of_task(self, task_id: str) -> Sequence[Review]:
         """Oldest first."""
         ...
-
-    def foresee(self, task_id: str) -> None: ...  # as of tasks, for `of_task`
 
     def open(self) -> Sequence[Review]:
         """All that wait for an answer, oldest first."""

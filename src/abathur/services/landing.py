@@ -116,7 +116,6 @@ def _foresee_announcing(stores: Stores, announcements: Sequence[Announcement]) -
 
 def _foresee_completing(stores: Stores, landing: Landing, *_: object, **__: object) -> None:
     _foresee(stores, landing)
-    stores.reviews.foresee(landing.task_id)
     stores.graph.foresee(landing.task_id)
 
 

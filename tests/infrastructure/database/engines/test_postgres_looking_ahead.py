@@ -121,7 +121,7 @@ async def test_who_concludes_a_landing_asks_for_nothing_by_itself(
     concluded: Sequence[Concluded] = await together(db, *map(conclude, landings))
     assert [one.task.status.value for one in concluded] == 3 * ["completed"]
     statements = Statements(queries.load("postgres"), writing=True)
-    alone = ("tasks_get", "landings_get", "reviews_of_task", "edges_count_down")
+    alone = ("tasks_get", "landings_get", "tasks_at_end")
     assert [name for name in alone if statements[name].sql in asked] == []
     assert statements["landings_ahead_of_time"].sql in asked
 

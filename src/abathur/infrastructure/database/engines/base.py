@@ -78,7 +78,7 @@ class Session(Protocol):
         """Say that `fetch_one` is going to ask for the row with this key, by the statement `name`.
 
         Where it is cheaper, it is read with those that others said so of, by `many`, which takes
-        the keys. With the name of a table it is said of a `fetch` that looks there, whose first
+        the keys. With names of tables it is said of a `fetch` that looks there, whose first
         value is the id of a task, and which mostly finds nothing: `many` returns the ids of those
         for which it would. The task has to be foreseen too, as this holds while it is locked.
         """

@@ -32,7 +32,7 @@ class SqlGraph:
 
     def foresee(self, task_id: str) -> None:
         self._session.foresee(
-            "edges_count_down", "edges_ahead_of_time", "task_dependencies", id=task_id
+            "tasks_at_end", "ends_ahead_of_time", "reviews task_dependencies", id=task_id
         )
 
     def resolve(self, task_id: str, now: datetime) -> Sequence[Task]:
@@ -42,8 +42,8 @@ class SqlGraph:
         return sorted((task_of(row) for row in rows), key=lambda task: task.id)
 
     def at_end(self, task_id: str) -> tuple[bool, bool]:
-        (row,) = self._session.fetch("tasks_at_end", id=task_id)
-        return bool(row["asked"]), bool(row["awaited"])
+        found = self._session.fetch("tasks_at_end", id=task_id)
+        return any(row["asked"] for row in found), any(row["awaited"] for row in found)
 
     def edges(self, task_ids: Iterable[str] | None = None) -> Sequence[Edge]:
         if task_ids is None:

@@ -45,11 +45,6 @@ class SqlReviews:
     def of_task(self, task_id: str) -> Sequence[Review]:
         return [review_of(row) for row in self._session.fetch("reviews_of_task", task_id=task_id)]
 
-    def foresee(self, task_id: str) -> None:
-        self._session.foresee(
-            "reviews_of_task", "reviews_ahead_of_time", "reviews", task_id=task_id
-        )
-
     def open(self) -> Sequence[Review]:
         return [review_of(row) for row in self._session.fetch("reviews_open")]
 

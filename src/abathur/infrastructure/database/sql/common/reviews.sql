@@ -27,6 +27,3 @@ SELECT * FROM reviews ORDER BY id DESC LIMIT :limit;
 
 -- name: reviews_by_prefix
 SELECT id FROM reviews WHERE id >= :low AND id < :high ORDER BY id LIMIT :limit;
-
--- name: reviews_ahead_of_time
-SELECT DISTINCT task_id FROM reviews WHERE task_id IN (SELECT value FROM json_each(:keys));

@@ -206,6 +206,9 @@ ORDER BY dependent_task_id, prerequisite_task_id;
 SELECT count(*) AS n FROM task_dependencies AS d JOIN tasks AS t ON t.id = d.dependent_task_id
 WHERE d.prerequisite_task_id = :id AND t.status NOT IN ('completed', 'failed', 'cancelled');
 
--- name: edges_ahead_of_time
-SELECT DISTINCT prerequisite_task_id AS task_id FROM task_dependencies
+-- name: ends_ahead_of_time
+SELECT DISTINCT task_id FROM reviews
+WHERE task_id IN (SELECT value FROM json_each(:keys)) AND state = 'open'
+UNION
+SELECT DISTINCT prerequisite_task_id FROM task_dependencies
 WHERE prerequisite_task_id IN (SELECT value FROM json_each(:keys)) AND resolved_at IS NULL;
