@@ -132,7 +132,7 @@ def steps_of_a_claim(targets: int, queued: int) -> int:
         return False
 
     connection.set_progress_handler(count, 1)
-    values = {"worker_id": "w", "limit": 1, "now": "2026", "lease_until": "2031"}
+    values = {"worker_id": "w", "limit": 1, "now": "2026", "lease_until": "2031", "closed": "[]"}
     claimed = connection.execute(STATEMENTS["landings_claim"], values).fetchall()
     assert [row[0] for row in claimed] == ["q000"]
     return steps

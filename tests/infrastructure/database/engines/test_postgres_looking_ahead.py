@@ -1,5 +1,6 @@
 """What use cases on PostgreSQL say that they will read, and what waits to be written meanwhile."""
 
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from abathur.domain.runs import Outcome, OutcomeKind
 from abathur.domain.tasks import NewTask, Task
 from abathur.infrastructure.database import Database, queries
 from abathur.infrastructure.database.engines.foreseen import LOCKING_TASKS, Foreseen
+from abathur.infrastructure.database.engines.postgres_batches import Batches
 from abathur.infrastructure.database.engines.postgres_statements import Statements
 from abathur.ports.stores import Stores, foreseen_by
 from abathur.services import claiming, landing, running, submitting
@@ -134,6 +136,35 @@ async def test_who_was_known_to_have_no_dependents_and_got_one_since_lets_it_go(
     assert [task.id for task in concluded.released] == ["b"]
     (row,) = await db.query("SELECT status, unmet_count FROM tasks WHERE id = 'b'")
     assert row == {"status": "ready", "unmet_count": 0}
+
+
+KEYS = """
+SELECT c.conrelid::regclass::text AS pointing, c.confrelid::regclass::text AS parent,
+       a.attname AS name
+FROM pg_constraint AS c
+JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)
+WHERE c.contype = 'f'
+"""
+
+
+async def test_what_a_change_may_point_to_is_written_before_it(db: Database) -> None:
+    keys = await db.query(KEYS)
+    assert {"pointing": "schedules", "parent": "tasks", "name": "last_task_id"} in keys
+    texts = queries.load("postgres")
+    statements = Statements(texts, writing=True)
+    late = []
+    for name, statement in statements.items():
+        changed = re.findall(r"SET\b(.*?)(?:WHERE|;)", texts[name], re.DOTALL)
+        given = re.findall(r"(\w+) =", " ".join(changed))
+        for key in keys:
+            row = statements.get(f"{key['parent']}_insert")
+            is_given = key["pointing"] == statement.table and key["name"] in given
+            if is_given and statement.is_update and row and row.many:
+                waiting = Batches()
+                waiting.insert(row, dict.fromkeys(row.names, "x"))
+                if not waiting.concern(statement):
+                    late.append((name, key["parent"]))
+    assert late == []
 
 
 async def test_different_changes_of_a_table_are_written_as_if_one_after_the_other(

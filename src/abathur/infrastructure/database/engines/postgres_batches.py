@@ -27,6 +27,8 @@ OF_MANY_KINDS: Final = frozenset({"tasks", "attempts", "landings"})
 """All that waits for these tells which row it is about, so several kinds may wait together."""
 POINTED_TO_BY_CHANGES: Final = frozenset({"workers", "agents"})
 """What a change of a present row may point to without naming its table."""
+POINTING_TO_TASKS: Final = frozenset({"schedules"})
+"""Where a change of a present row may point to a task besides."""
 MOST_ROWS: Final = 100
 """Few enough that the server is busy with some while others are being made."""
 MOST_BYTES: Final = 16 * 1024 * 1024
@@ -96,8 +98,10 @@ class Batches:
         waiting = self._keys.keys()
         if not waiting <= NAMED_IN_STATEMENTS:
             return True
-        return not waiting.isdisjoint(statement.words) or (
-            statement.changes and not waiting.isdisjoint(POINTED_TO_BY_CHANGES)
+        if not waiting.isdisjoint(statement.words):
+            return True
+        return statement.changes and (
+            statement.table in POINTING_TO_TASKS or not waiting.isdisjoint(POINTED_TO_BY_CHANGES)
         )
 
     def insert(self, statement: Statement, row: Mapping[str, object]) -> bool:
