@@ -52,7 +52,7 @@ async def test_what_goes_is_proven_told_once_each_and_leaves_the_trail_sound(que
     assert (await queue.read(verifying.verify)).breaks == []
 
 
-async def test_a_landing_is_settled_when_no_worker_lives_but_the_one_that_ended_it(
+async def test_a_landing_is_settled_when_no_worker_is_left_that_could_go_on_with_it(
     queue: Queue,
 ) -> None:
     await queue.submit()
@@ -66,6 +66,9 @@ async def test_a_landing_is_settled_when_no_worker_lives_but_the_one_that_ended_
     await queue.add_worker("w9")
     assert await queue.read(cleaning.settled, asked) == []
     await queue.write(stop, "w9", now=queue.now)
+    assert await queue.read(cleaning.settled, asked) == asked[:1]
+    queue.pass_time(1)
+    await queue.add_worker("later")
     assert await queue.read(cleaning.settled, asked) == asked[:1]
 
 

@@ -6,8 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
+from abathur.domain.agents import Worker
 from abathur.domain.audit import Action
 from abathur.domain.cleaning import Unneeded, UnneededKind
+from abathur.domain.landing import Landing
 from abathur.domain.records import changed
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.ports.spool import SpooledFile
@@ -42,24 +44,34 @@ def settled(stores: Stores, landings: Collection[Claim]) -> Collection[Claim]:
     """Those that are over, and that nobody is left to go on with.
 
     Who announced a merge may be frozen right before it moves the target. Who has ended the landing
-    isn't, and no worker is that has stopped, or was found dead.
+    isn't, and no worker is that has stopped, was found dead, or started when it was over.
     """
-    live = {worker.id for worker in stores.workers.live()}
+    live = stores.workers.live()
     there = {task.id: task for task in stores.tasks.get_many({task_id for task_id, _ in landings})}
     return [one for one in landings if _is_settled(stores, *one, there.get(one[0]), live)]
 
 
 def _is_settled(
-    stores: Stores, task_id: str, attempt: int, task: Task | None, live: Collection[str]
+    stores: Stores, task_id: str, attempt: int, task: Task | None, live: Sequence[Worker]
 ) -> bool:
     if task is None:
         return not live and _was_pruned(stores, task_id)
-    ended_by = {
-        landing.worker_id
+    over = [
+        landing
         for landing in stores.landings.of_task(task_id)
         if landing.attempt == attempt and landing.state.is_final
-    }
-    return task.status.is_final and bool(ended_by) and ended_by.issuperset(live)
+    ]
+    return (
+        task.status.is_final
+        and bool(over)
+        and all(_is_past(landing, worker) for landing in over for worker in live)
+    )
+
+
+def _is_past(landing: Landing, worker: Worker) -> bool:
+    """Whether the worker can't be about to go on with the landing, which is over."""
+    started_later = landing.ended_at is not None and worker.started_at > landing.ended_at
+    return worker.id == landing.worker_id or started_later
 
 
 def aged(stores: Stores, task_ids: Collection[str], before: datetime) -> Sequence[Unneeded]:
