@@ -20,7 +20,8 @@ from typing import Any, Final
 from abathur.domain.errors import AgentUnavailableError
 from abathur.domain.runs import Command, Denial, EventKind, Exit, Outcome, RunEvent, RunSpec
 from abathur.infrastructure.runtimes import verdicts
-from abathur.infrastructure.runtimes.output import objects, one_line
+from abathur.infrastructure.runtimes.lines import Message, events_in
+from abathur.infrastructure.runtimes.output import one_line
 from abathur.infrastructure.runtimes.sections import Section, check_program
 
 CLIENT: Final = Path(__file__).with_name("acp_client.py")
@@ -95,13 +96,7 @@ class AcpRuntime:
         }
 
     def parse(self, line: str) -> tuple[RunEvent, ...]:
-        if not line.strip():
-            return ()
-        found, rest = objects(line)
-        events = [_event(message) for message in found]
-        if rest:
-            events.append(RunEvent(EventKind.RAW, one_line(rest)))
-        return tuple(events)
+        return events_in(line, lambda message: (_event(message),))
 
     def outcome(self, end: Exit, events: Sequence[RunEvent]) -> Outcome:
         final = verdicts.last_word(events)
@@ -121,14 +116,15 @@ def _kinds(tools: Sequence[str]) -> list[str]:
     return sorted(always | {KINDS[tool] for tool in named if tool in KINDS})
 
 
-def _event(message: dict[str, Any]) -> RunEvent:
-    kind = message.pop("event", None)
+def _event(message: Message) -> RunEvent:
+    kind = message.get("event")
     if not isinstance(kind, str) or kind not in _EVENTS:
         return RunEvent(EventKind.RAW, one_line(str(message.get("text", kind))))
-    text = message.pop("text", "")
+    text = str(message.get("text", ""))
+    data = {key: value for key, value in message.items() if key not in {"event", "text"}}
     if _EVENTS[kind] is EventKind.TEXT:
-        return verdicts.said(str(text), **message)
-    return RunEvent(_EVENTS[kind], one_line(str(text)), message)
+        return verdicts.said(text, **data)
+    return RunEvent(_EVENTS[kind], one_line(text), data)
 
 
 def _denied(events: Sequence[RunEvent]) -> tuple[Denial, ...]:

@@ -6,15 +6,15 @@ A step is told while it is at work (`ACTIVE`) and when it is over (`DONE`, `ERRO
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from abathur.domain.runs import EventKind, RunEvent
-from abathur.infrastructure.runtimes.output import objects, one_line
+from abathur.infrastructure.runtimes.lines import Message, Reader, events_by_kind, events_in
+from abathur.infrastructure.runtimes.output import one_line
 from abathur.infrastructure.runtimes.values import get, integer, items, subject, text
 from abathur.infrastructure.runtimes.verdicts import MAX_KEPT, said
 
-Message = Mapping[str, Any]
 Events = Iterator[RunEvent]
 
 _TOOLS: Final = frozenset({"tool", "subagent"})
@@ -23,22 +23,11 @@ _QUIET: Final = frozenset({"user_input", "system_message", "checkpoint", "unknow
 
 
 def parse(line: str) -> tuple[RunEvent, ...]:
-    if not line.strip():
-        return ()
-    found, rest = objects(line)
-    events = [event for message in found for event in _events(message)]
-    if rest:
-        events.append(RunEvent(EventKind.RAW, one_line(rest)))
-    return tuple(events)
+    return events_in(line, _events)
 
 
-def _events(message: Message) -> Events:
-    kind = text(message.get("event"))
-    reader = _READERS.get(kind)
-    if reader is None:
-        yield RunEvent(EventKind.RAW, one_line(kind))
-    else:
-        yield from reader(message)
+def _events(message: Message) -> Iterable[RunEvent]:
+    return events_by_kind(message, text(message.get("event")), _READERS)
 
 
 def _init(message: Message) -> Events:
@@ -118,7 +107,7 @@ def _denied(action: object) -> str:
     return next((told for name in names if (told := text(name))), "a tool")
 
 
-_READERS: Final[Mapping[str, Callable[[Message], Events]]] = {
+_READERS: Final[Mapping[str, Reader]] = {
     "init": _init,
     "result": _result,
     "step_update": _step,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from abathur.domain.runs import EventKind, RunEvent
-from abathur.infrastructure.runtimes.output import objects, one_line
+from abathur.infrastructure.runtimes.lines import Message, events_in
+from abathur.infrastructure.runtimes.output import one_line
 from abathur.infrastructure.runtimes.values import call, get, integer, items, subject, text
 from abathur.infrastructure.runtimes.verdicts import said
-
-Message = Mapping[str, Any]
 
 _RETRY: Final = re.compile(r"Reconnecting\.\.\. \d+/\d+")
 _LIMIT: Final = re.compile(r"status:? 429|rate limit", re.IGNORECASE)
@@ -19,13 +18,7 @@ _NEEDS_APPROVAL: Final = re.compile(r"requires approval|rejected by user", re.IG
 
 
 def parse(line: str) -> tuple[RunEvent, ...]:
-    if not line.strip():
-        return ()
-    found, rest = objects(line)
-    events = [event for message in found for event in _events(message)]
-    if rest:
-        events.append(RunEvent(EventKind.RAW, one_line(rest)))
-    return tuple(events)
+    return events_in(line, _events)
 
 
 def _events(message: Message) -> tuple[RunEvent, ...]:

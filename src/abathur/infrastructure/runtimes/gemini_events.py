@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from abathur.domain.runs import EventKind, RunEvent
-from abathur.infrastructure.runtimes.output import objects, one_line
+from abathur.infrastructure.runtimes.lines import Message, Reader, events_by_kind, events_in
+from abathur.infrastructure.runtimes.output import one_line
 from abathur.infrastructure.runtimes.values import call, get, integer, subject, text
 from abathur.infrastructure.runtimes.verdicts import said
 
-Message = Mapping[str, Any]
 Events = tuple[RunEvent, ...]
 
 
-def parse(line: str) -> Events:
-    if not line.strip():
-        return ()
-    found, rest = objects(line)
-    events = [event for message in found for event in _events(message)]
-    if rest:
-        events.append(RunEvent(EventKind.RAW, one_line(rest)))
-    return tuple(events)
+def parse(line: str) -> tuple[RunEvent, ...]:
+    return events_in(line, _events)
 
 
-def _events(message: Message) -> Events:
-    kind = text(message.get("type"))
-    reader = _READERS.get(kind)
-    return reader(message) if reader else (RunEvent(EventKind.RAW, one_line(kind)),)
+def _events(message: Message) -> Iterable[RunEvent]:
+    return events_by_kind(message, text(message.get("type")), _READERS)
 
 
 def _init(message: Message) -> Events:
@@ -82,7 +74,7 @@ def _result(message: Message) -> Events:
     )
 
 
-_READERS: Final[Mapping[str, Callable[[Message], Events]]] = {
+_READERS: Final[Mapping[str, Reader]] = {
     "error": _error,
     "init": _init,
     "message": _message,

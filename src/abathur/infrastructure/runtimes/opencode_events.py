@@ -7,35 +7,27 @@ reason it goes on, unless something has broken off.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from abathur.domain.runs import EventKind, RunEvent
-from abathur.infrastructure.runtimes.output import objects, one_line
+from abathur.infrastructure.runtimes.lines import Message, Reader, events_by_kind, events_in
+from abathur.infrastructure.runtimes.output import one_line
 from abathur.infrastructure.runtimes.values import call, get, integer, number, subject, text
 from abathur.infrastructure.runtimes.verdicts import said
 
-Message = Mapping[str, Any]
 Events = tuple[RunEvent, ...]
 
 _DENIED: Final = re.compile(r"user (?:rejected permission|has specified a rule)", re.IGNORECASE)
 _CUT_SHORT: Final = frozenset({"length", "content-filter", "error"})
 
 
-def parse(line: str) -> Events:
-    if not line.strip():
-        return ()
-    found, rest = objects(line)
-    events = [event for message in found for event in _events(message)]
-    if rest:
-        events.append(RunEvent(EventKind.RAW, one_line(rest)))
-    return tuple(events)
+def parse(line: str) -> tuple[RunEvent, ...]:
+    return events_in(line, _events)
 
 
-def _events(message: Message) -> Events:
-    kind = text(message.get("type"))
-    reader = _READERS.get(kind)
-    return reader(message) if reader else (RunEvent(EventKind.RAW, one_line(kind)),)
+def _events(message: Message) -> Iterable[RunEvent]:
+    return events_by_kind(message, text(message.get("type")), _READERS)
 
 
 def _step_start(message: Message) -> Events:
@@ -96,7 +88,7 @@ def _error(message: Message) -> Events:
     return (RunEvent(EventKind.END, one_line(told), data),)
 
 
-_READERS: Final[Mapping[str, Callable[[Message], Events]]] = {
+_READERS: Final[Mapping[str, Reader]] = {
     "error": _error,
     "reasoning": lambda _: (),
     "step_finish": _step_finish,
