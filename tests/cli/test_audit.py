@@ -1,3 +1,5 @@
+import os
+import pwd
 from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
@@ -48,6 +50,16 @@ def test_the_table_tells_what_changed(abathur: Any) -> None:
         "ACTOR",
         "CHANGE",
     ]
+
+
+def test_who_did_it_is_known_where_no_variable_tells_a_name(
+    abathur: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    abathur.submit("Tidy up")
+    (entry, *_) = abathur("audit", "--json").json
+    assert entry["actor"] == f"cli:{pwd.getpwuid(os.getuid()).pw_name}"
 
 
 def test_an_empty_trail(abathur: Any) -> None:

@@ -36,7 +36,7 @@ def test_a_backlog_is_queued_and_applying_it_again_changes_nothing(abathur: "Aba
 def test_one_task_is_singular_and_has_an_author(
     abathur: "Abathur", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("USER", "ada")
+    monkeypatch.setenv("LOGNAME", "ada")
     file = write(abathur, "plan: one\ntasks: {a: {prompt: x, agent_type: nobody}}\n")
     first = abathur("plan", "apply", file)
     assert first.err.startswith("no agent type `nobody` is defined or configured")

@@ -183,7 +183,7 @@ async def test_the_bridge_passes_a_client_on_to_the_server_that_runs(
     served: tuple[Project, str], mode: Any
 ) -> None:
     project, _ = served
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "USER": "bea"}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "LOGNAME": "bea"}
     args = ["-m", "abathur.mcp.bridge", "--only", "tasks"]
     started = StdioServerParameters(command=sys.executable, args=args, cwd=project.root, env=env)
     async with Client(started, mode=mode) as client:

@@ -186,9 +186,17 @@ def server_is_ahead(database: Path | str) -> timedelta:
 
 
 def actor() -> str:
-    """Who acts, for the audit trail, when a person types a command."""
-    name = os.environ.get("USER") or os.environ.get("LOGNAME") or "unknown"
-    return f"cli:{name}"
+    """Who acts, for the audit trail, when a person types a command.
+
+    By the login name, also where cron or a container sets no variable for it; "unknown" is a user
+    whom the host has no name for.
+    """
+    from getpass import getuser
+
+    try:
+        return f"cli:{getuser()}"
+    except (OSError, KeyError):
+        return "cli:unknown"
 
 
 def read_plan(path: str, content: str | bytes, now: datetime) -> Plan:

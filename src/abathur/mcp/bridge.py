@@ -333,10 +333,15 @@ def _own_token(folder: Path) -> str | None:
     """A person's, as whoever may read the key is the person; never for an agent."""
     if os.environ.get("ABATHUR_TASK_ID") or os.environ.get("ABATHUR_WORKER"):
         return None
+    from getpass import getuser
+
     from abathur.domain.delegation import Caller
     from abathur.domain.tokens import issued
 
-    name = os.environ.get("USER") or os.environ.get("LOGNAME") or "unknown"
+    try:
+        name = getuser()
+    except (OSError, KeyError):
+        name = "unknown"
     return issued((folder / "key").read_bytes(), Caller(name=name))
 
 
