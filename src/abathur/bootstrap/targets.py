@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from abathur import bootstrap
@@ -14,17 +15,19 @@ if TYPE_CHECKING:
 
 
 class OpenedOnce:
-    """The repository of a process that lives long. Opening asks git several things."""
+    """The repository of a process that lives long. Opening starts git several times."""
 
     def __init__(self, project: Project) -> None:
         self._root = project.root
         self._found: Repository | None = None
+        self._opening = asyncio.Lock()
 
     async def __call__(self) -> Repository:
         """Raises `NotARepositoryError`, `GitError`."""
-        if self._found is None:
-            self._found = await bootstrap.open_repository(self._root)
-        return self._found
+        async with self._opening:
+            if self._found is None:
+                self._found = await bootstrap.open_repository(self._root)
+            return self._found
 
 
 async def resolve_target(

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
+
 from abathur.domain import errors
 from abathur.domain.delegation import Caller
 from abathur.mcp.arguments import checked
@@ -85,4 +87,7 @@ def _reply(answer: Json | list[Any], ignored: list[str]) -> Reply:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:  # whole numbers of more than 64 bits
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

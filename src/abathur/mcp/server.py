@@ -5,7 +5,7 @@ Importing this takes the SDK, which is slow: front doors do it when they serve.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from mcp.shared.exceptions import MCPError
 
 from abathur import __version__
 from abathur.domain.delegation import Caller
-from abathur.mcp.calling import Log, call
+from abathur.mcp.calling import Log, Reply, call
 from abathur.mcp.catalogue import NAMES, is_for, tools_of
 from abathur.mcp.offering import Offer
 from abathur.mcp.subscribing import Subscriptions
@@ -40,6 +40,12 @@ class Desk:
     log: Log
 
 
+async def answered(
+    desk: Desk, tool: Tool, given: Mapping[str, Any] | None, caller: Caller, progress: Progress
+) -> Reply:
+    return await call(tool, given, host=desk.host, caller=caller, progress=progress, log=desk.log)
+
+
 def make_server(desk: Desk, only: str | None = None) -> Server[Any]:
     """A server with the tools of one part, or all."""
     tools = tools_of(only)
@@ -56,14 +62,7 @@ def make_server(desk: Desk, only: str | None = None) -> Server[Any]:
         caller, tool = desk.caller_of(ctx), tools.get(params.name)
         if tool is None or not is_for(tool, caller):
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {params.name[:100]}")
-        reply = await call(
-            tool,
-            params.arguments,
-            host=desk.host,
-            caller=caller,
-            progress=_progress(ctx),
-            log=desk.log,
-        )
+        reply = await answered(desk, tool, params.arguments, caller, _progress(ctx))
         return types.CallToolResult(
             content=[types.TextContent(type="text", text=reply.text)],
             structured_content=None if reply.is_error else reply.structured,
