@@ -111,11 +111,12 @@ class ClaimStore(Protocol):
 
     def claim(
         self, worker_id: str, limit: int, now: datetime, lease_until: datetime
-    ) -> Sequence[Task]:
+    ) -> Sequence[Task] | None:
         """Make up to `limit` ready tasks running, smallest rank first, and return them so.
 
-        None while the database holds anything against claiming, see
-        `AdmissionStore.restrictions`, or while there is any that is `due`.
+        Of none while the database holds anything against claiming, see
+        `AdmissionStore.restrictions`, or while there is any that is `due`. None itself may be
+        returned where it is known that nothing is ready, is due, or restricts.
         """
         ...
 

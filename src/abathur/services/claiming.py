@@ -63,10 +63,12 @@ def claim(
 
     Tasks that admission refuses are passed by: see `domain.admission`.
     """
-    tasks: Sequence[Task] = ()
+    tasks: Sequence[Task] | None = ()
     is_open = not rules.restricts and not admitting.has_closed(stores, rules, limit)
     if is_open:
         tasks = stores.claims.claim(worker_id, limit, now, now + lease)
+    if tasks is None:
+        return []
     if not tasks:
         until = now + lease
         tasks = _chosen(stores, worker_id, limit, now, until, rules, is_open=is_open)

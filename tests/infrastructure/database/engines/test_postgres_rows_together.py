@@ -1,17 +1,19 @@
 """Rows on PostgreSQL that are written, or read, with those of other use cases."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from abathur.domain.audit import Action
 from abathur.domain.errors import StaleFenceError
 from abathur.domain.records import changed
 from abathur.domain.tasks import NewTask, Task
 from abathur.infrastructure.database import Database
 from abathur.ports.stores import Stores, foreseen_by
-from abathur.services import submitting
+from abathur.services import submitting, trail, verifying
 from tests.infrastructure.database.engines.held_up import together
 
 NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
@@ -90,3 +92,40 @@ async def test_what_was_read_ahead_is_read_again_after_a_change(db: Database) ->
         return more.fence
 
     assert await together(db, add, add, add) == [1, 2, 3]
+
+
+async def test_entries_that_are_written_together_are_chained_as_one_by_one(db: Database) -> None:
+    odd = {"é\\": 'a "b",\n:true', "c": [False, None, "\\u0000"]}
+    for ids in (["a"], ["b", "c", "d"]):
+        await together(db, *(submit(task_id, **odd) for task_id in ids))
+    await together(db, *(rerank(task_id, 7) for task_id in "abcd"))
+    await together(db, *(rerank(task_id, 8) for task_id in "aabc"))
+    told = await db.read(verifying.verify)
+    assert (told.entries, told.breaks) == (12, [])
+    rows = await db.query("SELECT id, task_id FROM audit ORDER BY id")
+    assert [row["id"] for row in rows] == [*range(1, 13)]
+    assert "".join(row["task_id"] for row in rows) == "abcdabcdaabc"
+
+
+def rerank(task_id: str, rank: int) -> Callable[[Stores], None]:
+    def use_case(stores: Stores) -> None:
+        stores.tasks.rerank(task_id, rank)
+        trail.record(stores, Action.TASK_RERANKED, task_id, "é", NOON, rank=rank, sure=True)
+
+    return use_case
+
+
+async def test_a_claim_where_nothing_waits_changes_nothing(db: Database) -> None:
+    def claim(stores: Stores) -> object:
+        return stores.claims.claim("w", 1, NOON, NOON)
+
+    tokens = await db.query("SELECT token FROM commit_tokens")
+    assert await db.write(claim) is None
+    assert await db.query("SELECT token FROM commit_tokens") == tokens
+
+
+async def test_no_index_holds_what_every_renewal_changes(db: Database) -> None:
+    rows = await db.query("SELECT indexdef FROM pg_indexes WHERE tablename = 'tasks'")
+    assert rows
+    often = re.compile(r"\b(lease_until|worker_id|fence|last_updated_at)\b")
+    assert not [row for row in rows if often.search(row["indexdef"])]

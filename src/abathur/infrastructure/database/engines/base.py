@@ -64,7 +64,7 @@ class Session(Protocol):
         """Have rows written together: before the commit, or before a statement reads the trail.
 
         Takes texts, and makes them such as the engine can store. `alone` names a statement that
-        engines may have, which is cheaper for a single row.
+        engines may have, which is cheaper for rows none of which follows another one of them.
         """
         ...
 

@@ -131,7 +131,8 @@ class PostgresSession:
         rows = self._rows(cursor)
         if statement.changes:
             for row in rows:
-                self._note(statement, 1, row)
+                # One without an id says why nothing was changed.
+                self._note(statement, row.get("id", "") is not None, row)
         return rows
 
     def fetch_one(self, name: str, /, **params: object) -> Row | None:
@@ -200,13 +201,17 @@ class PostgresSession:
             is_open, self._is_open = self._is_open, True
             try:
                 for (write, alone), rows in put_off.items():
-                    if len(rows) == 1:
+                    if self._are_apart(alone, rows):
                         self.send(TURN)
-                        self.send(alone, **rows[0])
+                        self.execute_many(alone, rows)
                     else:
                         write(rows)
             finally:
                 self._is_open = is_open
+
+    def _are_apart(self, alone: str, rows: Sequence[Row]) -> bool:
+        key = self._statements[alone].key
+        return len({tuple([row[name] for name in key]) for row in rows}) == len(rows)
 
     def names(self, prefix: str) -> Sequence[str]:
         return sorted(name for name in self._statements if name.startswith(prefix))

@@ -51,7 +51,7 @@ class SqlAudit:
             "action_type": str(entry.action_type),
             "action_data": json_text(entry.action_data),
         }
-        self._session.put_off(self._write, "audit_append_one", row)
+        self._session.put_off(self._write, "audit_append_apart", row)
 
     def _write(self, rows: list[Row]) -> None:
         # Before the turn, for which others may be waiting.

@@ -20,11 +20,11 @@ class SqlClaims:
 
     def claim(
         self, worker_id: str, limit: int, now: datetime, lease_until: datetime
-    ) -> Sequence[Task]:
+    ) -> Sequence[Task] | None:
         rows = self._session.fetch(
             "tasks_claim", worker_id=worker_id, limit=limit, now=now, lease_until=lease_until
         )
-        return _in_order(rows)
+        return None if rows and rows[0]["id"] is None else _in_order(rows)
 
     def claim_these(
         self, worker_id: str, ids: Sequence[str], now: datetime, lease_until: datetime

@@ -81,23 +81,38 @@ ORDER BY t.id LIMIT :limit;
 -- What is locked is found again by its place: of a join with what is limited by a parameter the server
 -- can't tell how few rows it is, and may plan to read the whole table for it. A task that somebody
 -- changed since the statement began isn't in its place any more, and passed over too.
+--
+-- Where nothing is claimed because nothing waits, and not because anything restricts, it says so by a row
+-- without an id: asking by statements of their own would hold up all that shares the transaction.
 -- name: tasks_claim
-UPDATE tasks SET
-  status = 'running', worker_id = :worker_id, lease_until = :lease_until, fence = fence + 1,
-  attempt_count = attempt_count + 1, started_at = coalesce(started_at, :now),
-  last_updated_at = :now, error_message = NULL
-WHERE ctid = ANY (ARRAY(
-  SELECT ctid FROM tasks
-  WHERE status = 'ready'
-    AND NOT EXISTS (SELECT 1 FROM holds WHERE hold_until IS NULL OR hold_until > :now)
-    AND NOT EXISTS (SELECT 1 FROM pools WHERE exhausted_until IS NOT NULL)
-    AND NOT EXISTS (SELECT 1 FROM budgets)
-    AND NOT EXISTS (SELECT 1 FROM task_paths)
-    AND NOT EXISTS (SELECT 1 FROM tasks WHERE status = 'pending' AND not_before <= :now)
-  ORDER BY rank, id LIMIT :limit
-  FOR NO KEY UPDATE SKIP LOCKED
-))
-RETURNING *;
+WITH claimed AS (
+  UPDATE tasks SET
+    status = 'running', worker_id = :worker_id, lease_until = :lease_until, fence = fence + 1,
+    attempt_count = attempt_count + 1, started_at = coalesce(started_at, :now),
+    last_updated_at = :now, error_message = NULL
+  WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM tasks
+    WHERE status = 'ready'
+      AND NOT EXISTS (SELECT 1 FROM holds WHERE hold_until IS NULL OR hold_until > :now)
+      AND NOT EXISTS (SELECT 1 FROM pools WHERE exhausted_until IS NOT NULL)
+      AND NOT EXISTS (SELECT 1 FROM budgets)
+      AND NOT EXISTS (SELECT 1 FROM task_paths)
+      AND NOT EXISTS (SELECT 1 FROM tasks WHERE status = 'pending' AND not_before <= :now)
+    ORDER BY rank, id LIMIT :limit
+    FOR NO KEY UPDATE SKIP LOCKED
+  ))
+  RETURNING *
+)
+SELECT * FROM claimed
+UNION ALL
+SELECT (nothing.no_task).* FROM (SELECT NULL::tasks AS no_task) AS nothing
+WHERE NOT EXISTS (SELECT 1 FROM claimed)
+  AND NOT EXISTS (SELECT 1 FROM tasks WHERE status = 'ready')
+  AND NOT EXISTS (SELECT 1 FROM tasks WHERE status = 'pending' AND not_before <= :now)
+  AND NOT EXISTS (SELECT 1 FROM holds WHERE hold_until IS NULL OR hold_until > :now)
+  AND NOT EXISTS (SELECT 1 FROM pools WHERE exhausted_until IS NOT NULL)
+  AND NOT EXISTS (SELECT 1 FROM budgets)
+  AND NOT EXISTS (SELECT 1 FROM task_paths);
 
 -- name: tasks_claim_these
 WITH taken AS (

@@ -1,0 +1,2 @@
+-- For PostgreSQL alone: indexes that cost a change of a row something.
+SELECT 1;
