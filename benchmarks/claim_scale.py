@@ -13,7 +13,7 @@ from abathur.domain.tasks import TaskStatus
 from abathur.infrastructure.database import Database
 from abathur.ports.stores import Stores
 from abathur.services import claiming, reading
-from abathur.swarm.dispatcher import has_work
+from abathur.swarm.looking import has_work
 from benchmarks.bulk import bulk, copy_rows
 from benchmarks.hands import LEASE, WORKER, database, fill, now, sign_on
 from benchmarks.results import Measured, Row, Size, ratio, rounded

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import psutil
@@ -65,6 +66,24 @@ def launch(folder: Path, script: str) -> Launch:
         timeout_seconds=60,
         grace_seconds=0.2,
     )
+
+
+async def test_who_leaves_nothing_behind_is_not_looked_for_among_all_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = count()
+    monkeypatch.setattr(psutil, "pids", lambda: [next(looks)][:0])
+    runner = SystemProcesses()
+    await runner.warm_up()
+    for _ in range(5):
+        end = await runner.run(
+            launch(tmp_path, "true"),
+            on_started=lambda _: None,
+            on_line=lambda _: None,
+            stop=asyncio.Event(),
+        )
+        assert end.code == 0
+    assert next(looks) == 0
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ READS: Final[Mapping[str, frozenset[str]]] = {
             "unfinished",
         }
     ),
-    "processes": frozenset({"is_alive", "me"}),
+    "processes": frozenset({"is_alive", "me", "warm_up"}),
     "evidence": frozenset({"busy_until", "newest_change", "processes"}),
     "spool": frozenset({"files", "read"}),
     "source": frozenset({"stamp", "read"}),

@@ -60,8 +60,13 @@ class Voice:
         os.set_inheritable(descriptor, False)
 
     def say(self, word: str, number: int) -> None:
-        with suppress(OSError):
-            os.write(self.descriptor, f"{word} {number}\n".encode())
+        self.tell(f"{word} {number}\n")
+
+    def tell(self, lines: str) -> None:
+        """All at once: who hears of an end hears in the same moment that nothing is left."""
+        if lines:
+            with suppress(OSError):
+                os.write(self.descriptor, lines.encode())
 
 
 def start(argv: list[str], env: Mapping[str, str], cgroup: str) -> int:
@@ -142,16 +147,17 @@ def below() -> set[int]:
 
 
 def reap(agent: int, voice: Voice) -> bool:
-    """Take the exit codes of those that have ended; whether any child is left."""
-    while True:
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return False
-        if pid == 0:
-            return True
-        if pid == agent:
-            voice.say("exit", os.waitstatus_to_exitcode(status))
+    """Take the exit codes of those that have ended, and tell; whether any child is left."""
+    lines, is_any_left = "", True
+    try:
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            if ended[0] == agent:
+                lines += f"exit {os.waitstatus_to_exitcode(ended[1])}\n"
+    except ChildProcessError:
+        lines += "empty 0\n"
+        is_any_left = False
+    voice.tell(lines)
+    return is_any_left
 
 
 def end_all(agent: int, voice: Voice, grace: float, cgroup: str) -> None:
@@ -190,7 +196,6 @@ def keep(agent: int, voice: Voice, wakeup: int, grace: float, cgroup: str) -> No
                 end_all(agent, voice, grace, cgroup)
                 return
             os.read(descriptor, 1000)
-    voice.say("empty", 0)
 
 
 def tend(voice: Voice, order: dict[str, Any]) -> None:

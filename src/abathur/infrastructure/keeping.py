@@ -26,7 +26,7 @@ _LENGTH: Final = 4
 
 
 class ForkServer:
-    """The process that forks keepers. It starts with the first order, and ends with this object.
+    """The process that forks keepers. It ends with this object.
 
     Keepers outlive it, for each hears of our own end by its own line.
     """
@@ -35,6 +35,12 @@ class ForkServer:
         self._turn = Lock()
         self._line: socket.socket | None = None
         self._end: Callable[[], object] = lambda: None
+
+    def start(self) -> None:
+        """Have it ready, which the first order does otherwise; blocks. Raises `OSError`."""
+        with self._turn:
+            if self._line is None:
+                self._start()
 
     def order(self, text: bytes, descriptors: Sequence[int]) -> None:
         """Have a keeper forked; blocks until the order is handed over. Raises `OSError`.

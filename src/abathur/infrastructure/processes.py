@@ -70,6 +70,11 @@ class SystemProcesses:
         self._redactor = redactor or secrets.redactor()
         self._fork_server = ForkServer() if keeping.IS_AVAILABLE else None
 
+    async def warm_up(self) -> None:
+        if self._fork_server is not None:
+            with suppress(OSError):  # the first order tries again, and says what is wrong
+                await asyncio.to_thread(self._fork_server.start)
+
     async def run(
         self,
         launch: Launch,

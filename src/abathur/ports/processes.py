@@ -47,6 +47,10 @@ class Stop(Protocol):
 
 
 class ProcessRunner(Protocol):
+    async def warm_up(self) -> None:
+        """Start what starting a program needs, so that the first needn't wait. Never raises."""
+        ...
+
     async def run(
         self,
         launch: Launch,

@@ -322,3 +322,10 @@ class Repository(Refs, Seals, Worktrees, Merging, Inspecting, Protocol):
     def kept_open(self) -> AbstractAsyncContextManager[None]:
         """Inside of it a look at a ref or commit costs no process of its own, and sees as much."""
         ...
+
+    async def warm_up(self) -> None:
+        """While it is kept open: have ready what looks at it, as each first look would.
+
+        Never raises.
+        """
+        ...

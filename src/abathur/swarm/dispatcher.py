@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
-from abathur.domain.admission import UNLIMITED, AdmissionRules
+from abathur.domain.admission import AdmissionRules
+from abathur.domain.closed_targets import Closure
 from abathur.domain.errors import DatabaseError
 from abathur.domain.needs import Need
 from abathur.domain.tasks import TaskStatus
-from abathur.ports.stores import Stores
-from abathur.services import admitting, claiming, joining, reading
+from abathur.services import claiming, joining
 from abathur.services.claiming import Claim
 from abathur.services.running import Holder
 from abathur.swarm.admission import admission_rules
 from abathur.swarm.events import SwarmEventKind
+from abathur.swarm.looking import look, next_change
 from abathur.swarm.parts import Parts
 from abathur.swarm.state import Run, State, StopReason
 from abathur.swarm.tool_server import ToolServer
@@ -40,37 +41,52 @@ class Dispatcher:
         while not self._state.stopping.is_set():
             pause = self._parts.settings.swarm.poll_seconds
             try:
-                await self._claim(start)
-                if await self._is_over():
-                    return
-                pause = await self._pause()
+                pause = await self._round(start)
             except DatabaseError as error:
                 self._state.warn(f"claiming waits for the database: {error}")
             await self._bell.wait(pause)
 
-    async def _claim(self, start: Callable[[Run], asyncio.Task[None]]) -> None:
+    async def _round(self, start: Callable[[Run], asyncio.Task[None]]) -> float:
+        """Claim what there is room for, or see that all is done; the seconds until the next one."""
         await self._join(start)
         free = await self._free_slots()
+        if self._task_limit is not None and self._ended >= self._task_limit:
+            self._state.begin_stop("limit")
+        elif len(self._state.runs) < self._parts.settings.swarm.max_agents:
+            return await self._look(free, start)
+        # While there is no room for another run nothing matters: the end of a run rings.
+        return self._parts.settings.swarm.poll_seconds
+
+    async def _look(self, free: int, start: Callable[[Run], asyncio.Task[None]]) -> float:
         now, rules = self._parts.clock.now(), admission_rules(self._parts)
-        if free <= 0 or not await self._parts.db.read(has_work, now, rules):
-            await self._tell_closed(rules)
-            return
+        runs = bool(self._state.runs)
+        is_at_rest = self._until_idle and not runs and not self._state.landings
+        found = await self._parts.db.read(look, now, rules, runs=runs, is_at_rest=is_at_rest)
+        if found.has_work and free > 0:
+            await self._claim(free, rules, start)
+            return await self._pause()
+        if not runs:
+            self._tell_closed(found.closures)
+        if found.rest is not None:
+            self._state.begin_stop(found.rest)
+        return self._until(found.next_change, now)
+
+    async def _claim(
+        self, free: int, rules: AdmissionRules, start: Callable[[Run], asyncio.Task[None]]
+    ) -> None:
         claims = await self._parts.db.write(
             claiming.claim,
             worker_id=self._state.worker_id,
             limit=free,
-            now=now,
+            now=self._parts.clock.now(),
             lease=self._state.lease,
             rules=rules,
         )
         for claim in claims:
             self._begin(claim, start)
 
-    async def _tell_closed(self, rules: AdmissionRules) -> None:
+    def _tell_closed(self, found: Mapping[str, Closure]) -> None:
         """Once for each target that waiting tasks can't land on."""
-        if self._state.runs:
-            return
-        found = await self._parts.db.read(admitting.closures, rules)
         for target in found.keys() - self._state.told_closed:
             closure = found[target]
             self._state.needs_person(
@@ -148,34 +164,19 @@ class Dispatcher:
                 self._state.claimed.discard(task.id)
                 self._ended += task.status.is_final
 
-    async def _is_over(self) -> bool:
-        if self._task_limit is not None and self._ended >= self._task_limit:
-            self._state.begin_stop("limit")
-            return True
-        is_at_rest = self._until_idle and not self._state.runs and not self._state.landings
-        if not is_at_rest:
-            return False
-        why = await self._parts.db.read(
-            _rest, self._parts.clock.now(), admission_rules(self._parts)
-        )
-        if why is not None:
-            self._state.begin_stop(why)
-        return why is not None
-
     async def _pause(self) -> float:
-        """Until a task is due or a hold ends, and never longer than the polling interval.
-
-        While there is no room for another run neither matters: the end of a run rings.
-        """
-        poll = self._parts.settings.swarm.poll_seconds
+        """After a claim. While there is no room for another run, its end rings."""
         if len(self._state.runs) >= self._parts.settings.swarm.max_agents:
-            return poll
+            return self._parts.settings.swarm.poll_seconds
         now = self._parts.clock.now()
-        due = await self._parts.db.read(_next_change, now)
+        return self._until(await self._parts.db.read(next_change, now), now)
+
+    def _until(self, due: datetime | None, now: datetime) -> float:
+        """Seconds until a task is due or a hold ends, and never more than the polling interval."""
+        poll = self._parts.settings.swarm.poll_seconds
         if due is None:
             return poll
-        seconds = (due - now).total_seconds()
-        return min(poll, max(MIN_WAIT_SECONDS, seconds))
+        return min(poll, max(MIN_WAIT_SECONDS, (due - now).total_seconds()))
 
     async def close(self) -> None:
         """After the last run: end what the runs have shared."""
@@ -198,21 +199,3 @@ def _ready_at(claim: Claim) -> datetime | None:
     task = claim.task
     has_waited = claim.attempt.number > 1 or task.prerequisites or task.not_before
     return None if has_waited else task.submitted_at
-
-
-def _rest(stores: Stores, now: datetime, rules: AdmissionRules) -> str | None:
-    """Why nothing can move: `idle` or `held`; None while something can."""
-    if reading.is_idle(stores):
-        return "idle"
-    return "held" if admitting.is_held_up(stores, rules, now) else None
-
-
-def _next_change(stores: Stores, now: datetime) -> datetime | None:
-    times = (stores.claims.next_due(), stores.admission.next_end(now))
-    return min((time for time in times if time is not None), default=None)
-
-
-def has_work(stores: Stores, now: datetime, rules: AdmissionRules = UNLIMITED) -> bool:
-    """Whether claiming is worth a write transaction."""
-    due = stores.claims.next_due()
-    return (due is not None and due <= now) or admitting.has_admitted(stores, rules, now)

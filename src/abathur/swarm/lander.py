@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
+from abathur.domain.admission import AdmissionRules
 from abathur.domain.errors import (
     AbathurError,
     DatabaseError,
@@ -16,6 +17,7 @@ from abathur.domain.errors import (
 )
 from abathur.domain.landing import Landing, LandingState
 from abathur.domain.runs import Attempt
+from abathur.ports.stores import Stores
 from abathur.services import landing as landings
 from abathur.swarm import overlaps, workspace
 from abathur.swarm.admission import admission_rules
@@ -58,7 +60,7 @@ class Lander:
         while self._under_way < MAX_PARALLEL and not self._state.stopping.is_set():
             now = self._parts.clock.now()
             rules = admission_rules(self._parts)
-            there = await self._parts.db.read(landings.claimable, now, rules)
+            there, closed = await self._parts.db.read(_there, now, rules)
             if not there or self._are_held(there, now):
                 return
             claimed = await self._parts.db.write(
@@ -67,7 +69,7 @@ class Lander:
                 limit=self._parts.settings.landing.batch_size,
                 now=now,
                 lease=self._state.lease,
-                closed=await self._parts.db.read(landings.closed_targets, rules),
+                closed=closed,
             )
             if not claimed:
                 return
@@ -79,6 +81,8 @@ class Lander:
                 self._state.landings[run.landing.id] = run
             self._under_way += 1
             start(runs)
+            if all(landing.target == runs[0].landing.target for landing in there):
+                return  # whose place is taken; what came meanwhile has rung
 
     def _are_held(self, there: Sequence[Landing], now: datetime) -> bool:
         """Whether the clock calls a lease over whose lander may well be at work.
@@ -211,3 +215,11 @@ class Lander:
         return await self._parts.db.read(
             lambda stores: stores.attempts.get(landing.task_id, landing.attempt)
         )
+
+
+def _there(
+    stores: Stores, now: datetime, rules: AdmissionRules
+) -> tuple[Sequence[Landing], frozenset[str]]:
+    """What could be claimed, and the targets on which nothing can land."""
+    there = landings.claimable(stores, now, rules)
+    return there, landings.closed_targets(stores, rules) if there else frozenset()

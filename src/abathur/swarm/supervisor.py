@@ -27,6 +27,7 @@ from abathur.swarm.reloading import Reloader
 from abathur.swarm.schedules import Scheduler
 from abathur.swarm.silence import Silence
 from abathur.swarm.state import LandingRun, Run, State, StopReason
+from abathur.swarm.warming import warmed_up
 
 RING_PAUSE_SECONDS: Final = 0.02
 """Between two wake-ups: a burst of commits wakes the loops once."""
@@ -95,6 +96,7 @@ class Supervisor:
             async with (
                 parts.guard({WORKER_TAG: state.worker_id}),
                 parts.repository.kept_open(),
+                warmed_up(parts),
                 parts.open_wakeups() as wakeups,
             ):
                 await Lifeline(parts, state).rescue()

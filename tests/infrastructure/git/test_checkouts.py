@@ -84,6 +84,32 @@ async def test_a_dirty_tree_stays_as_it_is(
     assert (landed.everything(), git("diff"), git("diff", "--cached")) == before
 
 
+@pytest.mark.parametrize("change", ["content", "mode", "one file of the new ones", "all of them"])
+async def test_an_index_that_lags_otherwise_than_its_head_moved_is_dirty(
+    git: Outside, repository: GitRepository, landed: Landed, change: str
+) -> None:
+    if change == "content":
+        git.write({"changed": "mine"})
+    elif change == "mode":
+        (git.root / "changed").chmod(0o755)
+    names = {"one file of the new ones": ["changed"], "all of them": ["."]}.get(change)
+    if names:
+        git("checkout", "--quiet", landed.new, "--", *names)
+    git("add", "changed")
+    assert git("diff") == ""
+    assert await dirty(repository, landed)
+    assert not await bring(repository, landed)
+
+
+async def test_a_tree_whose_head_stayed_where_it_was_is_clean_there_only(
+    git: Outside, repository: GitRepository, landed: Landed
+) -> None:
+    git("update-ref", "refs/heads/main", landed.old)
+    (here,) = await repository.checkouts("main", landed.old)
+    (ahead,) = await repository.checkouts("main", landed.new)
+    assert (here.is_dirty, ahead.is_dirty) == (False, True)
+
+
 @pytest.mark.parametrize("name", ["new/file", "new", "ignored", "-x\n"])
 async def test_a_file_in_the_way_is_kept(
     git: Outside, repository: GitRepository, landed: Landed, name: str

@@ -14,7 +14,7 @@ LIMIT_BYTES: Final = 16_000_000
 """Of the patch; what comes after it isn't looked at."""
 
 # `--text`, or the work could name its own files binary and so keep them from being looked at.
-_OPTIONS: Final = (
+OPTIONS: Final = (
     *("-p", "-z", "-U0", "--text", "--no-renames", "--no-ext-diff", "--no-textconv"),
     *("--no-color", "--diff-filter=AM", "--src-prefix=a/", "--dst-prefix=b/"),
 )
@@ -23,7 +23,7 @@ _HUNK: Final = re.compile(rb"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 
 async def patch_of(git: Git, old: str, new: str) -> bytes:
     """Both are full hashes. The beginning of the patch, up to the limit. Raises `GitError`."""
-    return await diff_tree(git, old, new, *_OPTIONS, limit=LIMIT_BYTES)
+    return await diff_tree(git, old, new, *OPTIONS, limit=LIMIT_BYTES)
 
 
 def added_text(patch: bytes) -> Iterator[AddedText]:

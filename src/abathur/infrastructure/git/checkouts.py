@@ -8,15 +8,14 @@ from pathlib import Path
 
 from abathur.domain.errors import GitError
 from abathur.infrastructure.git.commands import Git
-from abathur.infrastructure.git.diffs import diff_tree
 from abathur.infrastructure.git.place import Placed
 from abathur.infrastructure.git.revisions import HEADS, require_hash
-from abathur.infrastructure.git.status import has_unstaged_changes, is_unfinished
+from abathur.infrastructure.git.status import changed_entries, is_unfinished, tracked
 from abathur.infrastructure.git.worktree_list import holders, linked_record
 from abathur.ports.repository import CheckedOut
 
-_ADDED = ("-z", "--no-renames", "--name-only", "--diff-filter=A")
-_INDEX_DIFFERS = ("diff-index", "--cached", "--quiet", "--ignore-submodules=dirty")
+_NONE = b"000000"
+"""The mode of a file that isn't there."""
 
 # Said before git touches the first file, when a person is at work at the same moment.
 _TOUCHED = "not uptodate"
@@ -57,18 +56,20 @@ class Checkouts(Placed):
 
     async def _would_cover(self, path: Path, old: str, new: str) -> bool:
         """`read-tree` itself overwrites ignored files."""
-        added = await diff_tree(self._git, old, new, *_ADDED)
-        names = [os.fsdecode(name) for name in added.split(b"\0") if name]
-        return any(_is_taken(path, name) for name in names)
+        changed = await changed_entries(self._git, old, new)
+        added = [os.fsdecode(name) for (name, mode, _), _ in changed if mode == _NONE]
+        return any(_is_taken(path, name) for name in added)
 
     async def _is_dirty(self, path: Path, at: str) -> bool:
         git_dir = self._git_dir(path)
         if (git_dir / "index.lock").exists() or is_unfinished(git_dir):
             return True
-        git = self._git.at(path)
-        if (await git.run(*_INDEX_DIFFERS, at, "--", codes=(0, 1))).code:
+        found = await tracked(self._git.at(path))
+        if found.head is None or not found.is_clean:
             return True
-        return await has_unstaged_changes(git)
+        # The head may have moved on without the index: then that lags by just the difference.
+        lag = await changed_entries(self._git, found.head, at) if found.head != at else []
+        return found.staged != {entry for _, entry in lag}
 
     def _git_dir(self, path: Path) -> Path:
         if path.resolve() == self._root.resolve():

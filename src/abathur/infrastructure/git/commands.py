@@ -84,6 +84,8 @@ class Result:
 class Objects(Protocol):
     """Answers what can be looked up without a process for each look."""
 
+    async def start(self) -> None: ...
+
     async def names(self, names: Sequence[str]) -> list[str | None]: ...
 
     async def parents(self, commits: Sequence[str]) -> list[tuple[str, ...] | None]: ...
@@ -91,6 +93,8 @@ class Objects(Protocol):
 
 class Diffs(Protocol):
     """Says what differs without a process for each answer."""
+
+    async def start(self, options: tuple[str, ...]) -> None: ...
 
     async def between(
         self, old: str, new: str, options: tuple[str, ...], limit: int | None
@@ -149,9 +153,17 @@ class Git:
 
     async def commit(self, *args: str, stdin: bytes) -> Result:
         """Run a command that makes a commit; Abathur's name is on it if the user has set none."""
+        return await self.run(*args, stdin=stdin, env=await self._identity())
+
+    async def learn_identity(self) -> None:
+        """Before the first commit needs it. Never raises: that one will."""
+        with suppress(GitError):
+            await self._identity()
+
+    async def _identity(self) -> Mapping[str, str]:
         if "identity" not in self._cache:
             self._cache["identity"] = await self._find_identity()
-        return await self.run(*args, stdin=stdin, env=self._cache["identity"])
+        return self._cache["identity"]
 
     async def outlast(self, lock: Path) -> None:
         """Wait for a lock file to go; remove it if it stays longer than any living git needs."""

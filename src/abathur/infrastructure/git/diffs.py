@@ -36,11 +36,7 @@ class KeptDiffs:
         async def exchange(process: asyncio.subprocess.Process) -> tuple[bytes, bool]:
             return await _exchange(process, question, mark, limit)
 
-        kept = self._processes.get(options)
-        if kept is None:
-            kept = self._processes[options] = KeptProcess(
-                self._git, *_ASKED, *options, most_answers=_MOST_ANSWERS
-            )
+        kept = self._kept(options)
         answer, is_whole = await kept.ask(exchange)
         if not is_whole:
             kept.kill()
@@ -48,6 +44,17 @@ class KeptDiffs:
         if not answer.startswith(new.encode()):
             raise GitError(f"commit {new} isn't in {self._git.folder} any more")
         return answer[len(new) + 1 :]
+
+    async def start(self, options: tuple[str, ...]) -> None:
+        """Have the process ready that tells it in this way."""
+        await self._kept(options).start()
+
+    def _kept(self, options: tuple[str, ...]) -> KeptProcess:
+        if options not in self._processes:
+            self._processes[options] = KeptProcess(
+                self._git, *_ASKED, *options, most_answers=_MOST_ANSWERS
+            )
+        return self._processes[options]
 
     async def close(self) -> None:
         for process in self._processes.values():

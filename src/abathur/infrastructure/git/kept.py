@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final, TypeVar
 
 from abathur.domain.errors import GitError
@@ -55,6 +56,12 @@ class KeptProcess:
                     self._count()
                     return answer
             raise AssertionError("the second time returns or raises")
+
+    async def start(self) -> None:
+        """Have it ready. Never raises: whoever asks hears what is wrong."""
+        with suppress(GitError):
+            async with self._turn:
+                await self._running()
 
     def _count(self) -> None:
         self._answers += 1

@@ -20,7 +20,7 @@ class KeptObjects:
 
     def __init__(self, git: Git) -> None:
         self._process = KeptProcess(git, *_COMMAND)
-        self.close = self._process.close
+        self.start, self.close = self._process.start, self._process.close
 
     async def names(self, names: Sequence[str]) -> list[str | None]:
         """The hash of the object that each name stands for, None where there is none."""

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from abathur.domain.errors import GitError, NotARepositoryError
+from abathur.infrastructure.git import added, status
 from abathur.infrastructure.git.checkouts import Checkouts
 from abathur.infrastructure.git.commands import Git
 from abathur.infrastructure.git.conflicts import Conflicts
@@ -61,6 +62,15 @@ class GitRepository(
             self._git.objects = self._git.diffs = None
             await objects.close()
             await diffs.close()
+
+    async def warm_up(self) -> None:
+        objects, diffs = self._git.objects, self._git.diffs
+        if objects is not None and diffs is not None:
+            await asyncio.gather(
+                objects.start(),
+                *(diffs.start(options) for options in (added.OPTIONS, status.ENTRIES)),
+                self._git.learn_identity(),
+            )
 
 
 async def open_repository(

@@ -6,11 +6,17 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from abathur.infrastructure.git.commands import Git
+from abathur.infrastructure.git.diffs import diff_tree
+from abathur.infrastructure.git.revisions import is_hash
 
 # The path is what follows that many spaces in a line of porcelain version 2.
 _SPACES_BEFORE_PATH = {"1": 8, "u": 10, "?": 1}
+
+ENTRIES: Final = ("--raw", "-z", "--no-renames", "--no-abbrev")
+"""How differences are asked for."""
 
 # What git leaves in its folder while a merge, a pick or a revert waits to be finished.
 _UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
@@ -62,18 +68,61 @@ async def status_of(git: Git) -> Status:
     )
 
 
-async def has_unstaged_changes(git: Git) -> bool:
-    """Whether tracked files differ from the index. Other than `git diff` it never writes that."""
+Entry = tuple[bytes, bytes, bytes]
+"""Path, mode and object of a file in an index or a commit; without one, the two are zeros."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """Of a working tree's tracked files."""
+
+    head: str | None
+    """None when the branch has no commit yet."""
+    staged: frozenset[Entry]
+    """What the index has otherwise than the head."""
+    is_clean: bool
+    """Whether the files are as the index has them, and nothing waits to be merged."""
+
+
+async def tracked(git: Git) -> Tracked:
+    """Other than `git diff` it never writes the index."""
     result = await git.run(
         "status",
         "--porcelain=v2",
         "-z",
+        "--branch",
+        "--no-ahead-behind",
         "--no-renames",
         "--untracked-files=no",
         "--ignore-submodules=dirty",
     )
-    # `1 XY ...` has the working tree's state at Y; all that is unmerged has one, too.
-    return any(not field.startswith(b"1 ") or field[3:4] != b"." for field in result.fields)
+    headers = dict(field[2:].split(b" ", 1) for field in result.fields if field[:1] == b"#")
+    entries = [field for field in result.fields if field[:1] != b"#"]
+    head = headers[b"branch.oid"].decode()
+    return Tracked(
+        head=head if is_hash(head) else None,
+        staged=frozenset(map(_staged, (entry for entry in entries if entry.startswith(b"1 ")))),
+        # `1 XY ...` has the working tree's state at Y; all that is unmerged has one, too.
+        is_clean=all(entry.startswith(b"1 ") and entry[3:4] == b"." for entry in entries),
+    )
+
+
+def _staged(line: bytes) -> Entry:
+    """Of `1 XY SUBMODULE MODE-IN-HEAD MODE-IN-INDEX MODE HASH-IN-HEAD HASH-IN-INDEX PATH`."""
+    fields = line.split(b" ", 8)
+    return fields[8], fields[4], fields[7]
+
+
+async def changed_entries(git: Git, old: str, new: str) -> list[tuple[Entry, Entry]]:
+    """What differs between two commits, as it was and as it is."""
+    fields = (await diff_tree(git, old, new, *ENTRIES)).split(b"\0")
+    return [
+        (
+            (path, words[0].removeprefix(b":"), words[2]),
+            (path, words[1], words[3]),
+        )
+        for words, path in zip(map(bytes.split, fields[::2]), fields[1::2], strict=False)
+    ]
 
 
 def is_unfinished(git_dir: Path) -> bool:
