@@ -137,20 +137,32 @@ def test_a_program_that_is_missing(abathur: "Abathur") -> None:
     assert text in abathur("doctor").out
 
 
+def test_a_branch_that_nothing_lands_on_is_told(abathur: "Abathur") -> None:
+    configure(abathur, targets={"main": {"allow": False}})
+    assert "warn  target          target `main` is protected" in abathur.ok("doctor")
+
+
 def test_a_version_is_asked_for_with_a_time_out(
     abathur: "Abathur", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("abathur.infrastructure.diagnosis.VERSION_SECONDS", 0.3)
-    for name, script in {"quick": "echo 'Claude 2.3.4 (x)'", "slow": "sleep 60"}.items():
+    scripts = {
+        "quick": "echo 'Claude 2.3.4 (x)'",
+        "slow": "sleep 60",
+        "old": "echo '1.9.330 (Claude Code)'",
+        "stub": "echo 'Error: native binary not installed' >&2; exit 1",
+    }
+    for name, script in scripts.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)
-    agents = {
-        name: {"runtime": "claude", "program": str(tmp_path / name)} for name in ("quick", "slow")
-    }
+    agents = {name: {"runtime": "claude", "program": str(tmp_path / name)} for name in scripts}
     configure(abathur, agents=agents)
     out = abathur.ok("doctor")
     assert f"claude: {tmp_path}/quick 2.3.4 (tested with 2.1.330)\n" in out
     assert f"claude: {tmp_path}/slow (tested with 2.1.330)\n" in out
+    old = f"warn  agent old       claude: `{tmp_path}/old` 1.9.330 is older than 2.1.330, which was"
+    assert old in out
+    assert f"warn  agent stub      claude: `{tmp_path}/stub --version` tells no version\n" in out
 
 
 def test_of_a_program_of_ours_the_one_behind_it_has_to_be_there(

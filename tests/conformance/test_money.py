@@ -15,6 +15,7 @@ from abathur.domain.runs import Outcome, OutcomeKind, Usage
 from abathur.services import accounting, budgeting, claiming, pausing, pooling, running
 from abathur.services.claiming import Claim
 from abathur.services.pooling import Draws
+from abathur.services.queue_facts import queue_facts
 from abathur.services.running import Report
 
 FAILED, LIMITED = OutcomeKind.FAILED, OutcomeKind.RATE_LIMITED
@@ -249,6 +250,22 @@ async def test_a_pool_waits_then_one_task_tries_it_then_all(queue: Any) -> None:
     assert await queue.read(pooling.is_probe, draws(probe))
     assert await queue.write(pooling.answered, draws(probe), queue.now)
     assert len(await claim(queue, POOLED)) == 3
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [(FailureClass.NETWORK, "can't be reached or fails"), (FailureClass.QUOTA, "is used up")],
+)
+async def test_a_provider_that_gives_no_answer_is_no_limit(
+    queue: Any, failure: FailureClass, said: str
+) -> None:
+    await queue.submit()
+    (first,) = await claim(queue, POOLED, 1)
+    outcome = Outcome(kind=OutcomeKind.FAILED, failure=failure, retry_after_seconds=60)
+    await end(queue, first, outcome, draws=draws(first))
+    await queue.submit()
+    (refused,) = (await queue.read(queue_facts, POOLED, queue.now)).refused
+    assert refused.text.endswith(said)
 
 
 async def test_a_probe_that_is_refused_closes_the_pool_for_longer(queue: Any) -> None:

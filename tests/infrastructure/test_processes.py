@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from abathur.domain.errors import ProcessError
+from abathur.domain.errors import NotExecutableError, ProcessError
 from abathur.domain.runs import Command, Exit
 from abathur.infrastructure.processes import SystemProcesses
 from abathur.ports.processes import Launch, ProcessId
@@ -301,17 +301,19 @@ async def test_git_configuration_passes_only_when_it_is_named(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("argv", "message"),
+    ("argv", "message", "kind"),
     [
-        (("no-such-program",), "not found; install it"),
-        (("./plain",), "not executable"),
-        (("./no-interpreter",), "`#!` line right"),
-        (("./no-format",), "neither a program nor a script"),
-        (("echo", "\0"), "null byte"),
-        (("echo", "x" * 3_000_000), "too long"),
+        (("no-such-program",), "not found; install it", NotExecutableError),
+        (("./plain",), "not executable", NotExecutableError),
+        (("./no-interpreter",), "`#!` line right", NotExecutableError),
+        (("./no-format",), "neither a program nor a script", NotExecutableError),
+        (("echo", "\0"), "null byte", ProcessError),
+        (("echo", "x" * 3_000_000), "too long", ProcessError),
     ],
 )
-async def test_a_program_that_cannot_start(run: Run, argv: tuple[str, ...], message: str) -> None:
+async def test_a_program_that_cannot_start(
+    run: Run, argv: tuple[str, ...], message: str, kind: type[ProcessError]
+) -> None:
     for name, text, mode in (
         ("plain", "", 0o644),
         ("no-interpreter", "#!/no/such/thing\n", 0o755),
@@ -319,8 +321,9 @@ async def test_a_program_that_cannot_start(run: Run, argv: tuple[str, ...], mess
     ):
         (run.launch.cwd / name).write_text(text)
         (run.launch.cwd / name).chmod(mode)
-    with pytest.raises(ProcessError, match=message):
+    with pytest.raises(ProcessError, match=message) as told:
         await run.program(*argv, stdin=b"prompt").result()
+    assert type(told.value) is kind
     assert not run.started
 
 

@@ -4,10 +4,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from abathur.domain.admission import Hold, HoldCause, HoldScope
+from abathur.cli.queue_view import queue_lines
+from abathur.domain.admission import UNLIMITED, Hold, HoldCause, HoldScope
 from abathur.domain.money import CostGroup
 from abathur.infrastructure.runtimes.fake import FakeRuntime
 from abathur.services import accounting, pausing
+from abathur.services.queue_facts import queue_facts
+from abathur.swarm.events import SwarmEventKind
 
 WRITE = {"write": {"path": "a.txt", "text": "a\n"}}
 
@@ -88,6 +91,24 @@ async def test_a_refused_login_burns_one_attempt_not_all(world: Any) -> None:
     tasks = await world.tasks()
     assert sorted(task.attempt_count for task in tasks) == [0, 0, 0, 0, 1]
     assert {task.status for task in tasks} == {"ready"}
+
+
+async def test_a_program_that_is_none_is_asked_about_at_once(world: Any) -> None:
+    Path(world.root, "agent.sh").write_text("no program\n")
+    Path(world.root, "agent.sh").chmod(0o755)
+    world.git("add", "agent.sh")
+    world.git("commit", "-qm", "what an installer left")
+    world.configure(agents={"general": {"runtime": "command", "argv": ["./agent.sh"]}})
+    task = await world.submit("Try it", [])
+    assert (await world.run_until_idle()).stopped_by == "held"
+    (attempt,) = await world.attempts(task)
+    assert attempt.failure_class == "configuration"
+    now = datetime.now(UTC)
+    (line,) = queue_lines(await world.db.read(queue_facts, UNLIMITED, now), now)
+    assert "can't start `./agent.sh`: neither a program nor a script" in line
+    assert line.endswith("Put that right, then run `abathur resume --agent-type general`")
+    (waits,) = (event for event in world.events if event.kind is SwarmEventKind.TASK_WAITS)
+    assert waits.text == "waits for a person"
 
 
 async def test_a_targets_budget_counts_tasks_that_name_no_target(world: Any) -> None:

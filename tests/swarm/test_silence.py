@@ -150,6 +150,7 @@ async def test_a_run_in_which_nothing_moves_is_warned_then_ended(world: Any) -> 
     first, second = await world.attempts(task)
     assert (first.outcome, second.outcome) == ("silent", "succeeded")
     assert "no output for" in first.error_message
+    assert first.error_message.endswith("; it said last: here")
     assert (await world.task(task)).retry_count == 1
     assert world.git("show", f"{first.salvage_ref}:half.txt") == "half"
     assert world.git("for-each-ref", "--format=%(refname)", "refs/abathur") == first.salvage_ref

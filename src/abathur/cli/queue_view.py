@@ -83,7 +83,15 @@ def _refused(group: Refused, now: datetime) -> str:
     until = ""
     if group.until is not None:
         until = f", until {local(group.until)} ({span(group.until - now)} more)"
-    return f"{tasks} ({ids}{more}): {clean(group.text)}{since}{until}"
+    return f"{tasks} ({ids}{more}): {clean(group.text)}{since}{until}{_step(group.hold)}"
+
+
+def _step(hold: Hold | None) -> str:
+    from abathur.domain.explain_waiting import BEFORE_RESUMING, resume_command
+
+    if hold is None or (before := BEFORE_RESUMING.get(hold.cause)) is None:
+        return ""
+    return f". {before} {resume_command(hold)}"
 
 
 def _is_told(hold: Hold, found: QueueFacts) -> bool:

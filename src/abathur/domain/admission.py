@@ -126,6 +126,8 @@ class Restrictions:
     """The active ones."""
     exhausted: Mapping[str, datetime] = field(default_factory=dict)
     """Pools that are used up, as `PROVIDER/ACCOUNT` -> until when."""
+    failing: frozenset[str] = frozenset()
+    """Of those and the half-open ones, which gave no answer; the others counted too much."""
     half_open: frozenset[str] = frozenset()
     """Pools of which one run tries whether they are open again."""
     has_allowances: bool = False
@@ -336,9 +338,12 @@ class Admission:
         if not used_up:
             return None
         until, pool = max(used_up)
+        what, how = ("the limit of", "is used up")
+        if pool in self.restrictions.failing:
+            what, how = ("the provider", "can't be reached or fails")
         return Refusal(
             kind=RefusalKind.POOL,
-            text=f"the limit of `{pool}`, which agents of type `{agent_type}` draw on, is used up",
+            text=f"{what} `{pool}`, which agents of type `{agent_type}` draw on, {how}",
             until=until,
             scope=HoldScope.AGENT_TYPE,
             name=agent_type,

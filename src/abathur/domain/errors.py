@@ -158,6 +158,10 @@ class ProcessError(AbathurError):
     """A program can't be started."""
 
 
+class NotExecutableError(ProcessError):
+    """It is missing, or nothing that this machine can run: next time it will be so too."""
+
+
 class EmbeddingError(AbathurError):
     """Nobody can say what texts mean: the model or its server isn't there, or answers nonsense."""
 

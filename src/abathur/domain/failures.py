@@ -68,15 +68,20 @@ RULES: Final[Mapping[FailureClass, Rule]] = {
         advice="split the task, or shorten its prompt",
     ),
     FailureClass.CONFIGURATION: Rule(
-        Reaction.ASK, advice="correct .abathur/config.yaml or the agent's definition"
+        Reaction.ASK,
+        advice="correct .abathur/config.yaml or the agent's definition; "
+        "`abathur doctor` tells of its program",
     ),
-    FailureClass.AUTHENTICATION: Rule(Reaction.ASK, advice="log the agent's program in again"),
+    FailureClass.AUTHENTICATION: Rule(
+        Reaction.ASK, advice="start the agent's program once to log in, or set its API key"
+    ),
     FailureClass.QUOTA: Rule(Reaction.WAIT),
     FailureClass.CAPACITY: Rule(Reaction.WAIT),
     FailureClass.SERVER: Rule(Reaction.WAIT),
     FailureClass.NETWORK: Rule(Reaction.WAIT),
     FailureClass.MODEL_NOT_FOUND: Rule(
-        Reaction.ASK, advice="name a model that the provider has, under `agents:`"
+        Reaction.ASK,
+        advice="name a model that the provider has, under `runtimes:` or for the agent type",
     ),
     FailureClass.PROCESS: Rule(Reaction.RETRY),
     FailureClass.AGENT: Rule(Reaction.RETRY),

@@ -64,7 +64,7 @@ KEYS: Final = (
         "default_runtime",
         text,
         "claude",
-        "What runs an agent whose type says nothing: claude, command, fake, or an add-on's name.",
+        "What runs an agent whose type says nothing: a runtime, such as claude or codex.",
         variable="ABATHUR_RUNTIME",
     ),
     Key(

@@ -14,7 +14,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from abathur.domain.agents import AgentSpec
-from abathur.domain.errors import AbathurError, GitError
+from abathur.domain.errors import AbathurError, GitError, ProtectedTargetError
+from abathur.domain.protection import check_target
 from abathur.domain.run_specs import run_spec
 from abathur.domain.runs import Command
 from abathur.domain.settings import Settings
@@ -132,17 +133,19 @@ async def _program(root: Path, spec: AgentSpec, versions: dict[str, str | None] 
     problem = _missing(name)
     if problem is not None:
         return Program(agent_type=spec.agent_type, runtime=spec.runtime, problem=problem)
-    version = None
+    version, doubt = None, ""
     if versions is not None and spec.runtime not in OWN_PROGRAMS and not command.behind:
         if name not in versions:
             versions[name] = await _version(command)
         version = versions[name]
+        doubt = support.doubt(spec.runtime, name, version)
     return Program(
         agent_type=spec.agent_type,
         runtime=spec.runtime,
         program=name,
-        version=version,
+        version=version or None,
         support=support.told(spec.runtime, version),
+        doubt=doubt,
     )
 
 
@@ -164,7 +167,7 @@ def _command(root: Path, spec: AgentSpec) -> Command:
 
 
 async def _version(command: Command) -> str | None:
-    """What `PROGRAM --version` tells; None when it tells nothing in time."""
+    """What `PROGRAM --version` tells; empty when that is none, None when it isn't told in time."""
     from abathur.infrastructure.processes import SystemProcesses
     from abathur.ports.processes import Launch
 
@@ -185,8 +188,10 @@ async def _version(command: Command) -> str | None:
                 launch, on_started=lambda _: None, on_line=lines.append, stop=asyncio.Event()
             )
         except AbathurError:
-            return None
-    return _number(" ".join(lines[:3])) if end.code == 0 else None
+            return ""
+    if end.timed_out:
+        return None
+    return (_number(" ".join(lines[:3])) if end.code == 0 else None) or ""
 
 
 async def target(repository: Repository, settings: Settings) -> Target:
@@ -196,7 +201,15 @@ async def target(repository: Repository, settings: Settings) -> Target:
         return Target(branch=branch)
     checkouts = await repository.checkouts(branch, tip)
     dirty = tuple(place.path for place in checkouts if place.is_dirty)
-    return Target(branch=branch, exists=True, dirty=dirty)
+    return Target(branch=branch, exists=True, dirty=dirty, closed=_closed(settings, branch))
+
+
+def _closed(settings: Settings, branch: str) -> str:
+    try:
+        check_target(settings, branch)
+    except ProtectedTargetError as error:
+        return str(error)
+    return ""
 
 
 def worktrees(folder: Path) -> Sequence[Path]:

@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum, auto
 from pathlib import Path
+from typing import Final
 
-from abathur.domain.errors import ProcessError
+from abathur.domain.errors import NotExecutableError, ProcessError
 from abathur.domain.redaction import Redactor
 from abathur.domain.runs import Exit, StopSignal
 from abathur.infrastructure import (
@@ -235,7 +236,7 @@ class _Program:
             # Cancelled half-way, the event loop would kill the program alone, and without grace.
             await settle(starting)
         except (OSError, ValueError) as error:
-            raise ProcessError(_why_not_started(self._launch, error)) from error
+            raise _kind(self._launch, error)(_why_not_started(self._launch, error)) from error
 
     async def _begin(self, stdin: int) -> None:
         launch = self._launch
@@ -419,6 +420,14 @@ def _close(descriptor: int) -> None:
         os.close(descriptor)
 
 
+def _kind(launch: Launch, error: OSError | ValueError) -> type[ProcessError]:
+    is_lasting = isinstance(error, OSError) and error.errno in _LASTING
+    return NotExecutableError if is_lasting and launch.cwd.is_dir() else ProcessError
+
+
+_LASTING: Final = frozenset({errno.ENOENT, errno.EACCES, errno.ENOEXEC})
+
+
 def _why_not_started(launch: Launch, error: OSError | ValueError) -> str:
     program = launch.command.argv[0]
     if not launch.cwd.is_dir():
@@ -432,7 +441,7 @@ def _why_not_started(launch: Launch, error: OSError | ValueError) -> str:
     if error.errno == errno.EACCES:
         return f"can't start `{program}`: not executable; try `chmod +x`"
     if error.errno == errno.ENOEXEC:
-        return f"can't start `{program}`: neither a program nor a script with a `#!` line"
+        return f"can't start `{program}`: neither a program nor a script; install it again"
     if error.errno == errno.E2BIG:
         return f"can't start `{program}`: arguments and environment are too long; use stdin"
     return f"can't start `{program}`: {error.strerror or error}"

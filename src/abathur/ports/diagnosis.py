@@ -30,6 +30,8 @@ class Program:
     """What is known to work, in brackets."""
     problem: str | None = None
     """Why it can't run, with what to do."""
+    doubt: str = ""
+    """Why it may not run, with what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,3 +43,5 @@ class Target:
     exists: bool = False
     dirty: tuple[Path, ...] = ()
     """Working trees that have it checked out with uncommitted changes."""
+    closed: str = ""
+    """Why nothing may land there, with what to do."""

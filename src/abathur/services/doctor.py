@@ -225,6 +225,9 @@ def _programs(programs: Sequence[Program]) -> Iterator[Check]:
         if program.problem is not None:
             text, _, remedy = program.problem.partition("; ")
             yield Check(name, Verdict.FAIL, text, remedy or "set its runtime in the configuration")
+        elif program.doubt:
+            text, _, remedy = program.doubt.partition("; ")
+            yield Check(name, Verdict.WARN, f"{program.runtime}: {text}", remedy)
         else:
             told = (program.program, program.version, program.support)
             known = " ".join(part for part in told if part)
@@ -240,6 +243,9 @@ def _target(target: Target | None) -> Iterator[Check]:
     elif not target.exists:
         remedy = f"make it with `git branch {target.branch}`"
         yield Check("target", Verdict.FAIL, f"there is no branch `{target.branch}`", remedy)
+    elif target.closed:
+        text, _, remedy = target.closed.partition("; ")
+        yield Check("target", Verdict.WARN, text, remedy)
     elif target.dirty:
         places = _some([str(path) for path in target.dirty])
         text = f"`{target.branch}` has uncommitted changes in {places}"

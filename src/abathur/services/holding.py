@@ -27,7 +27,7 @@ def ask(
         budgeting.hold_task(stores, spending, task, outcome.message, now)
         return
     advice = RULES[outcome.failure].advice if outcome.failure else ""
-    reason = "; ".join(part for part in (outcome.message, advice) if part)
+    reason = "; ".join(part for part in (outcome.message.rstrip(". "), advice) if part)
     hold = Hold(
         id=f"{HoldCause.AUTHENTICATION}:{task.agent_type}",
         scope=HoldScope.AGENT_TYPE,

@@ -35,6 +35,7 @@ class Refused:
     until: datetime | None
     since: datetime | None
     """When a hold began."""
+    hold: Hold | None = None
     tasks: Sequence[str]
     """Their ids, the most urgent first."""
 
@@ -113,6 +114,7 @@ def _refused(decides: Admission, tasks: Sequence[Candidate]) -> list[Refused]:
             text=text,
             until=reason.until,
             since=reason.hold.created_at if reason.hold else None,
+            hold=reason.hold,
             tasks=ids[text],
         )
         for text, reason in reasons.items()

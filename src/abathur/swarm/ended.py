@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abathur.domain.failures import ASKING
 from abathur.domain.runs import Outcome
 from abathur.domain.tasks import Task, TaskStatus
 from abathur.swarm.events import SwarmEventKind
@@ -19,7 +20,8 @@ def tell_end(
         state.tell(SwarmEventKind.TASK_FAILED, text, task=task, attempt=number)
     elif task.status in {TaskStatus.PENDING, TaskStatus.READY} and not _is_asked(task):
         when = f" at {task.not_before:%H:%M:%S}" if task.not_before else ""
-        text = told or f"will be tried again{when}"
+        is_held = outcome.failure in ASKING and not outcome.is_guess and not task.not_before
+        text = told or ("waits for a person" if is_held else f"will be tried again{when}")
         state.tell(SwarmEventKind.TASK_WAITS, text, task=task, attempt=number)
 
 

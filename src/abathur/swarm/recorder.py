@@ -24,6 +24,7 @@ MAX_STORED_EVENTS: Final = 20_000
 
 MAX_OPEN_CALLS: Final = 1000
 MAX_SESSION: Final = 200
+MAX_LAST_SAID: Final = 200
 
 DECISIVE: Final = frozenset(
     {
@@ -35,6 +36,8 @@ DECISIVE: Final = frozenset(
         EventKind.END,
     }
 )
+
+SAYING: Final = frozenset({EventKind.RAW, EventKind.TEXT, EventKind.WARNING})
 
 
 class Recorder:
@@ -59,6 +62,7 @@ class Recorder:
         self._has_session = asyncio.Event()
         self.heard_at = parts.clock.monotonic()
         """When the last output came, by the steady clock."""
+        self._last_said = ""
         self._decisive: deque[RunEvent] = deque(maxlen=1000)
         self._texts: deque[RunEvent] = deque(maxlen=KEPT_TEXTS)
 
@@ -66,6 +70,13 @@ class Recorder:
     def has_open_call(self) -> bool:
         """Whether a tool that the agent called has not answered yet, as far as that is told."""
         return bool(self._open_calls)
+
+    def silent(self, why: str, stderr_tail: str) -> str:
+        """Why it was ended, and what it said last: it may be a question that nobody answered."""
+        said = self._last_said or next(
+            (line.strip() for line in reversed(stderr_tail.splitlines()) if line.strip()), ""
+        )
+        return f"{why}; it said last: {said[:MAX_LAST_SAID]}" if said else why
 
     def take_line(self, line: str) -> None:
         self.heard_at = self._parts.clock.monotonic()
@@ -77,6 +88,8 @@ class Recorder:
         self._sequence += 1
         self._follow_calls(event)
         self._follow_session(event)
+        if event.text and event.kind in SAYING:
+            self._last_said = event.text
         if event.kind in DECISIVE:
             self._decisive.append(event)
         elif event.kind is EventKind.TEXT:

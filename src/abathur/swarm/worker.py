@@ -19,6 +19,7 @@ from abathur.domain.errors import (
     BranchTakenError,
     ConfigError,
     DatabaseError,
+    NotExecutableError,
     ProtectedTargetError,
     StaleFenceError,
     UnknownBranchError,
@@ -132,7 +133,7 @@ class Worker:
                 message=_one_line(error),
                 retry_after_seconds=CLOSED_TARGET_SECONDS,
             )
-        except (AgentUnavailableError, ConfigError) as error:
+        except (AgentUnavailableError, ConfigError, NotExecutableError) as error:
             return Outcome(
                 kind=OutcomeKind.FAILED,
                 message=_one_line(error),
@@ -399,7 +400,8 @@ class Worker:
             return replace(outcome, kind=OutcomeKind.FAILED, failure=FailureClass.PROCESS)
         if end.timed_out and outcome.kind is not OutcomeKind.SUCCEEDED:
             if self._run.reason is StopReason.SILENT:
-                return replace(outcome, kind=OutcomeKind.SILENT, message=self._run.why)
+                why = recorder.silent(self._run.why, end.stderr_tail)
+                return replace(outcome, kind=OutcomeKind.SILENT, message=why)
             return replace(
                 outcome, kind=OutcomeKind.TIMED_OUT, message=f"timed out after {self._timeout} s"
             )

@@ -26,9 +26,9 @@ ENDS: dict[str, tuple[int, OutcomeKind, str]] = {
     "limit_passed": (0, OK, ""),
     "limit": (1, LIMITED, "API Error: Request rejected (429)"),
     "overloaded": (1, LIMITED, "API Error: Repeated 529 Overloaded errors"),
-    "auth": (1, FAILED, "log in by starting `claude` once, or set ANTHROPIC_API_KEY"),
-    "forbidden": (1, FAILED, "log in by starting `claude` once, or set ANTHROPIC_API_KEY"),
-    "no_key": (1, FAILED, "Not logged in · Please run /login; log in"),
+    "auth": (1, FAILED, "Failed to authenticate. API Error: 401"),
+    "forbidden": (1, FAILED, "Failed to authenticate"),
+    "no_key": (1, FAILED, "Not logged in · Please run /login"),
     "too_long": (1, FAILED, "the prompt is too long for the model"),
     "max_turns": (1, FAILED, "raise runtimes.claude.max_turns"),
     "budget": (1, FAILED, "raise runtimes.claude.max_budget_usd"),
@@ -107,6 +107,7 @@ def test_each_failure_has_its_class(name: str) -> None:
     "stderr",
     [
         "error: unknown option '--nope'",
+        "Error: claude native binary not installed.\n\nRun the postinstall manually.",
         "--dangerously-skip-permissions cannot be used with root/sudo privileges",
     ],
 )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from abathur.domain.errors import AgentUnavailableError
+from abathur.domain.failures import FailureClass
 from abathur.domain.runs import Command, Exit, McpServer, OutcomeKind, RunSpec
 from abathur.infrastructure.runtimes.gemini import GeminiRuntime
 
@@ -108,3 +109,23 @@ def test_a_text_in_parts_is_put_together() -> None:
     events = [event for line in lines for event in runtime.parse(json.dumps(line))]
     outcome = runtime.outcome(Exit(code=0), events)
     assert outcome.result_data == {"execution_status": {"status": "SUCCESS"}}
+
+
+def test_a_key_that_is_missing_is_asked_for_in_its_own_words() -> None:
+    said = (
+        "YOLO mode is enabled.\n"
+        "When using Gemini API, you must specify the GEMINI_API_KEY environment variable.\n"
+        "Update your environment and try again (no reload needed if using .env)!\n"
+    )
+    outcome = GeminiRuntime().outcome(Exit(code=41, stderr_tail=said), [])
+    assert outcome.failure is FailureClass.AUTHENTICATION
+    assert "you must specify the GEMINI_API_KEY environment variable" in outcome.message
+
+
+def test_what_the_shell_says_instead_of_the_program_is_asked_about() -> None:
+    said = "/usr/bin/env: 'node': No such file or directory"
+    outcome = GeminiRuntime().outcome(Exit(code=127, stderr_tail=said), [])
+    assert outcome.failure is FailureClass.CONFIGURATION
+    begun = GeminiRuntime().parse('{"type":"init","session_id":"s","model":"m"}')
+    outcome = GeminiRuntime().outcome(Exit(code=127, stderr_tail=said), begun)
+    assert outcome.failure is FailureClass.PROCESS

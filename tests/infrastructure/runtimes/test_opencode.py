@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from abathur.domain.errors import AgentUnavailableError
+from abathur.domain.failures import FailureClass
 from abathur.domain.runs import Command, Exit, McpServer, OutcomeKind, RunEvent, RunSpec
 from abathur.infrastructure.runtimes.opencode import OpencodeRuntime
 
@@ -36,7 +37,7 @@ def test_the_whole_command_line() -> None:
     made = command(effort="high")
     assert made.argv == (
         *("/opt/opencode", "run", "--format", "json", "--pure", "--title", "t/1"),
-        *("-m", "lab/m", "--variant", "high"),
+        *("-m", "lab/m", "--print-logs", "--log-level", "ERROR", "--variant", "high"),
     )
     assert made.stdin == b"do it"
     assert config(made)["small_model"] == "lab/m"
@@ -126,3 +127,31 @@ def test_only_a_last_step_that_stopped_is_a_success(reasons: list[str], kind: Ou
         events += runtime.parse('{"type":"step_start","sessionID":"s"}')
         events += runtime.parse(json.dumps({"type": "step_finish", "part": {"reason": reason}}))
     assert runtime.outcome(Exit(code=0), events).kind is kind
+
+
+def test_what_it_calls_unknown_is_read_from_its_log() -> None:
+    runtime = OpencodeRuntime()
+    error = {
+        "name": "UnknownError",
+        "data": {"message": "Unexpected server error. Check server logs.", "ref": "err_1"},
+    }
+    log = (
+        'timestamp=T level=ERROR message=failed ref=err_0 error="Other: x"\n'
+        'timestamp=T level=ERROR run=1 message=failed ref=err_1 error="ProviderModelNotFoundError: '
+        'Model not found: a/b. Did you mean \\"c\\"?" cause="ProviderModelNotFoundError: ..."'
+    )
+    events = runtime.parse(json.dumps({"type": "error", "error": error}))
+    outcome = runtime.outcome(Exit(code=0, stderr_tail=log), events)
+    assert outcome.failure is FailureClass.MODEL_NOT_FOUND
+    assert outcome.message.startswith(
+        'ProviderModelNotFoundError: Model not found: a/b. Did you mean "c"?'
+    )
+
+
+def test_a_model_that_a_server_does_not_have_is_asked_about() -> None:
+    runtime = OpencodeRuntime()
+    error = {"name": "APIError", "data": {"message": "model: sonet", "statusCode": 404}}
+    outcome = runtime.outcome(
+        Exit(code=0), runtime.parse(json.dumps({"type": "error", "error": error}))
+    )
+    assert outcome.failure is FailureClass.MODEL_NOT_FOUND

@@ -15,14 +15,13 @@ from abathur.domain.failure_texts import by_text
 from abathur.domain.failures import FailureClass, by_status
 from abathur.domain.runs import EventKind, Exit, Outcome, OutcomeKind, RunEvent, Usage
 from abathur.infrastructure.runtimes import claude_denials
-from abathur.infrastructure.runtimes.endings import described, died, interrupted
-from abathur.infrastructure.runtimes.output import last_line, one_line, structured
+from abathur.infrastructure.runtimes.endings import described, died, interrupted, not_run
+from abathur.infrastructure.runtimes.output import last_line, line_at, one_line, structured
 
 Word = Mapping[str, Any]
 """The data of a final event: the program's last word."""
 
 _NO_SESSION: Final = "No conversation found with session ID"
-_LOGIN: Final = "log in by starting `claude` once, or set ANTHROPIC_API_KEY"
 _FAILING_REASONS: Final = frozenset(
     {
         "aborted_streaming",
@@ -47,7 +46,8 @@ _BY_ERROR: Final[Mapping[str, FailureClass]] = {
 
 # Said on stderr before anything is begun.
 _MISCONFIGURED: Final = re.compile(
-    r"unknown option|argument missing|cannot be used with root|mcp config|invalid settings",
+    r"unknown option|argument missing|cannot be used with root|mcp config|invalid settings"
+    r"|native binary not installed",
     re.IGNORECASE,
 )
 _RESET_IN_TEXT: Final = re.compile(r"limit reached\|(\d{10})(?!\d)")
@@ -113,7 +113,11 @@ def _without_final(end: Exit, events: Sequence[RunEvent], epoch: float) -> Outco
         said = _text(warned.get("text"))
         wait = _retry_after("", events, epoch)
         return _refused(failure, said, {}, end, None, wait)
-    misconfigured = _MISCONFIGURED.search(reason) and not died(end.code)
+    # What its installer leaves in its place tells the reason first, and what to do behind it.
+    known = _MISCONFIGURED.search(end.stderr_tail)
+    misconfigured = not died(end.code) and (known is not None or not_run(end, events))
+    if known is not None:
+        reason = line_at(end.stderr_tail, known.start())
     return Outcome(
         kind=OutcomeKind.FAILED,
         message=f"{reason} ({described(end.code)})",
@@ -178,8 +182,6 @@ def _refused(
     message = said or "the provider's limit is reached"
     if failure is FailureClass.CONTEXT_OVERFLOW:
         message = f"the prompt is too long for the model: {said}"
-    elif failure is FailureClass.AUTHENTICATION:
-        message = f"{said}; {_LOGIN}"
     elif not is_limit:
         message = _ended_early(final) or said
     denied = "" if is_limit else _denied(final)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 
 from abathur.domain.failures import FailureClass
-from abathur.domain.runs import Exit, Outcome, OutcomeKind, Usage
+from abathur.domain.runs import EventKind, Exit, Outcome, OutcomeKind, RunEvent, Usage
 
 
 def interrupted(end: Exit, usage: Usage | None = None) -> Outcome | None:
@@ -26,6 +27,11 @@ def interrupted(end: Exit, usage: Usage | None = None) -> Outcome | None:
 def died(code: int | None) -> bool:
     """Whether a signal ended the program, also where a shell tells it as 128+n."""
     return code is not None and (code < 0 or 128 < code <= 128 + 31)
+
+
+def not_run(end: Exit, events: Sequence[RunEvent]) -> bool:
+    """Whether it is the shell or `env` that says so: nothing of the program has run."""
+    return end.code in {126, 127} and not any(e.kind is not EventKind.RAW for e in events)
 
 
 def described(code: int | None) -> str:

@@ -15,11 +15,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
-from abathur.domain.runs import Command, Exit, McpServer, Outcome, RunEvent, RunSpec
+from abathur.domain.runs import (
+    Command,
+    EventKind,
+    Exit,
+    McpServer,
+    Outcome,
+    RunEvent,
+    RunSpec,
+)
 from abathur.infrastructure.runtimes import opencode_events, starting, verdicts
+from abathur.infrastructure.runtimes.output import one_line
 from abathur.infrastructure.runtimes.sections import Section
 
 PERMISSIONS: Final[Mapping[str, str]] = {
@@ -45,6 +56,7 @@ _REFUSED_ARGS: Final = {
     **dict.fromkeys(("--format", "-s", "--session", "-c", "--continue", "--fork", "--share"), ""),
     **dict.fromkeys(("--attach", "--dir", "-i", "--interactive", "--command", "--title"), ""),
     **dict.fromkeys(("-h", "--help", "-v", "--version", "--auto"), ""),
+    **dict.fromkeys(("--print-logs", "--log-level"), ""),
     **dict.fromkeys(("-m", "--model"), "model"),
     "--variant": "effort",
 }
@@ -95,7 +107,26 @@ class OpencodeRuntime:
     def outcome(self, end: Exit, events: Sequence[RunEvent]) -> Outcome:
         if not events and _NO_SESSION in end.stderr_tail:
             return verdicts.not_resumed(end)
-        return verdicts.judged(end, events, verdicts.summed(events))
+        told = [_with_reason(event, end.stderr_tail) for event in events]
+        rest = "\n".join(x for x in end.stderr_tail.splitlines() if not x.startswith(_LOGGED))
+        return verdicts.judged(replace(end, stderr_tail=rest), told, verdicts.summed(events))
+
+
+def _with_reason(event: RunEvent, log: str) -> RunEvent:
+    """What it calls unknown in its last word stands in its log, by a reference."""
+    ref = event.data.get("ref")
+    if event.kind is not EventKind.END or not ref:
+        return event
+    found = re.search(rf'ref={re.escape(str(ref))} error="((?:[^"\\]|\\.)*)"', log)
+    if found is None:
+        return event
+    reason = one_line(found[1].replace('\\"', '"'), 500)
+    if "ModelNotFound" in reason:
+        reason += " (it has no models of a provider that it isn't logged in with)"
+    return replace(event, text=reason, data={**event.data, "message": reason})
+
+
+_LOGGED: Final = "timestamp="
 
 
 _FOLDERS: Final = ("CONFIG", "DATA", "STATE")
@@ -111,6 +142,7 @@ def _flags(spec: RunSpec, section: Section) -> tuple[str, ...]:
     # A title of its own choosing would cost a request.
     title = f"{spec.task_id}/{spec.attempt}"
     flags = ["run", "--format", "json", "--pure", "--title", title, "-m", _model(spec, section)]
+    flags += ["--print-logs", "--log-level", "ERROR"]
     if spec.effort:
         flags += ["--variant", spec.effort]
     session = ("-s", spec.resume) if spec.resume else ()

@@ -84,6 +84,7 @@ def _error(message: Message) -> Events:
         "message": one_line(told, 500),
         "status": integer(get(error, "data", "statusCode")),
         "name": text(get(error, "name")),
+        **({"ref": ref} if (ref := text(get(error, "data", "ref"))) else {}),
     }
     return (RunEvent(EventKind.END, one_line(told), data),)
 

@@ -31,6 +31,12 @@ def last_line(*texts: str) -> str:
     return ""
 
 
+def line_at(text: str, position: int) -> str:
+    """The line that the position is in."""
+    start = text.rfind("\n", 0, position) + 1
+    return one_line(text[start:].partition("\n")[0])
+
+
 def objects(line: str) -> tuple[list[dict[str, Any]], str]:
     """The JSON objects at the start of the line, and what is left of it.
 

@@ -46,3 +46,26 @@ def told(runtime: str, version: str | None) -> str:
     if known.tested == "no":
         return f"(never tested: written from the documentation of {known.version}{rest})"
     return f"(tested with {'this version' if version == known.version else known.version}{rest})"
+
+
+def doubt(runtime: str, program: str, version: str | None) -> str:
+    """Why a program that was asked for its version may not do; empty for one that is new enough.
+
+    `version` is empty when it answered without any, None when there is no answer.
+    """
+    known = SUPPORT.get(runtime)
+    if known is None or version is None:
+        return ""
+    if not version:
+        return (
+            f"`{program} --version` tells no version; run it to see what is wrong, and install the "
+            "program again"
+        )
+    if _series(version) < _series(known.version):
+        return f"`{program}` {version} is older than {known.version}, which was tried; update it"
+    return ""
+
+
+def _series(version: str) -> tuple[int, ...]:
+    """`2.1.330` is of 2.1: later numbers change too often to mean much."""
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())

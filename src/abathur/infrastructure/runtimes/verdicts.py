@@ -15,20 +15,28 @@ from typing import Any, Final
 from abathur.domain.failure_texts import by_text
 from abathur.domain.failures import FailureClass, by_status
 from abathur.domain.runs import Denial, EventKind, Exit, Outcome, OutcomeKind, RunEvent, Usage
-from abathur.infrastructure.runtimes.endings import described, died, interrupted
+from abathur.infrastructure.runtimes.endings import described, died, interrupted, not_run
 from abathur.infrastructure.runtimes.output import last_line, one_line, structured
 
 LIMITS: Final = frozenset({FailureClass.QUOTA, FailureClass.CAPACITY})
 COUNTS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+_NOT_FOUND: Final = 404
 NO_FINAL: Final = "ended without its final event"
 
 _WORDS: Final = tuple(
     (kind, re.compile(pattern, re.IGNORECASE))
     for kind, pattern in (
         (FailureClass.CAPACITY, r"resource has been exhausted"),
-        (FailureClass.AUTHENTICATION, r"api key not valid|unauthenticated|AuthenticationError"),
+        (
+            FailureClass.AUTHENTICATION,
+            r"api key not valid|unauthenticated|AuthenticationError"
+            r"|must specify the \w+ environment variable",
+        ),
         (FailureClass.CONTEXT_OVERFLOW, r"has hit a token limit"),
-        (FailureClass.MODEL_NOT_FOUND, r"invalid model selection"),
+        (
+            FailureClass.MODEL_NOT_FOUND,
+            r"invalid model selection|ModelNotFoundError|\b404\b.{0,40}\bmodel\b",
+        ),
         (
             FailureClass.NETWORK,
             r"error sending request|stream disconnected|connection (?:failed|error|closed)"
@@ -36,7 +44,7 @@ _WORDS: Final = tuple(
         ),
         (
             FailureClass.CONFIGURATION,
-            r"unexpected argument|unknown (?:option|argument)|unrecognized argument"
+            r"unexpected argument|unknown (?:option|argument)|unrecognized argument|bwrap: execvp"
             r"|error loading config|invalid (?:value|config)|missing environment variable",
         ),
     )
@@ -82,6 +90,8 @@ def failed(
     message = one_line(str(facts.get("message") or said)) or "failed without a reason"
     known = by_status(status) if isinstance(status, int) else None
     failure = by_words(message) if known in {None, FailureClass.CAPACITY} else known
+    if failure is None and status == _NOT_FOUND and "model" in message.lower():
+        failure = FailureClass.MODEL_NOT_FOUND
     failure = failure or known or FailureClass.AGENT
     is_limit = failure in LIMITS
     told = result_data if result_data and "execution_status" in result_data else None
@@ -111,6 +121,10 @@ def _without_final(end: Exit, events: Sequence[RunEvent], usage: Usage | None) -
     warned = next((e for e in reversed(events) if e.kind is EventKind.WARNING), None)
     reason = last_line(end.stderr_tail) or (warned.text if warned else "")
     failure = None if died(end.code) else by_words(end.stderr_tail or reason)
+    if failure is not None and end.stderr_tail:
+        reason = _telling_line(end.stderr_tail, failure)
+    elif failure is None and not_run(end, events):
+        failure = FailureClass.CONFIGURATION
     if failure in LIMITS:
         return failed(end, reason, {}, usage)
     told = reason if reason and failure is not None else NO_FINAL
@@ -123,6 +137,12 @@ def _without_final(end: Exit, events: Sequence[RunEvent], usage: Usage | None) -
         exit_code=end.code,
         failure=failure or FailureClass.PROCESS,
     )
+
+
+def _telling_line(text: str, failure: FailureClass) -> str:
+    """The last line from which the kind of the failure is known, else the last one of all."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return next((one_line(x) for x in reversed(lines) if by_words(x) is failure), last_line(text))
 
 
 def result(events: Sequence[RunEvent]) -> dict[str, Any] | None:

@@ -31,6 +31,9 @@ class SqlAdmission:
             holds=[_hold_of(row) for row in rows if row["kind"] == "hold"],
             exhausted={pool: until for pool, until in pools.items() if until > now},
             half_open=frozenset(pool for pool, until in pools.items() if until <= now),
+            failing=frozenset(
+                row["id"] for row in rows if row["kind"] == "pool" and not row["cause"]
+            ),
             has_allowances=any(row["kind"] == "budgets" for row in rows),
             has_reservations=any(row["kind"] == "paths" for row in rows),
         )

@@ -3,7 +3,9 @@
 SELECT 'hold' AS kind, id, scope, name, cause, reason, hold_until, created_by, created_at
 FROM holds WHERE hold_until IS NULL OR hold_until > :now
 UNION ALL
-SELECT 'pool', provider || '/' || account, '', '', '', '', max(exhausted_until), '', ''
+SELECT 'pool', provider || '/' || account, '', '',
+  max(CASE WHEN limit_window IN ('network', 'server') THEN '' ELSE limit_window END), '',
+  max(exhausted_until), '', ''
 FROM pools WHERE exhausted_until IS NOT NULL GROUP BY provider, account
 UNION ALL
 SELECT 'budgets', '', '', '', '', '', NULL, '', '' WHERE EXISTS (SELECT 1 FROM budgets)
