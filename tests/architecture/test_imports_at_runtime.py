@@ -60,6 +60,13 @@ def test_listing_tasks_as_json_is_light(git_repo: Path) -> None:
     assert not heavy_modules(COMMAND, "task", "list", "--json", folder=git_repo)
 
 
+def test_finding_memories_needs_nothing_of_a_swarm(git_repo: Path) -> None:
+    python(COMMAND, "init", folder=git_repo)
+    loaded = json.loads(python(COMMAND, "mem", "search", "x", folder=git_repo).splitlines()[-1])
+    swarms = {"abathur.swarm.parts", "abathur.swarm.state", "abathur.infrastructure.runtimes"}
+    assert not {"numpy", *swarms, *HEAVY} & set(loaded)
+
+
 def heavy_modules(code: str, *args: str, folder: Path) -> set[str]:
     """The heavy packages that a fresh interpreter has loaded after running the code."""
     loaded: list[str] = json.loads(python(code, *args, folder=folder).splitlines()[-1])

@@ -163,6 +163,38 @@ async def test_another_model_makes_all_vectors_again(queue: Queue) -> None:
     assert blocks == [{"model": "other"}]
 
 
+async def test_signs_that_stand_in_rows_are_turned_over_and_found_the_same(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(stores: Stores) -> None:
+        for n in range(20):
+            new = NewMemory(namespace="zoo", key=str(n), value=AXES[n % 4])
+            remembering.add(stores, new, actor=ANN, now=queue.now)
+
+    monkeypatch.setattr("abathur.infrastructure.database.stores.vectors.BLOCK", 8)
+    await queue.write(fill)
+    # As before, when none were turned over.
+    await embed(queue)
+    before = await find(queue, "cat", limit=20)
+    assert await layouts(queue) == ["rows", "rows", "rows"]
+    monkeypatch.setattr("abathur.infrastructure.database.signs.BLOCK", 8)
+    while await queue.read(embedding.is_behind, MODEL):
+        await queue.write(embedding.catch_up, MODEL)
+    assert await layouts(queue) == ["rows", "slices", "slices"]
+    assert await find(queue, "cat", limit=20) == before
+    await add(queue, "late", "cat")
+    await embed(queue)
+    assert len(await find(queue, "cat", limit=40)) == len(before) + 1
+    assert await queue.db.check(full=True) == []
+
+
+async def layouts(queue: Queue) -> list[str]:
+    return [
+        row["layout"]
+        for row in await queue.db.query("SELECT layout FROM vector_blocks ORDER BY layout")
+    ]
+
+
 async def test_vectors_that_another_model_made_meanwhile_are_still_found(queue: Queue) -> None:
     await add(queue, "pet", "dogs")
     await embed(queue, "other")

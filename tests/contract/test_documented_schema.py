@@ -54,7 +54,7 @@ COLUMNS = {
     ),
     "passages": "id memory_id document_id heading text first_line last_line",
     "vectors": "passage_id model dimension vector",
-    "vector_blocks": "id source model ids signs",
+    "vector_blocks": "id source model ids signs layout",
     "session_events": "session_id sequence at event",
     "session_state": "scope owner key value updated_at",
     "checkpoints": "task_id iteration state created_at session_id",

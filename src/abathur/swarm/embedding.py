@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from abathur.domain.errors import AbathurError, EmbeddingError
 from abathur.ports.stores import UnitOfWork
 from abathur.ports.vectors import Embedded, Embedder
 from abathur.services import embedding
 from abathur.services.searching import Meaning
-from abathur.swarm.parts import Parts
-from abathur.swarm.state import State
+
+if TYPE_CHECKING:
+    # Commands embed too, and need nothing of a running swarm.
+    from abathur.swarm.parts import Parts
+    from abathur.swarm.state import State
 
 INTERVAL_SECONDS: Final = 30.0
 

@@ -95,6 +95,14 @@ def time_of(value: object) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
+def moment(value: object) -> datetime:
+    """A time that must be there."""
+    found = time_of(value)
+    if found is None:
+        raise ValueError("a time is missing in a row that can't be without it")
+    return found
+
+
 def json_of(value: object) -> Any:
     """Not by orjson, which makes floats of whole numbers of more than 64 bits."""
     if value is None or value == "":

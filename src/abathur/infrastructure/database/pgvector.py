@@ -74,9 +74,11 @@ class PgVectors(SqlVectors):
             self._session.fetch("vector_index_save", model=model, dimension=dimension, made=rows)
 
     def is_behind(self, model: str) -> bool:
-        return bool(self._session.fetch("vector_index_waits", model=model)[0]["waits"])
+        waits = self._session.fetch("vector_index_waits", model=model)[0]["waits"]
+        return bool(waits) or super().is_behind(model)
 
     def catch_up(self, model: str) -> None:
+        super().catch_up(model)
         if not self._session.fetch("vector_index_prepare")[0]["is_there"]:
             return
         missing = self._session.fetch("vector_index_missing", model=model, number=STEP)

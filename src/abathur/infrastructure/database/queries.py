@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 # Not importlib.resources: importing that takes longer than a whole command should.
 FOLDER: Final = Path(__file__).with_name("sql")
 SECTION: Final = re.compile(r"^-- name: *(\S+) *$", re.MULTILINE)
-COMMENT_LINE: Final = re.compile(r"^\s*--.*\n?", re.MULTILINE)
+COMMENT_LINE: Final = re.compile(r"^\s*--(?! name:).*\n?", re.MULTILINE)
 PARAMETER: Final = re.compile(r"'(?:[^']|'')*'|--[^\n]*|(?<!:):([A-Za-z_]\w*)")
 """A `:name`, or a text or comment that may hold something which looks like one."""
 ASSIGNMENTS: Final = re.compile(r"(?<=\bSET\b)(.*?)(?=\bWHERE\b)", re.DOTALL)
@@ -53,13 +53,12 @@ def _folder(folder: Path) -> dict[str, str]:
 
 
 def sections(text: str, file: Path) -> Iterator[tuple[str, str]]:
-    head, *rest = SECTION.split(text)
-    if COMMENT_LINE.sub("", head).strip():
+    # Without its comments a statement is a shorter key in the driver's cache.
+    head, *rest = SECTION.split(COMMENT_LINE.sub("", text))
+    if head.strip():
         raise ValueError(f"{file}: SQL stands before the first `-- name:` line")
     for name, body in zip(rest[::2], rest[1::2], strict=True):
-        # Without its comments a statement is a shorter key in the driver's cache.
-        sql = COMMENT_LINE.sub("", body).strip()
-        if not sql:
+        if not (sql := body.strip()):
             raise ValueError(f"{file}: nothing follows `-- name: {name}`")
         yield name, sql
 

@@ -1,7 +1,7 @@
 """The signs of vectors, a bit each: compared in bulk, so that few vectors are looked at closely.
 
-Comparing signs only finds candidates; who is nearer is told by the vectors themselves. NumPy is
-used from the second search of a process on: importing it takes longer than a search without it.
+Comparing signs only finds candidates; who is nearer is told by the vectors themselves. All of it
+is Python's integers: importing NumPy takes longer than a whole search does without.
 """
 
 from __future__ import annotations
@@ -13,19 +13,27 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, repeat
+from math import dist
 from operator import mul
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
+
+from abathur.infrastructure.database.bit_slices import Slices, turned
 
 BLOCK: Final = 4096
 """Vectors whose signs share a row."""
 WORD: Final = 8
+FLOAT: Final = 4
+
+Layout: TypeAlias = Literal["rows", "slices"]
+"""The signs of one vector after another, or the first ones of all, and then the second ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
     ids: bytes
     signs: bytes
+    layout: Layout = "rows"
 
 
 def packed(vector: Sequence[float]) -> bytes:
@@ -54,24 +62,36 @@ def signs_of(vector: Sequence[float]) -> bytes:
 
 
 def block_of(signs: Mapping[int, bytes]) -> Block:
-    return Block(struct.pack(f"<{len(signs)}q", *signs), b"".join(signs.values()))
+    """A full one is turned over, which takes some milliseconds and makes searching much faster."""
+    return sliced(Block(struct.pack(f"<{len(signs)}q", *signs), b"".join(signs.values())))
 
 
-def ids_of(block: Block) -> Sequence[int]:
-    return struct.unpack(f"<{len(block.ids) // WORD}q", block.ids)
+def sliced(block: Block) -> Block:
+    """The same turned over, if it can be."""
+    number = len(block.ids) // WORD
+    if block.layout == "slices" or number != BLOCK or len(block.signs) % number:
+        return block
+    return Block(block.ids, turned(block.signs, len(block.signs) // number), "slices")
 
 
 def signs_in(block: Block) -> Mapping[int, bytes]:
-    ids = ids_of(block)
-    width = len(block.signs) // len(ids)
-    return dict(zip(ids, struct.unpack(f"{width}s" * len(ids), block.signs), strict=True))
+    """Of one in rows."""
+    number = len(block.ids) // WORD
+    width = len(block.signs) // number
+    ids = struct.unpack(f"<{number}q", block.ids)
+    return dict(zip(ids, struct.unpack(f"{width}s" * number, block.signs), strict=True))
 
 
 def similarities(wanted: array[float], stored: Sequence[bytes]) -> Sequence[float]:
-    """The cosines of a unit vector with others, as they are stored."""
+    """The cosines of a unit vector with others, as they are stored.
+
+    Of two unit vectors at the distance d it is 1 - d²/2, and distances are fast. NumPy is faster,
+    but takes longer to import than a search.
+    """
     numpy = sys.modules.get("numpy")
     if numpy is None or not stored:
-        return [float(sum(map(mul, wanted, unpacked(one)))) for one in stored]
+        unpack, point = struct.Struct(f"<{len(wanted)}f").unpack, tuple(wanted)
+        return [1 - dist(point, unpack(one)) ** 2 / 2 for one in stored]
     rows: Any = numpy.frombuffer(b"".join(stored), "<f4").reshape(len(stored), -1)
     found: list[float] = (rows @ numpy.asarray(wanted, "f4")).tolist()
     return found
@@ -83,84 +103,51 @@ class SignIndex:
     def __init__(self) -> None:
         self._lock = Lock()
         self._blocks: dict[int, Block] = {}
-        self._arrays: tuple[Any, Any] | None = None
-        self._searches = 0
+        self._joined: tuple[Sequence[int], Slices] | None = None
 
     def missing(self, present: Collection[int]) -> Sequence[int]:
         """Of the blocks that there are, those to read. The others are forgotten."""
         with self._lock:
             if self._blocks.keys() - present:
                 self._blocks = {key: self._blocks[key] for key in self._blocks if key in present}
-                self._arrays = None
             return [key for key in present if key not in self._blocks]
 
     def learn(self, blocks: Mapping[int, Block]) -> None:
         if blocks:
             with self._lock:
                 self._blocks = {**self._blocks, **blocks}
-                self._arrays = None
 
     def nearest(
         self, signs: bytes, count: int, among: Collection[int] | None = None
     ) -> Sequence[int]:
         """Ids of at least `count` passages, if there are so many, whose signs differ least."""
+        blocks = {
+            key: one
+            for key, one in self._blocks.items()
+            if len(one.signs) * WORD == len(one.ids) * len(signs)
+        }
+        chosen = None if among is None else frozenset(among)
+        most, found = 8 * len(signs), list[int]()
+        if slices := self._slices({k: b for k, b in blocks.items() if b.layout == "slices"}):
+            most, found = slices.nearest(signs, count, chosen)
+        rows = [one for one in blocks.values() if one.layout == "rows"]
+        return found + _in_rows(rows, signs, count, chosen, most)
+
+    def _slices(self, blocks: Mapping[int, Block]) -> Slices | None:
+        """Joined anew when the blocks are others."""
         with self._lock:
-            blocks = list(self._blocks.values())
-            self._searches += 1
-            is_warm = self._searches > 1
-        fitting = [one for one in blocks if len(one.signs) * WORD == len(one.ids) * len(signs)]
-        if not fitting:
-            return []
-        numpy = _numpy(is_warm)
-        if numpy is None:
-            return _plainly(fitting, signs, count, among)
-        return self._at_once(numpy, fitting, signs, count, among)
-
-    def _at_once(
-        self,
-        np: Any,
-        blocks: Sequence[Block],
-        signs: bytes,
-        count: int,
-        among: Collection[int] | None,
-    ) -> Sequence[int]:
-        with self._lock:
-            arrays = self._arrays
-            if arrays is None or len(arrays[0]) != sum(len(one.ids) // WORD for one in blocks):
-                ids = np.frombuffer(b"".join(one.ids for one in blocks), "<i8")
-                rows = np.frombuffer(b"".join(one.signs for one in blocks), "<u8")
-                # By words and not by vectors: adding up columns is faster than adding up rows.
-                arrays = (ids, np.ascontiguousarray(rows.reshape(len(ids), -1).T))
-                self._arrays = arrays
-        ids, rows = arrays
-        wanted = np.frombuffer(signs, "<u8")
-        differing = np.zeros(len(ids), np.uint16)
-        for row, word in zip(rows, wanted, strict=True):
-            differing += np.bitwise_count(row ^ word)
-        if among is not None:
-            chosen = np.isin(ids, np.fromiter(among, "<i8", len(among)))
-            ids, differing = ids[chosen], differing[chosen]
-        if len(ids) > count:
-            # Faster than a partition: there are few numbers of differences.
-            reached = np.cumsum(np.bincount(differing))
-            ids = ids[differing <= np.searchsorted(reached, count)]
-        found: list[int] = ids.tolist()
-        return found
+            if not blocks:
+                self._joined = None
+            elif self._joined is None or self._joined[0] != [*blocks]:
+                parts = [(block.ids, block.signs) for block in blocks.values()]
+                self._joined = [*blocks], Slices.joined(parts)
+            return self._joined and self._joined[1]
 
 
-def _numpy(is_warm: bool) -> Any | None:
-    if not is_warm and "numpy" not in sys.modules:
-        return None
-    try:
-        import numpy as np
-    except ImportError:
-        return None
-    return np if hasattr(np, "bitwise_count") else None
-
-
-def _plainly(
-    blocks: Iterable[Block], signs: bytes, count: int, among: Collection[int] | None
-) -> Sequence[int]:
+def _in_rows(
+    blocks: Iterable[Block], signs: bytes, count: int, among: Collection[int] | None, most: int
+) -> list[int]:
+    """At least `count`, but none with more than `most` differences."""
     wanted, width = int.from_bytes(signs, "little"), len(signs)
     ids: list[int] = []
     differing: list[int] = []
@@ -171,10 +158,9 @@ def _plainly(
         numbers: Iterable[int] = map(int.from_bytes, rows, repeat("little"))  # type: ignore[arg-type]
         differing += [(number ^ wanted).bit_count() for number in numbers]
     if among is not None:
-        chosen = frozenset(among)
-        pairs = [(one, n) for one, n in zip(ids, differing, strict=True) if one in chosen]
+        pairs = [(one, n) for one, n in zip(ids, differing, strict=True) if one in among]
         ids, differing = [one for one, _ in pairs], [n for _, n in pairs]
-    most = _limit(differing, count)
+    most = min(most, _limit(differing, count))
     return [one for one, n in zip(ids, differing, strict=True) if n <= most]
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from pathlib import Path
 
 
@@ -41,6 +40,9 @@ def publish(partial: Path, target: Path) -> None:
 
 
 def copy(source: Path, target: Path) -> None:
+    # Loading it takes longer than opening a database does, which may have to copy one.
+    import shutil
+
     shutil.copyfile(source, target)
     sync(target)
 

@@ -5,10 +5,8 @@ Even a connection that only reads may make `-wal` and `-shm` files and leave the
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final, TypeVar
 
 from abathur.domain.errors import DatabaseBusyError, DatabaseError
@@ -65,6 +63,9 @@ def _is_live(state: State) -> bool:
 
 def _at_a_copy(path: Path, look: Callable[[Connection], T], timeout: float) -> T:
     """Of a file with a log that nobody has indexed: reading it would write that index."""
+    import shutil
+    from tempfile import TemporaryDirectory
+
     with TemporaryDirectory(prefix="abathur-") as folder:
         copy = Path(folder, path.name)
         try:

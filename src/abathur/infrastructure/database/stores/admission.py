@@ -8,8 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from abathur.domain.admission import Candidate, Hold, HoldCause, HoldScope, Overlap, Restrictions
-from abathur.infrastructure.database.codecs import time_of
-from abathur.infrastructure.database.stores.rows import moment
+from abathur.infrastructure.database.codecs import moment, time_of
 from abathur.ports.admission import DeclaredPaths
 
 if TYPE_CHECKING:

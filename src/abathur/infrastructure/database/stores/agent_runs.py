@@ -10,8 +10,7 @@ from abathur.domain.agent_stats import AgentRun
 from abathur.domain.failures import FailureClass
 from abathur.domain.landing import LandingState
 from abathur.domain.runs import OutcomeKind
-from abathur.infrastructure.database.codecs import json_of
-from abathur.infrastructure.database.stores.rows import moment
+from abathur.infrastructure.database.codecs import json_of, moment
 
 if TYPE_CHECKING:
     from abathur.infrastructure.database.engines.base import Row, Session

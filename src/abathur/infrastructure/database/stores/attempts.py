@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from abathur.domain.records import differing
+from abathur.infrastructure.database.codecs import moment
 from abathur.infrastructure.database.stores.rows import (
     attempt_of,
     attempt_row,
     event_of,
     late_report_of,
     late_report_row,
-    moment,
 )
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ from abathur.domain.loops.readings import Reading
 from abathur.domain.loops.specs import Otherwise, Strategy
 from abathur.domain.plain import plain, typed
 from abathur.domain.records import made
-from abathur.infrastructure.database.codecs import json_of, time_of
-from abathur.infrastructure.database.stores.rows import moment
+from abathur.infrastructure.database.codecs import json_of, moment, time_of
 
 if TYPE_CHECKING:
     from abathur.infrastructure.database.engines.base import Row, Session

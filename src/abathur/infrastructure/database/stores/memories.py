@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from abathur.domain.errors import ConflictError
 from abathur.domain.memories import Memory, MemoryTotal, MemoryType, MemoryVersion
 from abathur.domain.records import changed, made
-from abathur.infrastructure.database.codecs import json_of, json_text, time_of
-from abathur.infrastructure.database.stores.rows import moment
+from abathur.infrastructure.database.codecs import json_of, json_text, moment, time_of
 
 if TYPE_CHECKING:
     from abathur.infrastructure.database.engines.base import Row, Session

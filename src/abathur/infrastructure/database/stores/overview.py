@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from abathur.domain.tasks import TaskStatus
-from abathur.infrastructure.database.stores.rows import moment, task_of
+from abathur.infrastructure.database.codecs import moment
+from abathur.infrastructure.database.stores.rows import task_of
 from abathur.ports.overview import AgentTotal, Place, StatusTotal
 
 if TYPE_CHECKING:

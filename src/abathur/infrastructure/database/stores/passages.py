@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -55,8 +55,7 @@ class SqlPassages:
     ) -> Sequence[int]:
         wanted = any_of(self._telling(words))
         found = self._ranked(wanted, limit)
-        allowed = self.allowed_memories(found, where, now)
-        kept = [one for one in found if one in allowed]
+        kept = _kept(found, limit, lambda ids: self.allowed_memories(ids, where, now))
         if len(kept) >= limit or len(found) < limit * AHEAD:
             return kept[:limit]
         rows = self._session.fetch(
@@ -69,8 +68,7 @@ class SqlPassages:
     ) -> Sequence[int]:
         wanted = any_of(self._telling(words))
         found = self._ranked(wanted, limit)
-        allowed = self.allowed_documents(found, where)
-        kept = [one for one in found if one in allowed]
+        kept = _kept(found, limit, lambda ids: self.allowed_documents(ids, where))
         if len(kept) >= limit or len(found) < limit * AHEAD:
             return kept[:limit]
         rows = self._session.fetch(
@@ -120,3 +118,16 @@ class SqlPassages:
     def get_many(self, ids: Collection[int]) -> Mapping[int, Passage]:
         rows = self._session.fetch("passages_by_ids", ids=list(ids)) if ids else []
         return {row["id"]: Passage(**row) for row in rows}
+
+
+def _kept(
+    found: Sequence[int], limit: int, allowed: Callable[[Sequence[int]], Collection[int]]
+) -> list[int]:
+    """Those that are allowed, in their order; no more are asked about than it takes for `limit`."""
+    kept: list[int] = []
+    for start in range(0, len(found), limit):
+        if len(kept) < limit:
+            page = found[start : start + limit]
+            fitting = allowed(page)
+            kept += [one for one in page if one in fitting]
+    return kept

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from abathur.domain.errors import IllegalTransitionError
 from abathur.domain.records import made
 from abathur.domain.reviews import Review, ReviewKind, ReviewState
-from abathur.infrastructure.database.codecs import json_of, time_of
-from abathur.infrastructure.database.stores.rows import moment
+from abathur.infrastructure.database.codecs import json_of, moment, time_of
 from abathur.infrastructure.database.stores.tasks import ABOVE_ALL_IDS
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from abathur.domain.agents import Agent, AgentState, Worker
@@ -17,7 +16,7 @@ from abathur.domain.records import made
 from abathur.domain.results import ResultCheck, ResultOrigin, TaskResult
 from abathur.domain.runs import Attempt, EventKind, LateReport, OutcomeKind, RunEvent, Usage
 from abathur.domain.tasks import Task, TaskSource, TaskStatus
-from abathur.infrastructure.database.codecs import json_of, time_of
+from abathur.infrastructure.database.codecs import json_of, moment, time_of
 
 if TYPE_CHECKING:
     from abathur.infrastructure.database.engines.base import Row
@@ -28,14 +27,6 @@ STRATEGIES: Final = {strategy.value: strategy for strategy in Strategy}
 SOURCES: Final = {source.value: source for source in TaskSource}
 TASK_TIMES: Final = ("deadline", "started_at", "completed_at", "not_before", "lease_until")
 LANDING_TIMES: Final = ("lease_until", "started_at", "ended_at")
-
-
-def moment(value: object) -> datetime:
-    """A time that must be there."""
-    found = time_of(value)
-    if found is None:
-        raise ValueError("a time is missing in a row that can't be without it")
-    return found
 
 
 def task_of(row: Row) -> Task:

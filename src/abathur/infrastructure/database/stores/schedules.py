@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from abathur.domain.records import made
 from abathur.domain.schedules import MissedPolicy, OverlapPolicy, Schedule
-from abathur.infrastructure.database.codecs import json_of, time_of
-from abathur.infrastructure.database.stores.rows import moment
+from abathur.infrastructure.database.codecs import json_of, moment, time_of
 
 if TYPE_CHECKING:
     from abathur.infrastructure.database.engines.base import Row, Session

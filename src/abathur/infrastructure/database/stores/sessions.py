@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from abathur.domain.records import made
 from abathur.domain.sessions import Session, SessionEvent, SessionStatus, SessionTask
-from abathur.infrastructure.database.codecs import json_of, json_text, time_of
-from abathur.infrastructure.database.stores.rows import moment
+from abathur.infrastructure.database.codecs import json_of, json_text, moment, time_of
 from abathur.infrastructure.database.stores.tasks import ABOVE_ALL_IDS
 
 if TYPE_CHECKING:

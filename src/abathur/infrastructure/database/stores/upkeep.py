@@ -11,7 +11,8 @@ from abathur.domain.errors import DependencyCycleError
 from abathur.domain.graph import check_acyclic
 from abathur.domain.problems import Problem
 from abathur.domain.tasks import TaskStatus
-from abathur.infrastructure.database.stores.rows import moment, task_row
+from abathur.infrastructure.database.codecs import moment
+from abathur.infrastructure.database.stores.rows import task_row
 from abathur.ports.upkeep import Ended, Reference, Surroundings
 
 if TYPE_CHECKING:

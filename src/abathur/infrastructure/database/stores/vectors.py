@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Final
 from abathur.domain.errors import InvalidInputError
 from abathur.infrastructure.database.signs import (
     BLOCK,
+    FLOAT,
     Block,
     block_of,
     packed,
     signs_in,
     signs_of,
     similarities,
+    sliced,
     unpacked,
 )
 from abathur.ports.vectors import Unembedded, VectorTotal
 
 if TYPE_CHECKING:
-    from abathur.infrastructure.database.engines.base import Session
+    from abathur.infrastructure.database.engines.base import Row, Session
     from abathur.infrastructure.database.signs import SignIndexes
     from abathur.ports.vectors import Embedded, Source
 
@@ -30,7 +32,8 @@ RESCORED: Final = 200
 PAGE: Final = 1000
 SPARE: Final = 500
 """Signs of what is gone that are let be, beyond a fourth of all."""
-FLOAT: Final = 4
+STEP: Final = 25
+"""Blocks that are turned over in one transaction."""
 
 
 class SqlVectors:
@@ -75,7 +78,7 @@ class SqlVectors:
         missing = index.missing([row["id"] for row in listed])
         if missing:
             rows = self._session.fetch("vector_blocks_get", ids=list(missing))
-            index.learn({row["id"]: Block(bytes(row["ids"]), bytes(row["signs"])) for row in rows})
+            index.learn({row["id"]: _block(row) for row in rows})
         return index.nearest(signs_of(wanted), count, among)
 
     def _compared(
@@ -121,18 +124,22 @@ class SqlVectors:
         waiting = dict(signs)
         if listed and listed[-1]["n"] < BLOCK:
             (row,) = self._session.fetch("vector_blocks_get", ids=[listed[-1]["id"]])
-            waiting = {**signs_in(Block(bytes(row["ids"]), bytes(row["signs"]))), **signs}
+            waiting = {**signs_in(_block(row)), **signs}
             self._session.execute("vector_blocks_drop", id=row["id"])
         ids = list(waiting)
         for start in range(0, len(ids), BLOCK):
             block = block_of({one: waiting[one] for one in ids[start : start + BLOCK]})
-            self._session.execute(
-                "vector_blocks_insert",
-                source=source,
-                model=model,
-                ids=block.ids,
-                signs=block.signs,
-            )
+            self._insert(source, model, block)
+
+    def _insert(self, source: Source, model: str, block: Block) -> None:
+        self._session.execute(
+            "vector_blocks_insert",
+            source=source,
+            model=model,
+            ids=block.ids,
+            signs=block.signs,
+            layout=block.layout,
+        )
 
     def tidy(self, model: str) -> None:
         self._session.execute("vector_blocks_drop_others", model=model)
@@ -160,10 +167,19 @@ class SqlVectors:
             after = page[-1]["passage_id"]
 
     def is_behind(self, model: str) -> bool:
-        return False
+        return bool(self._unsliced(model))
 
     def catch_up(self, model: str) -> None:
-        """Nothing is kept beside the rows."""
+        """Turn over the signs of blocks that were written before that was done."""
+        ids = self._unsliced(model)
+        for row in self._session.fetch("vector_blocks_get", ids=ids) if ids else ():
+            block = sliced(_block(row))
+            self._session.execute("vector_blocks_drop", id=row["id"])
+            self._insert(row["source"], model, block)
+
+    def _unsliced(self, model: str) -> list[int]:
+        rows = self._session.fetch("vector_blocks_in_rows", model=model, full=BLOCK, limit=STEP)
+        return [row["id"] for row in rows]
 
     def totals(self) -> Sequence[VectorTotal]:
         return [
@@ -178,6 +194,10 @@ def direction(vector: Sequence[float]) -> array[float] | None:
         return unpacked(packed(vector))
     except ValueError:
         return None
+
+
+def _block(row: Row) -> Block:
+    return Block(bytes(row["ids"]), bytes(row["signs"]), row["layout"])
 
 
 def _source(memory_id: int | None) -> Source:

@@ -30,12 +30,18 @@ SELECT id, length(ids) / 8 AS n FROM vector_blocks
 WHERE source = :source AND model = :model ORDER BY id;
 
 -- name: vector_blocks_get
-SELECT id, ids, signs FROM vector_blocks
+SELECT id, source, ids, signs, layout FROM vector_blocks
 WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(:ids)) ORDER BY id;
 
 -- name: vector_blocks_insert
-INSERT INTO vector_blocks (source, model, ids, signs)
-VALUES (:source, :model, (:ids), (:signs));
+INSERT INTO vector_blocks (source, model, ids, signs, layout)
+VALUES (:source, :model, (:ids), (:signs), :layout);
+
+-- name: vector_blocks_in_rows
+SELECT id FROM vector_blocks
+WHERE model = :model AND layout = 'rows'
+  AND length(ids) = 8 * CAST(:full AS BIGINT) AND length(signs) % CAST(:full AS BIGINT) = 0
+ORDER BY id LIMIT :limit;
 
 -- name: vector_blocks_drop
 DELETE FROM vector_blocks WHERE id = :id;
