@@ -13,21 +13,28 @@ the current folder.
 from __future__ import annotations
 
 import base64
-import http.client
 import json
 import os
+import queue
 import signal
 import subprocess  # noqa: TID251 - it has the standard library alone
 import sys
 import threading
 import urllib.parse
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+from abathur.mcp.finding import TOKEN, find
+from abathur.mcp.repeating import can_be_repeated
+from abathur.mcp.wire import Answer, CutOffError, Place, Wire
+
 VERSION_KEY: Final = "io.modelcontextprotocol/protocolVersion"
-SESSION: Final = "Mcp-Session-Id"
+VERSION: Final = "Mcp-Protocol-Version"
+SESSION: Final = b"mcp-session-id"
+ALWAYS: Final = "Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\n"
+INITIALIZE: Final = {"method": "initialize"}
 NAMED: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 """Methods whose subject is repeated in a header -> the parameter that names it."""
 TRIES: Final = 20
@@ -35,10 +42,9 @@ PATIENCE: Final = 4
 """Tries before another server is looked for."""
 PAUSE_SECONDS: Final = 0.25
 """Between two tries to reach a server that is just being started again."""
+LAST_SECONDS: Final = 1.0
+"""For the answers to what was asked before stdin ended."""
 NOT_REACHED: Final = -32000
-TOKEN: Final = "ABATHUR_MCP_TOKEN"
-LOOPBACK: Final = ("127.0.0.1", "localhost", "::1", "0.0.0.0", "::")
-"""Where servers of this host are. A file that came with a clone may name others."""
 
 
 class Bridge:
@@ -48,13 +54,15 @@ class Bridge:
         self._go_to(found)
         self._session: str | None = None
         self._version: str | None = None
-        self._initialize: dict[str, Any] | None = None
-        self._subscribed: dict[object, dict[str, Any]] = {}
+        self._initialize: bytes | None = None
+        self._subscribed: dict[object, bytes] = {}
         self._writing = threading.Lock()
         self._beginning = threading.Lock()
         self._moving = threading.Lock()
-        self._open: dict[object, http.client.HTTPConnection] = {}
-        self._idle: list[http.client.HTTPConnection] = []
+        self._open: dict[object, Wire] = {}
+        self._given_up: set[object] = set()
+        self._idle: list[Wire] = []
+        self._hands = _Hands()
         self._over = threading.Event()
 
     def run(self) -> None:
@@ -63,7 +71,8 @@ class Bridge:
         try:
             for line in sys.stdin.buffer:
                 if line.strip():
-                    self._take(line)
+                    self._take(line.strip())
+            self._hands.rest(LAST_SECONDS)
         finally:
             self._over.set()
             if self._own is not None:
@@ -73,26 +82,26 @@ class Bridge:
     def _take(self, line: bytes) -> None:
         try:
             message = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             self._say(_error(None, -32700, "this is no JSON"))
             return
         if not isinstance(message, dict):
             self._say(_error(None, -32600, "this is no message of JSON-RPC"))
         elif message.get("method") in {"initialize", "notifications/initialized"}:
-            self._pass_on(message)  # what follows needs the session
+            self._pass_on(message, line)  # what follows needs the session
         else:
-            threading.Thread(target=self._pass_on, args=[message], daemon=True).start()
+            self._hands.give(lambda: self._pass_on(message, line))
 
     def _go_to(self, found: tuple[str, str]) -> None:
         url, self._token = found
         parts = urllib.parse.urlsplit(f"{url.rstrip('/')}/{self._only}" if self._only else url)
-        self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
-        self._path = parts.path
+        self._place = (parts.hostname or "127.0.0.1", parts.port or 80)
+        self._target = f"{parts.path} HTTP/1.1\r\nHost: {parts.netloc}"
 
-    def _go_elsewhere(self, gone: tuple[str, int]) -> bool:
+    def _go_elsewhere(self, gone: Place) -> bool:
         """To another server, or an own one; False for a run's, whose swarm starts it again."""
         with self._moving:
-            if (self._host, self._port) != gone:
+            if self._place != gone:
                 return True
             if os.environ.get(TOKEN) or self._over.is_set():
                 return False
@@ -115,50 +124,64 @@ class Bridge:
         self._own.stdout.readline()  # once it takes requests, it has said where it is
         return find(self._start)
 
-    def _pass_on(self, message: dict[str, Any]) -> None:
+    def _pass_on(self, message: dict[str, Any], line: bytes) -> None:
         method, number = message.get("method"), message.get("id")
         if method == "notifications/cancelled" and self._session is None:
             self._hang_up(message)
             return
         try:
-            self._exchange(message)
-        except (OSError, http.client.HTTPException) as error:
+            self._exchange(message, line)
+        except OSError as error:
             if number is not None and method is not None and not self._over.is_set():
-                told = f"the server can't be reached ({error}); try again in a few seconds"
-                self._say(_error(number, NOT_REACHED, told))
+                self._say(_error(number, NOT_REACHED, _told(error, message)))
             return
         if method == "initialize":
-            self._initialize = message
+            self._initialize = line
         elif method == "notifications/initialized" and self._session:
             threading.Thread(target=self._listen, daemon=True).start()
         elif method == "resources/subscribe":
-            self._subscribed[_uri(message)] = message
+            self._subscribed[_uri(message)] = line
         elif method == "resources/unsubscribe":
             self._subscribed.pop(_uri(message), None)
 
     def _hang_up(self, message: dict[str, Any]) -> None:
         """Without sessions the end of the answer's stream is what cancels a request."""
         params = message.get("params")
-        wanted = params.get("requestId") if isinstance(params, dict) else None
-        connection = self._open.get(_hashable(wanted))
-        if connection is not None and connection.sock is not None:
-            with suppress(OSError):
-                connection.sock.shutdown(2)
+        wanted = _hashable(params.get("requestId") if isinstance(params, dict) else None)
+        wire = self._open.get(wanted)
+        if wire is not None:
+            self._given_up.add(wanted)
+            wire.cut()
 
-    def _exchange(self, message: dict[str, Any]) -> None:
-        number, session = _hashable(message.get("id")), self._session
-        connection, response = self._send("POST", message)
-        self._open[number] = connection
+    def _exchange(self, message: dict[str, Any], line: bytes) -> None:
+        """Raises `OSError`, among them `CutOffError`."""
+        number, may_repeat = _hashable(message.get("id")), can_be_repeated(message)
         try:
-            if response.status == 404 and session and self._initialize:
-                response.read()
-                self._begin_again(session)
-                connection, response = self._send("POST", message)
-            self._session = response.getheader(SESSION) or self._session
-            self._answer(message, response)
-            self._idle.append(connection)
+            for attempt in range(TRIES):
+                try:
+                    self._once(message, line, number)
+                    return
+                except CutOffError:
+                    if number in self._given_up:
+                        return
+                    if not may_repeat or attempt == TRIES - 1 or self._over.is_set():
+                        raise
+                self._over.wait(PAUSE_SECONDS)
         finally:
-            self._open.pop(number, None)
+            self._given_up.discard(number)
+
+    def _once(self, message: dict[str, Any], line: bytes, number: object) -> None:
+        session = self._session
+        head = self._head("POST", message)
+        with self._asking(number, head, line) as answer:
+            if answer.status != 404 or not session or self._initialize is None:
+                self._session = _text(answer.headers.get(SESSION)) or self._session
+                self._answer(message, answer)
+                return
+            answer.read()
+        self._begin_again(session)
+        with self._asking(number, self._head("POST", message), line) as answer:
+            self._answer(message, answer)
 
     def _begin_again(self, lost: str) -> None:
         """The server was started again and has forgotten the session, and who listens to what."""
@@ -167,73 +190,84 @@ class Bridge:
                 return
             self._session = None
             assert self._initialize is not None
-            _, response = self._send("POST", self._initialize)
-            self._session = response.getheader(SESSION)
-            response.read()
-            ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-            for message in (ready, *self._subscribed.values()):
-                _, done = self._send("POST", message)
-                done.read()
+            with self._asking(None, self._head("POST", INITIALIZE), self._initialize) as first:
+                self._session = _text(first.headers.get(SESSION))
+                first.read()
+            ready = b'{"jsonrpc":"2.0","method":"notifications/initialized"}'
+            for line in (ready, *self._subscribed.values()):
+                with self._asking(None, self._head("POST", {}), line) as done:
+                    done.read()
 
-    def _send(
-        self, method: str, message: dict[str, Any] | None
-    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        body = None if message is None else json.dumps(message).encode()
-        headers = self._headers(message)
+    @contextmanager
+    def _asking(self, number: object, head: str, body: bytes) -> Iterator[Answer]:
+        """A request on its way, known under its number. Raises `OSError`."""
+        wire, answer = self._connected(), None
+        try:
+            if number is not None:
+                self._open[number] = wire
+            whole = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+            answer = wire.ask(whole)
+            yield answer
+        finally:
+            self._open.pop(number, None)
+            if answer is not None and answer.is_read:
+                self._idle.append(wire)
+            else:
+                wire.close()
+
+    def _connected(self) -> Wire:
+        """To the server, or to the one that takes its place. Raises `OSError`."""
+        while self._idle:
+            wire = self._idle.pop()
+            if wire.place == self._place and not wire.is_over:
+                return wire
+            wire.close()
         for attempt in range(TRIES):
-            connection = self._idle.pop() if self._idle else self._connection()
-            was_used, place = connection.sock is not None, (connection.host, connection.port)
+            place = self._place
             try:
-                connection.request(method, self._path, body, headers)
-                return connection, connection.getresponse()
-            except (OSError, http.client.HTTPException) as error:
-                connection.close()
-                is_new = not was_used and not isinstance(error, ConnectionRefusedError)
-                if is_new or attempt == TRIES - 1 or self._over.is_set():
+                return Wire(place)
+            except OSError:
+                if attempt == TRIES - 1 or self._over.is_set():
                     raise
-                # Whatever was started again has the same address, or says where it is.
-                if not was_used and not (attempt >= PATIENCE and self._go_elsewhere(place)):
-                    self._over.wait(PAUSE_SECONDS)
+            # Whatever was started again has the same address, or says where it is.
+            if not (attempt >= PATIENCE and self._go_elsewhere(place)):
+                self._over.wait(PAUSE_SECONDS)
         raise AssertionError
 
-    def _connection(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(self._host, self._port)
-
-    def _headers(self, message: dict[str, Any] | None) -> dict[str, str]:
-        headers = {
-            "Authorization": f"Bearer {self._token}",
-            "Accept": "application/json, text/event-stream",
-            "Content-Type": "application/json",
-        }
-        params = (message or {}).get("params")
+    def _head(self, verb: str, message: dict[str, Any]) -> str:
+        params = message.get("params")
         params = params if isinstance(params, dict) else {}
         meta = params.get("_meta")
         version = meta.get(VERSION_KEY) if isinstance(meta, dict) else None
-        method = (message or {}).get("method")
+        method = message.get("method")
+        told = ""
         if isinstance(version, str):
-            headers["Mcp-Protocol-Version"] = version
-            headers["Mcp-Method"] = str(method)
+            told = f"{VERSION}: {_header_value(version)}\r\n"
+            told += f"Mcp-Method: {_header_value(str(method))}\r\n"
             subject = params.get(NAMED.get(str(method), ""))
             if isinstance(subject, str):
-                headers["Mcp-Name"] = _header_value(subject)
+                told += f"Mcp-Name: {_header_value(subject)}\r\n"
         elif method != "initialize":
             if self._version:
-                headers["Mcp-Protocol-Version"] = self._version
+                told = f"{VERSION}: {_header_value(self._version)}\r\n"
             if self._session:
-                headers[SESSION] = self._session
-        return headers
+                told += f"Mcp-Session-Id: {_header_value(self._session)}\r\n"
+        return f"{verb} {self._target}\r\nAuthorization: Bearer {self._token}\r\n{ALWAYS}{told}"
 
-    def _answer(self, message: dict[str, Any], response: http.client.HTTPResponse) -> None:
-        kind = (response.getheader("Content-Type") or "").partition(";")[0].strip().lower()
-        if kind == "text/event-stream":
-            for text in _events(response):
+    def _answer(self, message: dict[str, Any], answer: Answer) -> None:
+        if answer.kind == b"text/event-stream":
+            is_answered = False
+            for text in _events(answer):
+                is_answered = is_answered or _is_response(text)
                 self._say(text)
+            if not is_answered:
+                raise CutOffError("the server ended before it had answered")
             return
-        body = response.read()
+        body = answer.read()
         if not body or message.get("id") is None:
             return
-        if kind != "application/json" or response.status == 401:
-            told = f"the server answered {response.status}: {body[:200].decode(errors='replace')}"
+        if answer.kind != b"application/json" or answer.status == 401:
+            told = f"the server answered {answer.status}: {body[:200].decode(errors='replace')}"
             self._say(_error(message.get("id"), NOT_REACHED, told))
             return
         if message.get("method") == "initialize":
@@ -246,35 +280,88 @@ class Bridge:
 
     def _listen(self) -> None:
         """What the server says unasked, also after it was started again."""
-        with suppress(OSError, http.client.HTTPException):
+        with suppress(OSError):
             while (session := self._session) and not self._over.is_set():
-                _, response = self._send("GET", None)
-                if response.status == 404:
-                    response.read()
-                    self._begin_again(session)
-                elif response.status != 200:
-                    return
-                else:
-                    with suppress(OSError, http.client.HTTPException):
-                        for text in _events(response):
+                with (
+                    suppress(CutOffError),
+                    self._asking(None, self._head("GET", {}), b"") as answer,
+                ):
+                    if answer.status == 200:
+                        for text in _events(answer):
                             self._say(text)
-                    self._over.wait(PAUSE_SECONDS)
+                    elif answer.status != 404:
+                        return
+                    else:
+                        answer.read()
+                        self._begin_again(session)
+                        continue
+                self._over.wait(PAUSE_SECONDS)
 
     def _say(self, text: bytes) -> None:
-        if b'"protocolVersion"' in text and self._version is None:
+        if self._version is None and b'"protocolVersion"' in text:
             self._note_version(text)
         with self._writing, suppress(BrokenPipeError):
             sys.stdout.buffer.write(text.strip().replace(b"\n", b" ") + b"\n")
             sys.stdout.buffer.flush()
 
 
-def _events(response: http.client.HTTPResponse) -> Iterator[bytes]:
+class _Hands:
+    """Threads, one for each message that is under way; they are used again."""
+
+    def __init__(self) -> None:
+        self._waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._changed = threading.Condition()
+        self._threads = 0
+        self._busy = 0
+
+    def give(self, job: Callable[[], None]) -> None:
+        with self._changed:
+            self._busy += 1
+            if self._busy > self._threads:
+                self._threads += 1
+                threading.Thread(target=self._work, daemon=True).start()
+        self._waiting.put(job)
+
+    def rest(self, seconds: float) -> None:
+        """Until all is done that was given, or the time is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._busy, seconds)
+
+    def _work(self) -> None:
+        while True:
+            self._waiting.get()()
+            with self._changed:
+                self._busy -= 1
+                self._changed.notify_all()
+
+
+def _told(error: OSError, message: dict[str, Any]) -> str:
+    if isinstance(error, CutOffError) and not can_be_repeated(message):
+        return (
+            "the server ended before it had answered, so it isn't known whether the call was done;"
+            " look before you call again"
+        )
+    return f"the server can't be reached ({error}); try again in a few seconds"
+
+
+def _is_response(text: bytes) -> bool:
+    try:
+        message = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(message, dict) and "method" not in message
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1")
+
+
+def _events(answer: Answer) -> Iterator[bytes]:
     data: list[bytes] = []
-    for line in response:
-        text = line.rstrip(b"\r\n")
-        if text.startswith(b"data:"):
-            data.append(text[5:].lstrip())
-        elif not text and data:
+    for line in answer.lines():
+        if line.startswith(b"data:"):
+            data.append(line[5:].lstrip())
+        elif not line and data:
             whole = b"\n".join(data)
             data = []
             if whole:
@@ -301,60 +388,6 @@ def _header_value(text: str) -> str:
     if is_plain and not text.startswith("=?base64?"):
         return text
     return f"=?base64?{base64.b64encode(text.encode()).decode()}?="
-
-
-# --- which server -------------------------------------------------------------------------
-
-
-def find(start: Path) -> tuple[str, str] | None:
-    """Address and token of a server of the project for this process; None when none runs."""
-    url, token = os.environ.get("ABATHUR_MCP_URL"), os.environ.get(TOKEN)
-    if url and token:
-        return (url, token) if _answers(url) else None
-    for place in (start, *start.parents):
-        folder = place / ".abathur" / "mcp"
-        if folder.is_dir():
-            return _announced(folder, token)
-    return None
-
-
-def _announced(folder: Path, token: str | None) -> tuple[str, str] | None:
-    for file in sorted(folder.glob("server-*.json"), key=lambda one: one.stat().st_mtime)[::-1]:
-        with suppress(OSError, ValueError, KeyError):
-            url = json.loads(file.read_text(encoding="utf-8"))["url"]
-            found = token or _own_token(folder)
-            is_here = urllib.parse.urlsplit(url).hostname in LOOPBACK
-            if found is not None and is_here and _answers(url):
-                return url, found
-    return None
-
-
-def _own_token(folder: Path) -> str | None:
-    """A person's, as whoever may read the key is the person; never for an agent."""
-    if os.environ.get("ABATHUR_TASK_ID") or os.environ.get("ABATHUR_WORKER"):
-        return None
-    from getpass import getuser
-
-    from abathur.domain.delegation import Caller
-    from abathur.domain.tokens import issued
-
-    try:
-        name = getuser()
-    except (OSError, KeyError):
-        name = "unknown"
-    return issued((folder / "key").read_bytes(), Caller(name=name))
-
-
-def _answers(url: str) -> bool:
-    parts = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=2)
-    try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def serve(start: Path, only: str | None) -> bool:

@@ -15,6 +15,8 @@ from starlette.types import ASGIApp
 
 GRACE_SECONDS: Final = 2
 BACKLOG: Final = 512
+IDLE_SECONDS: Final = 300
+"""For which a connection is kept without a request: agents think for long between their calls."""
 
 
 class _Server(uvicorn.Server):
@@ -75,6 +77,7 @@ async def serve(app: ASGIApp, host: str, port: int, ready: Callable[[int], None]
             server_header=False,
             proxy_headers=False,  # nothing asks where a request came from
             timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_keep_alive=IDLE_SECONDS,
             ws="none",
         )
         server = _Server(config, lambda: ready(listener.getsockname()[1]))
