@@ -19,6 +19,7 @@ from abathur.domain.admission import (
     HoldScope,
     Restrictions,
 )
+from abathur.domain.closed_targets import Closure
 from abathur.domain.concurrency import Limits
 from abathur.domain.errors import IllegalTransitionError
 from abathur.domain.records import changed
@@ -92,6 +93,28 @@ async def test_a_held_target_holds_tasks_that_name_none_when_it_is_the_default(
     other = await queue.submit(feature_branch="next")
     await hold(queue, HoldScope.TARGET, "main")
     assert await claim(queue, rules=AdmissionRules(default_target="main")) == [other.id]
+
+
+async def test_what_is_chosen_among_held_tasks_is_leased_like_any_other(queue: Queue) -> None:
+    await queue.submit(agent_type="writer")
+    free = await queue.submit()
+    await hold(queue, HoldScope.AGENT_TYPE, "writer")
+    assert await claim(queue) == [free.id]
+    taken = await queue.task(free)
+    assert (taken.worker_id, taken.lease_until) == ("w1", queue.now + queue.lease)
+    assert (taken.started_at, taken.last_updated_at) == (queue.now, queue.now)
+
+
+async def test_tasks_of_a_closed_target_are_passed_by(queue: Queue) -> None:
+    closed = await queue.submit()
+    free = await queue.submit(feature_branch="next")
+    gone = {"main": Closure("target branch `main` doesn't exist", "make it")}
+    rules = AdmissionRules(default_target="main", closure=gone.get)
+    assert await claim(queue, 10, rules) == [free.id]
+    assert not await queue.read(admitting.has_admitted, rules, queue.now)
+    gone.clear()
+    assert await queue.read(admitting.has_admitted, rules, queue.now)
+    assert await claim(queue, 10, rules) == [closed.id]
 
 
 async def test_a_hold_ends_by_itself_at_its_time(queue: Queue) -> None:

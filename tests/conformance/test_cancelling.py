@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from abathur.domain.audit import Action
 from abathur.domain.errors import IllegalTransitionError, NotFoundError, StaleFenceError
 from abathur.domain.landing import LandingState
 from abathur.domain.runs import OutcomeKind
@@ -265,6 +266,17 @@ async def test_prerequisites_that_were_completed_meanwhile_are_remembered(queue:
     await queue.complete_next()
     assert await queue.statuses(task) == [S.READY]
     assert await queue.db.check() == []
+
+
+async def test_what_was_cancelled_stays_so_when_its_last_prerequisite_is_completed(
+    queue: Queue,
+) -> None:
+    task = await queue.submit(await queue.submit())
+    await queue.cancel(task)
+    await queue.complete_next()
+    gone = await queue.task(task)
+    assert (gone.status, gone.unmet_count) == (S.CANCELLED, 0)
+    assert (await queue.audit(task))[-1].action_type is Action.PREREQUISITE_COMPLETED
 
 
 async def test_a_retried_task_that_is_for_later_waits_for_its_time(queue: Queue) -> None:

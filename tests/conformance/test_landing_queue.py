@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from abathur.domain.admission import Hold, HoldCause, HoldScope
+from abathur.domain.audit import Action
 from abathur.domain.errors import IllegalTransitionError, IntegrityViolation, StaleFenceError
-from abathur.domain.landing import Landing, LandingState
-from abathur.domain.tasks import Task, TaskStatus
+from abathur.domain.landing import Landing, LandingState, Strategy
+from abathur.domain.tasks import Task, TaskStatus, moved
 from abathur.services import landing as landings
-from abathur.services import pausing
+from abathur.services import pausing, trail
 
 if TYPE_CHECKING:
     from tests.conformance.conftest import Queue
 
+ALICE = "cli:alice"
 Write = Callable[["Queue", Landing], Awaitable[Any]]
 
 
@@ -130,6 +132,7 @@ async def test_a_released_landing_waits_again_with_what_it_had_reached(queue: Qu
     assert [one.id for one in freed] == [landing.id]
     waiting = await queue.landing(landing.id)
     assert (waiting.state, waiting.worker_id) == (LandingState.QUEUED, None)
+    assert (waiting.lease_until, waiting.batch) == (None, None)
     assert waiting.merge_commit == taken.merge_commit
     assert (await queue.lander("w2")).fence > taken.fence + 1
     assert await queue.write(landings.release_landings_of, "w1") == []
@@ -192,10 +195,55 @@ async def test_a_proof_completes_the_task(queue: Queue) -> None:
     assert (done.landing.state, done.landing.ended_at) == (LandingState.LANDED, queue.now)
     assert done.landing.proof == queue.proof(taken)
     assert (done.landing.merge_commit, done.landing.lease_until) == ("merge", None)
+    assert done.landing.fence == taken.fence + 1
     assert done.task == await task_of(queue, taken)
     assert (done.task.status, done.task.completed_at) == (TaskStatus.COMPLETED, queue.now)
     assert await queue.db.check() == []
     assert await queue.read(lambda stores: stores.landings.recent(9)) == [done.landing]
+    told = [one for one in await queue.audit(done.task) if one.action_type is Action.LANDING_ENDED]
+    assert [one.action_data for one in told] == [
+        {
+            "attempt": 1, "state": "landed", "target": "main", "merge_commit": "merge",
+            "strategy": "merge", "detail": None,
+        }
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"target": "next"},
+        {"work_commit": "other"},
+        {"merge_commit": "other"},
+        {"merge_commit": None},
+        {"strategy": Strategy.SQUASH},
+    ],
+    ids=str,
+)
+async def test_a_proof_of_other_work_completes_nothing(queue: Queue, other: dict[str, Any]) -> None:
+    await wanted(queue)
+    taken = await queue.announce(await queue.lander())
+    proof = replace(queue.proof(taken), **other)
+    before = await queue.contents()
+    with pytest.raises(IllegalTransitionError, match="a proof of other work"):
+        await queue.write(landings.conclude, taken, proof, detail=None, now=queue.now)
+    assert await queue.contents() == before
+
+
+@pytest.mark.parametrize("write", [announce, withdraw, conclude, refuse])
+async def test_work_of_a_task_that_is_not_running_never_lands(queue: Queue, write: Write) -> None:
+    await wanted(queue)
+    taken = await queue.lander()
+    task = await task_of(queue, taken)
+    gone = moved(task, TaskStatus.CANCELLED, queue.now, completed_at=queue.now)
+    await queue.db.write(
+        lambda stores: trail.save(stores, Action.TASK_CANCELLED, task, gone, ALICE, queue.now)
+    )
+    before = await queue.contents()
+    with pytest.raises(IllegalTransitionError, match="its work must not land"):
+        await write(queue, taken)
+    assert await queue.read(landings.lost, [taken]) == {taken.id}
+    assert await queue.contents() == before
 
 
 async def test_a_proof_that_nothing_changed_completes_the_task(queue: Queue) -> None:

@@ -95,6 +95,7 @@ async def test_tasks_are_listed_by_every_condition(queue: Queue) -> None:
     assert await select(queue, parent_task_id=parent.id) == ids(task)
     assert await select(queue, text="gap") == ids(task, other)
     assert await select(queue, text="gap", status=S.BLOCKED) == ids(task)
+    assert await select(queue, text="lap", status=S.BLOCKED) == []
     assert await select(queue, status=S.FAILED) == []
     assert await queue.read(reading.list_tasks, TaskFilter(status=S.BLOCKED)) == [task]
 

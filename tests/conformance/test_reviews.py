@@ -520,6 +520,36 @@ async def test_what_nobody_needs_to_know_any_more_is_void(queue: Queue) -> None:
     await assert_sound(queue)
 
 
+async def test_a_failed_task_needs_no_answer_any_more(queue: Queue) -> None:
+    await queue.submit()
+    claimed = await queue.claim_one()
+    review = await asked(queue, claimed)
+    await queue.succeed(claimed)
+    refused = await queue.refuse(await queue.lander(), max_rework=0)
+    assert refused.task.status is TaskStatus.FAILED
+    (found,) = await reviews(queue, claimed.task.id)
+    assert (found.id, found.state, found.comment) == (
+        review.id, ReviewState.VOID, "the task has failed",
+    )  # fmt: skip
+    assert await told(queue, claimed.task.id) == [
+        Action.TASK_SUBMITTED, Action.TASK_CLAIMED, Action.REVIEW_ASKED, Action.LANDING_REQUESTED,
+        Action.LANDING_STARTED, Action.LANDING_ENDED, Action.REVIEW_VOIDED, Action.TASK_FAILED,
+    ]  # fmt: skip
+
+
+async def test_who_mends_refused_work_is_told_why_and_the_answers(queue: Queue) -> None:
+    await queue.submit()
+    claimed = await queue.claim_one()
+    review = await asked(queue, claimed)
+    await queue.succeed(claimed)
+    await queue.refuse(await queue.lander())
+    await approve(queue, review, comment="8080")
+    feedback = (await queue.claim_one()).attempt.feedback
+    assert feedback is not None
+    assert (feedback["kind"], feedback["files"]) == ("conflict", ["a.txt"])
+    assert [one["answer"] for one in feedback["answers"]] == ["8080"]
+
+
 async def test_an_agent_asks_a_few_questions_at_once_and_not_more(queue: Queue) -> None:
     await queue.submit()
     claimed = await queue.claim_one()
