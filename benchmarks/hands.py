@@ -61,7 +61,7 @@ class Hands:
             landing.claim_landings, worker_id=WORKER, limit=1, now=now(), lease=LEASE
         )
         announcement = Announcement(landing=taken, target_before=COMMIT, merge_commit=COMMIT)
-        (told,) = await self.db.write(landing.announce, [announcement])
+        (told,) = await self.db.write(landing.announce, [announcement], now())
         proof = Proof(
             target=taken.target,
             target_commit=COMMIT,

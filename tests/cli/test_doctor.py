@@ -199,6 +199,18 @@ def test_a_broken_configuration(abathur: "Abathur") -> None:
     assert "fail  configuration" in result.out
 
 
+def test_targets_that_work_waits_for(abathur: "Abathur") -> None:
+    abathur.git("branch", "feature/x")
+    abathur.ok("task", "submit", "Work", "--target", "feature/x")
+    abathur.git("branch", "-D", "feature/x")
+    lines = abathur.ok("doctor").splitlines()
+    assert (
+        "warn  target          target branch `feature/x` doesn't exist, so work for it waits"
+        in lines
+    )
+    assert "-> make it with `git branch feature/x`, then it goes on by itself" in "".join(lines)
+
+
 def test_a_dirty_target(abathur: "Abathur") -> None:
     (abathur.root / "README.md").write_text("changed")
     assert "warn  target" in abathur.ok("doctor")

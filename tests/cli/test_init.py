@@ -110,3 +110,21 @@ def test_a_file_in_the_way(git_repo: Path, capsys: pytest.CaptureFixture[str]) -
     (git_repo / ".abathur").write_text("")
     assert init(git_repo) == 6
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("is_committed", [False, True])
+def test_a_linked_worktree_of_a_person_belongs_to_the_project_of_the_main_one(
+    git_repo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], is_committed: bool
+) -> None:
+    assert init(git_repo) == 0
+    if is_committed:
+        git(git_repo, "add", ".abathur")
+        git(git_repo, "commit", "-q", "-m", "Settings")
+    other = tmp_path / "other"
+    git(git_repo, "worktree", "add", "--quiet", str(other))
+    assert (other / ".abathur").is_dir() is is_committed
+    (other / "below").mkdir()
+    capsys.readouterr()
+    assert call(["--project", str(other / "below"), "task", "submit", "Work"]) == 0
+    assert call(["--project", str(git_repo), "task", "list"]) == 0
+    assert "Work" in capsys.readouterr().out

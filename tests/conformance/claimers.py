@@ -103,7 +103,7 @@ class Claimer:
         if merge is None:
             merge = f"merge-{taken.id}"
             told = Announcement(landing=taken, target_before="before", merge_commit=merge)
-            (taken,) = await self.write(landing.announce, [told])
+            (taken,) = await self.write(landing.announce, [told], self.now)
         proof = Proof(
             target=taken.target,
             target_commit=merge,

@@ -171,7 +171,7 @@ class Queue:
 
     async def announce(self, claimed: Landing, merge: str = "merge") -> Landing:
         told = Announcement(landing=claimed, target_before="before", merge_commit=merge)
-        return (await self.db.write(landing.announce, [told]))[0]
+        return (await self.db.write(landing.announce, [told], self.now))[0]
 
     def proof(self, claimed: Landing, merge: str | None = "merge") -> Proof:
         return Proof(

@@ -213,7 +213,7 @@ class Supervisor:
                 yield from self._refuse(taken, LandingState.REJECTED)
                 return
             told = Announcement(landing=taken, target_before=onto, merge_commit=merged)
-            (taken,) = self.write(landing.announce, [told])
+            (taken,) = self.write(landing.announce, [told], self.world.now)
             self.landing = taken
             yield
             if git.move(taken.target, onto, merged):

@@ -10,9 +10,11 @@ import pytest
 
 from abathur import bootstrap
 from abathur.bootstrap import supervision
+from abathur.domain.admission import Hold, HoldCause, HoldScope
 from abathur.domain.landing import LandingState
 from abathur.domain.tasks import Task
 from abathur.services.cancelling import cancel
+from abathur.services.pausing import pause, resume
 from abathur.swarm.events import SwarmEventKind
 
 SECONDS = 30
@@ -159,6 +161,34 @@ async def test_one_that_is_cancelled_meanwhile_leaves_the_batch(world: Any) -> N
     assert "gone" not in world.git("ls-tree", "--name-only", "main").split()
     (attempt,) = await world.attempts(gone)
     assert world.git("show", f"{attempt.salvage_ref}:gone") == "x"
+    await world.assert_sound()
+
+
+async def test_nothing_lands_on_a_target_that_was_paused_while_the_batch_was_judged(
+    world: Any,
+) -> None:
+    begun, go = world.root / ".abathur" / "begun", world.root / ".abathur" / "go"
+    os.mkfifo(begun)
+    os.mkfifo(go)
+    world.configure(verify={"command": ["sh", "-c", f"echo run > {begun}; read word < {go}"]})
+    tasks = await queue(world, "a", "b")
+    before = world.git("rev-parse", "main")
+    running = asyncio.create_task(world.run_until_idle())
+    async with asyncio.timeout(SECONDS):
+        await asyncio.to_thread(begun.read_text)
+        now = (await world.supervisor())._parts.clock.now()
+        hold = Hold(
+            id="h", scope=HoldScope.TARGET, name="main", cause=HoldCause.PERSON, reason="release",
+            hold_until=None, created_by="test", created_at=now,
+        )  # fmt: skip
+        await world.db.write(pause, hold)
+        await asyncio.to_thread(go.write_text, "on\n")
+        assert (await running).stopped_by == "held"
+    assert world.git("rev-parse", "main") == before
+    await world.db.write(resume, HoldScope.TARGET, "main", now=now, actor="test")
+    # What was judged needn't be judged again.
+    assert (await world.run_until_idle()).completed == 2
+    assert sorted(world.landed()) == sorted(task.id for task in tasks)
     await world.assert_sound()
 
 

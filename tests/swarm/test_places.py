@@ -87,3 +87,18 @@ async def test_without_a_name_for_commits_they_are_made_in_the_name_of_abathur(
     names = set(world.git("log", "--topo-order", "-2", "--format=%an <%ae>/%cn").splitlines())
     assert names == {"Abathur <abathur@localhost>/Abathur"}
     await world.assert_sound()
+
+
+async def test_in_a_sparse_repository_work_outside_of_the_cone_lands_too(world: Any) -> None:
+    for folder in ("in", "out"):
+        (world.root / folder).mkdir()
+        (world.root / folder / "f").write_text("f\n")
+    world.git("add", "in", "out")
+    world.git("commit", "-q", "-m", "Folders")
+    world.git("sparse-checkout", "set", "in")
+    made = [{"write": {"path": f"{folder}/new", "text": "n\n"}} for folder in ("in", "out")]
+    await world.submit("Write", made)
+    assert (await world.run_until_idle()).completed == 1
+    assert (world.file("in/new"), world.file("out/new"), world.file("out/f")) == ("n", "n", "f")
+    assert not (world.root / "out").exists()
+    await world.assert_sound()

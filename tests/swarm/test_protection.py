@@ -1,23 +1,48 @@
 """Protected targets: refused before an agent runs, and never landed on by mistake."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from abathur.domain.errors import ProtectedTargetError
+from abathur.cli.queue_view import queue_lines
 from abathur.domain.landing import LandingState
+from abathur.services.queue_facts import queue_facts
+from abathur.swarm.admission import admission_rules
 from abathur.swarm.events import SwarmEventKind
 
 WRITE = [{"write": {"path": "new.txt", "text": "hello\n"}}]
 
 
-async def test_a_swarm_does_not_start_while_a_task_wants_a_protected_target(world: Any) -> None:
+@pytest.mark.parametrize("closed", ["main", "gone"])
+async def test_a_swarm_starts_although_a_task_wants_a_target_that_is_closed(
+    world: Any, closed: str
+) -> None:
+    """Changes that lie about in its working tree are in nobody's way."""
     world.configure(targets={})
-    await world.submit("Write", WRITE, feature_branch="main")
-    supervisor = await world.supervisor()
-    with pytest.raises(ProtectedTargetError, match=r"targets: {main: {allow: true}}"):
-        await supervisor.preflight()
+    (world.root / "README.md").write_text("changed\n")
+    await world.submit("Write", WRITE, feature_branch=closed)
+    await (await world.supervisor()).preflight()
+
+
+async def test_a_target_that_goes_away_while_it_is_judged_is_waited_for(world: Any) -> None:
+    world.git("branch", "feature/x")
+    away = f"git -C {world.root} branch -m feature/x away"
+    world.configure(verify={"command": ["sh", "-c", away]})
+    task = await world.submit("Write", WRITE, feature_branch="feature/x")
+    await world.run_agents()
+    assert (await world.run_until_idle()).stopped_by == "held"
+    (landing,) = await world.landings(task)
+    assert (landing.state, landing.merge_commit) == (LandingState.QUEUED, None)
+    assert SwarmEventKind.WARNING not in world.kinds()
+    rules, now = admission_rules((await world.supervisor())._parts), datetime.now(UTC)
+    assert list(queue_lines(await world.db.read(queue_facts, rules, now), now)) == [
+        "1 finished task waits to land on feature/x: target branch `feature/x` doesn't exist"
+    ]
+    world.git("branch", "-m", "away", "feature/x")
+    assert (await world.run_until_idle()).completed == 1
+    await world.assert_sound()
 
 
 async def test_a_task_that_came_later_waits_at_no_charge_until_its_target_is_allowed(
@@ -90,5 +115,6 @@ async def test_what_is_protected_is_a_setting(world: Any) -> None:
     world.git("branch", "stable")
     world.configure(landing={"protected": ["sta*"]}, targets={})
     await world.submit("Write", WRITE, feature_branch="stable")
-    with pytest.raises(ProtectedTargetError, match="`stable` is protected"):
-        await (await world.supervisor()).preflight()
+    assert (await world.run_until_idle()).stopped_by == "held"
+    (told,) = [one for one in world.events if one.kind is SwarmEventKind.NEEDS_PERSON]
+    assert "`stable` is protected" in told.text

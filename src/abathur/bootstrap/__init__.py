@@ -63,15 +63,29 @@ class Project:
 def find_root(start: Path) -> Path:
     """The nearest folder at or above `start` that is a project of ours.
 
-    An agent's worktree has the project's `.abathur` files in it when they are committed, but the
-    project is the one that the worktree belongs to. Raises `NotFoundError`.
+    A linked worktree, be it an agent's or a person's, has the project's `.abathur` files in it when
+    they are committed, but the project is the one that the worktree belongs to. Raises
+    `NotFoundError`.
     """
     for place in (start, *start.parents):
+        main = _main_tree(place)
+        if main is not None and (main / FOLDER).is_dir():
+            return main
         if (place / FOLDER).is_dir() and not _is_agents_worktree(place):
             return place
     raise NotFoundError(
         f"no Abathur project at or above {start}; run `abathur init` in a git repository first"
     )
+
+
+def _main_tree(place: Path) -> Path | None:
+    """The main working tree, if `place` is the top of a linked one (gitrepository-layout(5))."""
+    try:
+        record = Path((place / ".git").read_text().removeprefix("gitdir: ").rstrip("\n"))
+        common = (place / record / (place / record / "commondir").read_text().strip()).resolve()
+    except (OSError, ValueError):
+        return None
+    return common.parent if common.name == ".git" else None
 
 
 def _is_agents_worktree(place: Path) -> bool:

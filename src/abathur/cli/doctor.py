@@ -9,11 +9,13 @@ import click
 
 from abathur import bootstrap, safeguards
 from abathur.bootstrap import Project, care, diagnosis
+from abathur.bootstrap.supervision import admission_rules
 from abathur.cli import output
 from abathur.cli.context import app, json_option, run
 from abathur.cli.exit_codes import BAD_ANSWER, OK
 from abathur.cli.text import clean
 from abathur.domain.errors import AbathurError, ConfigError, DatabaseError, GitError
+from abathur.services.admitting import closures
 from abathur.services.doctor import Check, Facts, InUse, Verdict, has_failed, in_use, judge
 
 COLOURS = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
@@ -96,10 +98,17 @@ async def _with_database(facts: Facts, project: Project) -> tuple[Facts, InUse |
         async with bootstrap.open_database(project) as db:
             problems = [problem.text for problem in await db.check()]
             used = await db.read(in_use, bootstrap.worker_is_alive)
+            closed = await db.read(closures, admission_rules(project))
             log_bytes = (await db.info())["wal_size"] or 0
     except DatabaseError as error:
         return replace(facts, database_problems=[str(error)]), None
-    facts = replace(facts, database_problems=problems, orphans=used.orphans, log_bytes=log_bytes)
+    facts = replace(
+        facts,
+        database_problems=problems,
+        orphans=used.orphans,
+        log_bytes=log_bytes,
+        closed_targets=closed,
+    )
     if project.settings.swarm.keep_finished_worktrees:
         return facts, used
     folders = bootstrap.worktree_folders(project)

@@ -64,7 +64,10 @@ def queue_lines(found: QueueFacts, now: datetime) -> Iterator[str]:
     for target in dict.fromkeys(landing.target for landing in found.held_landings):
         there = [one for one in found.held_landings if one.target == target]
         name = count(len(there), "finished task waits", "finished tasks wait")
-        yield f"{name} to land on {clean(target)}, which is paused"
+        is_paused = any(hold.stops_landing and hold.name == target for hold in found.holds)
+        why = "" if is_paused else found.closed_targets.get(target, "")
+        which = f": {clean(why)}" if why else ", which is paused"
+        yield f"{name} to land on {clean(target)}{which}"
     for hold in found.holds:
         if not _is_told(hold, found):
             yield f"held: {_hold(hold)}"

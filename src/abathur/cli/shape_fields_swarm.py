@@ -117,7 +117,7 @@ HOLD: Final[Fields] = {
 }
 
 REFUSED: Final[Fields] = {
-    "kind": ("string", "hold, limit, pool, reservation or budget"),
+    "kind": ("string", "hold, limit, pool, reservation, budget or target"),
     "text": ("string", "why they aren't started, without a full stop"),
     "until": ("time?", "when that ends by itself, if it does"),
     "since": ("time?", "when the hold began"),
@@ -129,7 +129,8 @@ QUEUE: Final[Fields] = {
     "refused": ("Refused[]", "ready tasks that aren't started, by reason"),
     "admitted": ("integer", "ready tasks that wait for nothing but a free agent"),
     "is_partial": ("boolean", "true when there were too many ready tasks to look at each"),
-    "held_landings": ("Landing[]", "those that wait for the end of a pause of their target"),
+    "held_landings": ("Landing[]", "those whose target is paused, or closed at the moment"),
+    "closed_targets": ("object", "target of those -> why nothing can land on it"),
     "next_schedule": ("string?", "name of the schedule that is due next"),
     "next_schedule_at": ("time?", "when it is due"),
 }

@@ -105,9 +105,14 @@ class AdmissionRules:
 
     def closed(self, targets: Iterable[str | None]) -> frozenset[str]:
         """Those on which nothing can land at the moment."""
+        return frozenset(self.closures(targets))
+
+    def closures(self, targets: Iterable[str | None]) -> Mapping[str, Closure]:
+        """The same, with what is wrong with each."""
         if self.closure is None:
-            return frozenset()
-        return frozenset(one for one in set(targets) if one is not None and self.closure(one))
+            return {}
+        found = {one: self.closure(one) for one in set(targets) if one is not None}
+        return {one: closure for one, closure in found.items() if closure is not None}
 
     @property
     def restricts(self) -> bool:

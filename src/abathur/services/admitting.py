@@ -76,8 +76,7 @@ def closures(stores: Stores, rules: AdmissionRules) -> Mapping[str, Closure]:
     first = stores.admission.candidates(None, PAGE, Closed())
     targets = {task.target or rules.default_target for task in first}
     targets.update(landing.target for landing in stores.landings.wanted())
-    found = {one: rules.closure(one) for one in targets if one is not None}
-    return {one: closure for one, closure in found.items() if closure is not None}
+    return rules.closures(targets)
 
 
 def choose(stores: Stores, rules: AdmissionRules, limit: int, now: datetime) -> list[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from abathur.domain.agents import Worker
+from abathur.domain.closed_targets import Closure
 from abathur.domain.disk import Kept, shortage
 from abathur.domain.settings import DiskSettings
 from abathur.domain.tasks import TaskStatus
@@ -67,6 +68,8 @@ class Facts:
     """Of the database's write-ahead log."""
     programs: Sequence[Program] = ()
     target: Target | None = None
+    closed_targets: Mapping[str, Closure] = field(default_factory=dict)
+    """Others that work waits for -> why nothing can land there."""
     orphans: Sequence[Orphan] = ()
     stale_worktrees: Sequence[Path] = ()
 
@@ -116,6 +119,7 @@ def judge(facts: Facts) -> list[Check]:
         *_project(facts),
         *_programs(facts.programs),
         *_target(facts.target),
+        *_closed_targets(facts),
         *_room(facts),
         *_leftovers(facts),
     ]
@@ -252,6 +256,14 @@ def _target(target: Target | None) -> Iterator[Check]:
         yield Check("target", Verdict.WARN, text, "commit or stash them before `swarm start`")
     else:
         yield Check("target", Verdict.OK, f"`{target.branch}`")
+
+
+def _closed_targets(facts: Facts) -> Iterator[Check]:
+    default = facts.target.branch if facts.target else None
+    for target, closure in sorted(facts.closed_targets.items()):
+        if target != default:
+            text = f"{closure.text}, so work for it waits"
+            yield Check("target", Verdict.WARN, text, closure.advice)
 
 
 def _room(facts: Facts) -> Iterator[Check]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from abathur.domain.admission import UNLIMITED, AdmissionRules
+from abathur.domain.admission import UNLIMITED, AdmissionRules, hold_text
 from abathur.domain.audit import Action
 from abathur.domain.errors import IllegalTransitionError, NotFoundError, StaleFenceError
 from abathur.domain.failures import FailureClass
@@ -109,7 +109,9 @@ def _foresee(stores: Stores, landing: Landing, *_: object, **__: object) -> None
     stores.landings.foresee(landing.id)
 
 
-def _foresee_announcing(stores: Stores, announcements: Sequence[Announcement]) -> None:
+def _foresee_announcing(
+    stores: Stores, announcements: Sequence[Announcement], now: datetime
+) -> None:
     for one in announcements:
         _foresee(stores, one.landing)
 
@@ -120,16 +122,27 @@ def _foresee_completing(stores: Stores, landing: Landing, *_: object, **__: obje
 
 
 @foreseen_by(_foresee_announcing)
-def announce(stores: Stores, announcements: Sequence[Announcement]) -> Sequence[Landing]:
+def announce(
+    stores: Stores, announcements: Sequence[Announcement], now: datetime
+) -> Sequence[Landing]:
     """Write down which commits the target is about to be moved to, before it is moved.
 
-    All or none. After this the tasks can't be cancelled until their landings have ended: their work
-    may be in the target already. Raises `StaleFenceError`, `IllegalTransitionError`.
+    All or none, and none while a person has paused the target. After this the tasks can't be
+    cancelled until their landings have ended: their work may be in the target already. Raises
+    `StaleFenceError`, `IllegalTransitionError`.
     """
     # By task, as everybody else who locks several.
     in_order = sorted(announcements, key=lambda one: one.landing.task_id)
     announced = {one.landing.id: _announce(stores, one) for one in in_order}
+    _check_not_paused(stores, {one.landing.target for one in announcements}, now)
     return [announced[one.landing.id] for one in announcements]
+
+
+def _check_not_paused(stores: Stores, targets: Collection[str], now: datetime) -> None:
+    """A pause may have begun after the landing was claimed: its gates take long."""
+    for hold in stores.admission.holds():
+        if hold.stops_landing and hold.name in targets and hold.is_active(now):
+            raise IllegalTransitionError(f"{hold_text(hold)}; nothing lands there")
 
 
 def _announce(stores: Stores, told: Announcement) -> Landing:

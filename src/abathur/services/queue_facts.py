@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -50,7 +50,9 @@ class QueueFacts:
     is_partial: bool
     """There are more ready tasks than were looked at."""
     held_landings: Sequence[Landing]
-    """Those that wait for the end of a pause of their target."""
+    """Those that wait for the end of a pause of their target, or for that to be open again."""
+    closed_targets: Mapping[str, str] = field(default_factory=dict)
+    """Of those, the targets that nothing can land on -> what is wrong with them."""
     next_schedule: Schedule | None = None
     """The one that is due next."""
 
@@ -80,13 +82,17 @@ def queue_facts(stores: Stores, rules: AdmissionRules, now: datetime) -> QueueFa
     tasks = stores.admission.candidates(None, LOOKED_AT + 1, Closed()) if restricted else ()
     found = _refused(decides, tasks[:LOOKED_AT])
     landings = stores.landings.open() if holds or rules.closure else ()
-    closed = rules.closed(one.target for one in landings)
+    closed = rules.closures(one.target for one in landings)
+    waiting = [one for one in landings if admitting.is_held_landing(one, holds, closed)]
     return QueueFacts(
         holds=holds,
         refused=found,
         admitted=len(tasks[:LOOKED_AT]) - sum(len(group.tasks) for group in found),
         is_partial=len(tasks) > LOOKED_AT,
-        held_landings=[one for one in landings if admitting.is_held_landing(one, holds, closed)],
+        held_landings=waiting,
+        closed_targets={
+            one.target: closed[one.target].text for one in waiting if one.target in closed
+        },
         next_schedule=_next_schedule(stores),
     )
 

@@ -22,6 +22,7 @@ from abathur.domain.landing import Announcement, Proof
 from abathur.ports.repository import Merge
 from abathur.services import landing as landings
 from abathur.swarm import bystanders
+from abathur.swarm.admission import admission_rules
 from abathur.swarm.approach import Approach
 from abathur.swarm.events import SwarmEventKind
 from abathur.swarm.gates import Failure, Gates, LandingStoppedError
@@ -158,8 +159,10 @@ class Batch:
 
     async def _move(self, onto: str, links: Sequence[Link]) -> Sequence[Group]:
         """Announce all, move the target past all, prove each; those to be tried again."""
+        self._check_open()
         told = [_announcement(link, onto) for link in links]
-        announced = await self._parts.db.write(landings.announce, told)
+        now = self._parts.clock.now()
+        announced = await self._parts.db.write(landings.announce, told, now)
         for link, landing in zip(links, announced, strict=True):
             link.approach.run.landing = landing
         proofs: Sequence[Proof | None] = [None] * len(links)
@@ -174,6 +177,12 @@ class Batch:
         if again:
             self._count_move()
         return [again]
+
+    def _check_open(self) -> None:
+        """It may have been protected or taken away while the gates ran."""
+        closure = admission_rules(self._parts).closures([self._target]).get(self._target)
+        if closure is not None:
+            raise LandingStoppedError(f"{closure.text}, so nothing lands there")
 
     def _count_move(self) -> None:
         self._moves += 1

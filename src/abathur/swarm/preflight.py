@@ -6,25 +6,24 @@ import os
 from pathlib import Path
 
 from abathur.domain.errors import AgentUnavailableError, DirtyTargetError
-from abathur.domain.protection import check_target
 from abathur.domain.run_specs import run_spec
 from abathur.domain.tasks import Task
 from abathur.ports.stores import Stores, TaskFilter
 from abathur.swarm import workspace
+from abathur.swarm.admission import admission_rules
 from abathur.swarm.parts import Parts
 
 
 async def check(parts: Parts, *, allow_dirty: bool) -> None:
     """Raises `DirtyTargetError`, `AgentUnavailableError`, `UnknownBranchError`, `ConfigError`.
 
-    And `ProtectedTargetError`.
+    Targets that nothing can land on at the moment are left out: work for them waits.
     """
     tasks = await parts.db.read(unfinished)
     for agent_type in sorted({task.agent_type for task in tasks}):
         _check_agent(parts, next(task for task in tasks if task.agent_type == agent_type))
     targets = {await workspace.target_of(parts, task) for task in tasks}
-    for target in sorted(targets):
-        check_target(parts.settings, target)
+    targets -= admission_rules(parts).closed(targets)
     if not allow_dirty:
         # A landing cut off after moving the ref has left a tree that only looks dirty; it is
         # brought along when that landing is finished.

@@ -107,7 +107,7 @@ async def _adopt(git: Git, record: Path, env: Mapping[str, str], name: str) -> N
         for deeper in listed.fields:
             if deeper.endswith(b"/"):
                 await _adopt(inner, record, own, os.fsdecode(deeper).removesuffix("/"))
-        await inner.run("add", "--all", "--", ".", env=own)
+        await inner.run("add", "--all", "--sparse", "--", ".", env=own)
         tree = await inner.run("write-tree", env=own)
     finally:
         index.unlink(missing_ok=True)
@@ -119,9 +119,9 @@ async def _adopt(git: Git, record: Path, env: Mapping[str, str], name: str) -> N
 async def add_all(git: Git, without: set[str], env: Mapping[str, str] | None = None) -> None:
     paths = [".", *(f":(exclude,literal,top){name}" for name in sorted(without))]
     given = b"".join(os.fsencode(path) + b"\0" for path in paths)
-    await git.run(
-        "add", "--all", "--pathspec-from-file=-", "--pathspec-file-nul", stdin=given, env=env
-    )
+    listed = ("--pathspec-from-file=-", "--pathspec-file-nul")
+    # A worktree is as sparse as the main one; what is made outside of that is work all the same.
+    await git.run("add", "--all", "--sparse", *listed, stdin=given, env=env)
 
 
 async def _commit(git: Git, message: str, allow_empty: bool) -> None:

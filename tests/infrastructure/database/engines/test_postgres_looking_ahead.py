@@ -86,7 +86,7 @@ def foreseeing(use_case: Callable[..., Any], *args: Any, **kwargs: Any) -> UseCa
 
 def announce(taken: Landing) -> UseCase:
     told = Announcement(landing=taken, target_before=COMMIT, merge_commit=COMMIT)
-    return foreseeing(landing.announce, [told])
+    return foreseeing(landing.announce, [told], NOON)
 
 
 def conclude(taken: Landing) -> UseCase:
