@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from abathur.domain.admission import Overlap
 from abathur.domain.agents import Agent, AgentState
 from abathur.domain.budgets import Allowance, BudgetScope
+from abathur.domain.errors import IllegalTransitionError
 from abathur.domain.failures import FailureClass
 from abathur.domain.landing import LandingState
 from abathur.domain.money import Cost, CostGroup
+from abathur.domain.pools import Pool, PoolSource
 from abathur.domain.records import changed
 from abathur.domain.results import ResultCheck, ResultOrigin, TaskResult
+from abathur.domain.reviews import Review, ReviewKind, ReviewState
 from abathur.domain.runs import LateReport, OutcomeKind, Usage
+from abathur.domain.schedules import MissedPolicy, OverlapPolicy, Schedule
 from abathur.domain.sessions import NewSession, StateScope
 
 if TYPE_CHECKING:
@@ -279,3 +285,170 @@ async def test_sessions_are_told_apart(queue: Queue) -> None:
     assert await queue.read(lambda s: s.sessions.last_event("a1")) == 1
     value = await queue.read(lambda s: s.sessions.value(StateScope.SESSION, "a2", "key"))
     assert value == ("a2",)
+
+
+async def test_an_answer_opens_the_pool_that_was_tried_and_no_other(queue: Queue) -> None:
+    later = queue.now + timedelta(hours=1)
+
+    def pool(account: str, window: str, until: datetime | None, probe: str | None = None) -> Pool:
+        provider, _, name = account.partition("/")
+        return Pool(
+            provider=provider,
+            account=name,
+            limit_window=window,
+            exhausted_until=until,
+            used_share=1.0,
+            refusals=2,
+            probe=probe,
+            source=PoolSource.ERROR,
+            observed_at=queue.now - timedelta(hours=1),
+        )
+
+    pools = [
+        pool("p/a", "day", later, "task/1"),
+        pool("p/a", "five", queue.now),
+        pool("p/a", "month", None),
+        pool("p/a", "week", later, "task/2"),
+        pool("p/b", "day", queue.now),
+        pool("q/a", "day", queue.now),
+    ]
+
+    def save(stores: Stores) -> list[Pool | None]:
+        for each in reversed(pools):
+            stores.pools.save(each)
+        return [stores.pools.get(each.key, each.limit_window) for each in pools]
+
+    assert await queue.db.write(save) == pools
+    assert await queue.read(lambda stores: stores.pools.all()) == pools
+    key = pools[0].key
+    opened = [
+        await queue.db.write(lambda stores: stores.pools.open(key, "task/1", queue.now))
+        for _ in range(2)
+    ]
+    assert opened == [True, False]
+    for number in (0, 1):
+        pools[number] = changed(
+            pools[number],
+            exhausted_until=None,
+            used_share=None,
+            refusals=0,
+            probe=None,
+            observed_at=queue.now,
+        )
+    assert await queue.read(lambda stores: stores.pools.all()) == pools
+    assert await queue.read(lambda stores: stores.pools.closed()) == pools[3:]
+
+
+async def test_the_trail_goes_on_after_the_entry_that_was_read(queue: Queue) -> None:
+    task, other = await queue.submit(), await queue.submit()
+    await queue.cancel(task)
+    first, second = await queue.audit(task)
+    assert first.id is not None
+    after = first.id
+    assert await queue.read(lambda s: s.audit.after(after, task_id=task.id)) == [second]
+    everything = await queue.read(lambda s: s.audit.after(after))
+    assert [one.task_id for one in everything] == [other.id, task.id]
+    assert await queue.read(lambda s: s.audit.after(after, 1)) == everything[:1]
+
+
+async def test_what_is_open_and_wrong_is_found_and_what_is_right_beside_it_is_not(
+    queue: Queue,
+) -> None:
+    done = await queue.submit()
+    await queue.complete_next()
+    base = await queue.submit()
+    await queue.submit(done, base)
+    over = await queue.submit(base)
+    later = await queue.submit(not_before=queue.now + timedelta(hours=1))
+
+    async def found() -> list[tuple[str, str]]:
+        problems = await queue.read(lambda stores: stores.upkeep.open_problems(9))
+        return sorted((one.code, one.task_id or "") for one in problems)
+
+    assert await found() == []
+
+    def spoil(stores: Stores) -> None:
+        for task_id, wrong in (
+            (base.id, {"lease_until": queue.now}),
+            (over.id, {"unmet_count": 2}),
+            (later.id, {"worker_id": "w1"}),
+        ):
+            old = stores.tasks.get(task_id)
+            assert old is not None
+            stores.tasks.save(changed(old, **wrong), old.fence)
+
+    await queue.db.write(spoil)
+    assert await found() == [
+        ("lease_without_run", base.id),
+        ("lease_without_run", later.id),
+        ("unmet_counts", over.id),
+    ]
+    first = await queue.read(lambda stores: stores.upkeep.open_problems(1))
+    assert len([one for one in first if one.code == "lease_without_run"]) == 1
+
+
+async def test_an_answer_that_was_given_is_not_written_over(queue: Queue) -> None:
+    task = await queue.submit()
+    open_one = Review(
+        id="r1",
+        task_id=task.id,
+        attempt=1,
+        kind=ReviewKind.QUESTION,
+        tree=None,
+        question="Which port?",
+        data={},
+        state=ReviewState.OPEN,
+        comment=None,
+        asked_at=queue.now,
+        decided_at=None,
+        decided_by=None,
+    )
+    beside = changed(open_one, id="r2")
+    decided = {"decided_at": queue.now, "decided_by": "cli:bob"}
+    refused = changed(open_one, state=ReviewState.REJECTED, comment="none", **decided)
+
+    def refuse(stores: Stores) -> None:
+        stores.reviews.insert(beside)
+        stores.reviews.insert(open_one)
+        stores.reviews.save(refused)
+
+    await queue.db.write(refuse)
+    approved = changed(refused, state=ReviewState.APPROVED, comment="80")
+    with pytest.raises(IllegalTransitionError, match="answered by somebody else"):
+        await queue.db.write(lambda stores: stores.reviews.save(approved))
+    assert await queue.read(lambda s: s.reviews.of_task(task.id)) == [refused, beside]
+    assert await queue.read(lambda s: s.reviews.recent(1)) == [beside]
+
+
+async def test_a_schedule_is_due_at_its_time_and_goes_alone(queue: Queue) -> None:
+    def schedule(name: str, minutes: int | None) -> Schedule:
+        return Schedule(
+            id=f"id-{name}",
+            name=name,
+            cron="@daily",
+            time_zone="UTC",
+            template={},
+            missed=MissedPolicy.SKIP,
+            overlap=OverlapPolicy.SKIP,
+            next_at=None if minutes is None else queue.now + timedelta(minutes=minutes),
+            last_at=None,
+            last_task_id=None,
+            paused_at=queue.now if minutes is None else None,
+            created_by="cli:alice",
+            created_at=queue.now,
+        )
+
+    all_of_them = [schedule(*one) for one in (("a", 0), ("b", 0), ("c", -1), ("d", 1), ("e", None))]
+
+    def insert(stores: Stores) -> None:
+        for each in reversed(all_of_them):
+            stores.schedules.insert(each)
+
+    await queue.db.write(insert)
+    due = await queue.read(lambda stores: stores.schedules.due(queue.now))
+    assert due == ["id-c", "id-a", "id-b"]
+    await queue.db.write(lambda stores: stores.schedules.delete("id-b"))
+    del all_of_them[1]
+    all_of_them[0] = changed(all_of_them[0], last_at=queue.now)
+    await queue.db.write(lambda stores: stores.schedules.save(all_of_them[0]))
+    assert await queue.read(lambda stores: stores.schedules.all()) == all_of_them

@@ -10,8 +10,9 @@ import pytest
 
 from abathur.domain.audit import Action
 from abathur.domain.tasks import Task, TaskStatus
+from abathur.infrastructure.database.stores.upkeep import CLEARING_UP
 from abathur.ports.upkeep import PruneFilter
-from abathur.services import pruning, verifying
+from abathur.services import claiming, pruning, verifying
 from abathur.services.pruning import Pruned, Selection
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ async def test_only_ended_tasks_go(queue: Queue) -> None:
     await queue.claim_one()
     await queue.submit(not_before=queue.now + queue.lease)
     await queue.submit(await queue.submit())
+    by_name = PruneFilter(ids=[row["id"] for row in await queue.db.query("SELECT id FROM tasks")])
+    assert ids(await select(queue, by_name)) == ids(await select(queue))
     done = await prune(queue, await select(queue))
     assert {task.status for task in done.tasks} == {
         TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED
@@ -93,6 +96,8 @@ async def test_it_goes_by_status_and_time(queue: Queue) -> None:
     failed = await queue.fail_next()
     hour = PruneFilter(before=queue.now - timedelta(minutes=30))
     assert ids(await select(queue, hour)) == [old.id]
+    named = PruneFilter(before=new.completed_at, ids=[old.id, new.id])
+    assert ids(await select(queue, named)) == [old.id]
     assert ids(await select(queue, PruneFilter(statuses=[TaskStatus.FAILED]))) == [failed.id]
     both = PruneFilter(statuses=[TaskStatus.COMPLETED], ids=[new.id, failed.id])
     assert ids(await select(queue, both)) == [new.id]
@@ -157,8 +162,18 @@ async def test_what_a_living_swarm_may_still_clear_away_stays(queue: Queue) -> N
     task = await completed(queue)
     selection = await select(queue, now=queue.now)
     assert list(reasons(selection)) == [task.id]
+    await queue.submit()
+    done = await queue.land(await queue.claim_one("w2"))
+    assert done.task.completed_at is not None
+    cleared_up = done.task.completed_at + CLEARING_UP
     await queue.write(lambda stores: stores.workers.mark_stopped("w1", queue.now))
     assert ids(await select(queue, now=queue.now)) == [task.id]
+    # Not any more once its worker's lease is over, and not for ever while that is renewed.
+    assert ids(await select(queue, now=queue.now + queue.lease)) == [task.id, done.task.id]
+    await queue.write(claiming.renew, worker_id="w2", now=cleared_up, lease=queue.lease)
+    a_moment = timedelta(seconds=1)
+    assert ids(await select(queue, now=cleared_up - a_moment)) == [task.id]
+    assert ids(await select(queue, now=cleared_up)) == [task.id, done.task.id]
 
 
 async def test_what_was_retried_meanwhile_stays(queue: Queue) -> None:
