@@ -574,6 +574,58 @@ async def test_a_task_without_any_part_left_goes_on_from_its_best_work(queue: Qu
     await assert_sound(queue)
 
 
+async def test_a_task_that_is_split_is_cancelled_and_comes_back_with_its_parts(
+    queue: Queue,
+) -> None:
+    task, claimed = await stuck(queue)
+    await split(queue, claimed, "a", "b", "c")
+    second = await queue.read(lambda stores: stores.tasks.get("part-b"))
+    assert second is not None
+    outsider = await queue.submit(second)
+    awaited, at_work = await queue.claim(2)
+    assert (awaited.task.id, at_work.task.id) == ("part-b", "part-a")
+    gone = await queue.write(cancelling.cancel, task.id, now=queue.now, actor="cli:eve")
+    assert [one.id for one in gone] == [task.id, "part-a", "part-c"]
+    assert [one.cancelled_by for one in gone] == [None, task.id, task.id]
+    assert (await queue.attempt(at_work)).outcome == "cancelled"
+    assert (await queue.task(outsider)).status is TaskStatus.BLOCKED
+    await assert_sound(queue)
+    back = await queue.write(cancelling.retry, task.id, now=queue.now, actor="cli:eve")
+    assert [one.id for one in back] == [task.id, "part-a", "part-c"]
+    whole = await queue.task(task)
+    assert (whole.status, whole.unmet_count) == (TaskStatus.BLOCKED, 3)
+    await assert_sound(queue)
+    await queue.land(awaited)
+    for _ in range(3):
+        await queue.land(await queue.claim_one())
+    again = await queue.claim_one()
+    assert (again.task.id, (again.attempt.feedback or {})["phase"]) == (task.id, "join")
+
+
+async def test_parts_of_parts_go_along_and_a_lost_one_is_waited_for_no_longer(
+    queue: Queue,
+) -> None:
+    task, claimed = await stuck(queue)
+    await split(queue, claimed, "a")
+    spec = {**LOOP, "max_iterations": 9, "strategies": ["feedback", "decompose"]}
+    await queue.write(looping.add, "part-a", spec, now=queue.now, actor="cli:eve")
+    for number in (1, 2):
+        await iterate(queue, number, value(3), tree="same")
+        queue.pass_time(1)
+    await split(queue, await queue.claim_one(), "x", "y")
+    gone = await queue.write(cancelling.cancel, task.id, now=queue.now, actor="cli:eve")
+    assert [one.id for one in gone] == [task.id, "part-a", "part-x", "part-y"]
+    await queue.write(cancelling.retry, "part-y", now=queue.now, actor="cli:eve")
+    await queue.write(cancelling.cancel, "part-y", now=queue.now, actor="cli:eve")
+    back = await queue.write(cancelling.retry, task.id, now=queue.now, actor="cli:eve")
+    assert [(one.id, one.status, one.unmet_count) for one in back] == [
+        (task.id, TaskStatus.BLOCKED, 1),
+        ("part-a", TaskStatus.BLOCKED, 1),
+        ("part-x", TaskStatus.READY, 0),
+    ]
+    await assert_sound(queue)
+
+
 async def test_a_task_that_is_not_split_is_ready_for_its_next_step(queue: Queue) -> None:
     task, claimed = await stuck(queue)
     assert (await split(queue, claimed)).status is TaskStatus.READY

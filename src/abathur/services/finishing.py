@@ -83,13 +83,19 @@ def _go_without(stores: Stores, task_id: str, part: Task, actor: str, now: datet
     task = stores.tasks.get(task_id)
     if task is None or task.status is not TaskStatus.BLOCKED:
         return
+    left = give_up(stores, task, part, actor, now)
+    if left.unmet_count == 0:
+        _let_go(stores, left, actor, now)
+
+
+def give_up(stores: Stores, task: Task, part: Task, actor: str, now: datetime) -> Task:
+    """Let the task wait for the part no longer; its status stays as it is."""
     stores.graph.remove(task.id, part.id)
     others = [one for one in task.prerequisites if one != part.id]
     left = changed(task, unmet_count=task.unmet_count - 1, last_updated_at=now)
     told = {"part": part.id, "prerequisites": others}
     trail.save(stores, Action.PART_GIVEN_UP, task, left, actor, now, **told)
-    if left.unmet_count == 0:
-        _let_go(stores, left, actor, now)
+    return stores.tasks.get(task.id) or left
 
 
 def _cancel_dependent(

@@ -31,11 +31,11 @@ def _added(stores: Stores, task_id: str, since: datetime | None) -> Sequence[Tas
     ids = stores.overview.children([task_id], 1000)
     found = stores.tasks.get_many(ids) if ids else ()
     new = [one for one in found if since is None or one.submitted_at >= since]
-    later = _waiting(stores, task_id) if new else set()
+    later = waiting_for(stores, task_id) if new else set()
     return [one for one in new if one.id not in later]
 
 
-def _waiting(stores: Stores, task_id: str) -> set[str]:
+def waiting_for(stores: Stores, task_id: str) -> set[str]:
     """Everything that waits for the task, at any distance."""
     seen = {task_id}
     open_ids = [task_id]

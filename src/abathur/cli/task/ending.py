@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 def cancel(task_ids: tuple[str, ...], reason: str | None, as_json: bool) -> None:
     """Cancel tasks and all that waits for them; print the ids of all that were cancelled.
 
-    An agent that works on one is stopped, and what it made is kept.
+    A task that its loop has split takes its parts along, but for those that
+    something else waits for; `task retry` brings them back together. An agent
+    that works on one is stopped, and what it made is kept.
     """
     done = context.write(_cancel, task_ids, context.now(), bootstrap.actor(), reason)
     _tell(done, "Cancelled", as_json)
