@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from abathur.domain.admission import UNLIMITED, AdmissionRules, HoldCause, HoldScope
+from abathur.domain.agents import AgentSpec
 from abathur.domain.budgets import Budgets, SpendingRules
+from abathur.domain.errors import StaleFenceError
 from abathur.domain.failures import ASKING, FailureClass
 from abathur.domain.money import CostGroup, Pricing
 from abathur.domain.pools import PROBE, Observation, PoolKey
@@ -16,6 +18,7 @@ from abathur.services import accounting, budgeting, claiming, pausing, pooling, 
 from abathur.services.claiming import Claim
 from abathur.services.pooling import Draws
 from abathur.services.queue_facts import queue_facts
+from abathur.services.reserving import Further, reserve_more
 from abathur.services.running import Report
 
 FAILED, LIMITED = OutcomeKind.FAILED, OutcomeKind.RATE_LIMITED
@@ -163,6 +166,33 @@ async def test_a_used_up_budget_holds_asks_and_resuming_grants_more(
     assert "$1.20 spent of $1.50" in hold.reason
     await queue.write(pausing.resume, hold.scope, hold.name, now=queue.now, actor="cli:eve")
     assert len(await claim(queue, rules)) == 1
+
+
+@pytest.mark.parametrize(
+    ("limits", "refused", "waits"),
+    [
+        ({"task_usd": 2.0}, "", False),
+        ({"task_usd": 1.9}, "the task has no room: $0.90 of $1.90 are left", False),
+        ({"target_usd": 1.9}, "target `main` has no room", False),
+        ({"day_usd": 1.9}, "has no room: $0.90 of $1.90 are left, and it counts $1.00", True),
+    ],
+)
+async def test_a_judge_is_reserved_for_beside_the_run_that_it_judges(
+    queue: Any, limits: dict[str, float], refused: str, waits: bool
+) -> None:
+    rules = budgeted(**limits)
+    await queue.submit()
+    (claimed,) = await claim(queue, rules)
+    critic = AgentSpec(agent_type="critic", runtime="claude", system_prompt="")
+    judge = Further(spec=critic, target="main", used=Usage(cost_usd=1.0))
+    spending, holder = rules.spending, queue.holder(claimed)
+    room = await queue.write(reserve_more, spending, holder, judge, queue.now)
+    assert (refused in room.refusal, bool(room.refusal)) == (True, bool(refused))
+    assert (room.wait_seconds is not None) is waits
+    cost = await queue.read(lambda stores: stores.costs.get(claimed.task.id, 1))
+    assert cost.reserved_usd == (1.0 if refused else 2.0)
+    with pytest.raises(StaleFenceError):
+        await queue.write(reserve_more, spending, replace(holder, fence=0), judge, queue.now)
 
 
 async def test_a_raised_budget_ends_its_hold(queue: Any) -> None:

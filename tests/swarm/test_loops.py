@@ -12,7 +12,8 @@ import pytest
 import watchfiles
 
 from abathur.domain.iterations import Iteration
-from abathur.services import looping, reviewing
+from abathur.domain.money import CostGroup
+from abathur.services import accounting, budgeting, looping, reviewing
 from abathur.services.reviewing import Rejection
 from tests.forked import Forked
 
@@ -270,6 +271,30 @@ async def test_a_judge_that_its_provider_refuses_judges_later_and_the_agent_does
     assert (first.outcome, first.failure_class) == ("rate_limited", "quota")
     pools = await world.db.read(lambda stores: stores.pools.all())
     assert {pool.key.provider for pool in pools} <= {"judges"}
+    await world.assert_sound()
+
+
+async def test_a_judge_does_not_start_where_the_budget_has_no_room_for_it(world: Any) -> None:
+    score = [{"usage": {"cost_usd": 0.4}}, {"result": {"text": '{"score": 0.9, "reasons": []}'}}]
+    world.configure(
+        agents={"critic": {"settings": {"script": score}}},
+        budget={"task_usd": 1.4, "assumed_usd_per_attempt": 0.5},
+    )
+    loop = {"judge": {"agent": "critic", "rubric": "Is it long?", "threshold": 0.8}}
+    script = {"1": [*GROW, {"usage": {"cost_usd": 1}}], "*": [{"fail": "the agent must not run"}]}
+    task = await world.submit("Grow", script, loop=loop, max_retries=0)
+    assert (await world.run_until_idle()).stopped_by == "held"
+    (attempt,) = await world.attempts(task)
+    assert (attempt.outcome, attempt.failure_class) == ("failed", "budget")
+    assert "$0.40 of $1.40 are left, and it counts $0.50" in attempt.error_message
+    (cost,) = (await world.db.read(accounting.cost_report, CostGroup.TASK, None)).groups
+    assert (cost.known_usd, cost.reserved_usd) == (1.0, 0.0)
+    now = datetime.now(UTC)
+    await world.db.write(budgeting.set_task_budget, task.id, 2.0, now=now, actor="cli:eve")
+    await world.run_until_idle()
+    assert (await world.task(task)).status == "completed"
+    report = await world.db.read(accounting.cost_report, CostGroup.TASK, None)
+    assert report.total.known_usd == 1.4
     await world.assert_sound()
 
 

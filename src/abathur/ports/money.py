@@ -25,6 +25,10 @@ class CostStore(Protocol):
         usd: float,
     ) -> None: ...
 
+    def reserve_more(self, task_id: str, attempt: int, usd: float) -> None:
+        """Set aside so much in all for an attempt that runs and for which something is reserved."""
+        ...
+
     def settle(self, cost: Cost) -> None:
         """Write what the attempt cost, in place of what was reserved for it."""
         ...

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from abathur.domain.agents import AgentSpec
-from abathur.domain.errors import AbathurError
+from abathur.domain.errors import AbathurError, DatabaseError, StaleFenceError
 from abathur.domain.failures import FailureClass
 from abathur.domain.iterations import Iteration
 from abathur.domain.loops.criteria import Criterion
@@ -16,6 +16,8 @@ from abathur.domain.retry import is_refused
 from abathur.domain.runs import Command, EventKind, Outcome, OutcomeKind, RunEvent, RunSpec, Usage
 from abathur.domain.tasks import Task
 from abathur.ports.processes import Launch
+from abathur.services.reserving import Further, reserve_more
+from abathur.swarm.admission import spending_rules
 from abathur.swarm.choosing import chosen
 from abathur.swarm.parts import Parts
 from abathur.swarm.state import Run
@@ -70,22 +72,26 @@ class Judge:
         self._parts, self._run, self._launching = parts, run, launching
 
     async def score(
-        self, criterion: Criterion, iteration: Iteration
+        self, criterion: Criterion, iteration: Iteration, used: Usage | None
     ) -> tuple[dict[str, Any], Usage | None]:
         """What is kept of the judgement, and what it used. A judge that fails gives no score.
 
-        Raises `JudgeRefusedError`.
+        `used` is what the attempt has used before. Raises `JudgeRefusedError`, and what writing to
+        the database raises.
         """
         try:
-            return await self._ask(criterion, iteration)
+            return await self._ask(criterion, iteration, used)
+        except (DatabaseError, StaleFenceError):
+            raise
         except (AbathurError, OSError) as error:
             return {"error": " ".join(str(error).split())}, None
 
     async def _ask(
-        self, criterion: Criterion, iteration: Iteration
+        self, criterion: Criterion, iteration: Iteration, used: Usage | None
     ) -> tuple[dict[str, Any], Usage | None]:
         spec = self._parts.resolve_agent(criterion.agent or "")
         spec, _ = await chosen(self._parts, spec, self._run.attempt)
+        left = await self._room(spec, iteration, used)
         runtime = self._parts.load_runtime(spec.runtime)
         folder = self._parts.run_folder(self._run.task.id, self._run.attempt.number)
         scratch = folder / "scratch" / "judge"
@@ -103,6 +109,7 @@ class Judge:
                 scratch=scratch,
                 session_id=self._parts.new_id(),
                 settings=spec.settings,
+                budget_usd=left,
             )
         )
         events: deque[RunEvent] = deque(maxlen=KEPT_EVENTS)
@@ -123,6 +130,30 @@ class Judge:
             texts = [one.text for one in events if one.kind is EventKind.TEXT]
             found = judged("\n".join(texts))
         return found, outcome.usage
+
+    async def _room(
+        self, spec: AgentSpec, iteration: Iteration, used: Usage | None
+    ) -> float | None:
+        """What it may spend, set aside before it starts; None is without end."""
+        room = await self._parts.db.write(
+            reserve_more,
+            spending_rules(self._parts),
+            self._run.holder,
+            Further(spec=spec, target=iteration.target, used=used),
+            self._parts.clock.now(),
+        )
+        if room.refusal:
+            raise JudgeRefusedError(
+                Outcome(
+                    kind=OutcomeKind.RELEASED if room.wait_seconds else OutcomeKind.FAILED,
+                    message=room.refusal,
+                    retry_after_seconds=room.wait_seconds,
+                    failure=None if room.wait_seconds else FailureClass.BUDGET,
+                ),
+                spec,
+            )
+        limits = (room.left_usd, spec.settings.get("budget"))
+        return min((one for one in limits if one is not None), default=None)
 
     async def _prompt(self, task: Task, criterion: Criterion, iteration: Iteration) -> str:
         diff = await self._parts.repository.diff(iteration.base_commit, iteration.work_commit)

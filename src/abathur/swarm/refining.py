@@ -166,7 +166,8 @@ class Refining:
         for path, one in self._criteria(place):
             if one.kind is CriterionKind.JUDGE:
                 try:
-                    seen = await self._judge(one, iteration, launching)
+                    used = added(outcome.usage, self._usage)
+                    seen = await self._judge(one, iteration, launching, used)
                 except JudgeRefusedError as error:
                     # The checkpoint stays: what is tried again is the measurement, not the agent.
                     return self._refused(error, one, outcome.usage)
@@ -269,10 +270,10 @@ class Refining:
         return Command(argv=argv, pass_env=passed)
 
     async def _judge(
-        self, one: Criterion, iteration: Iteration, launching: Launching
+        self, one: Criterion, iteration: Iteration, launching: Launching, used: Usage | None
     ) -> dict[str, Any]:
         judge = Judge(self._parts, self._run, launching)
-        seen, usage = await judge.score(one, iteration)
+        seen, usage = await judge.score(one, iteration, used)
         self._usage = added(self._usage, usage)
         return seen
 

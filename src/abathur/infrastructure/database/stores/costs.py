@@ -50,6 +50,9 @@ class SqlCosts:
             reserved_usd=usd,
         )
 
+    def reserve_more(self, task_id: str, attempt: int, usd: float) -> None:
+        self._session.send("costs_reserve_more", task_id=task_id, attempt=attempt, reserved_usd=usd)
+
     def settle(self, cost: Cost) -> None:
         self._session.send("costs_settle", vars(cost))
 

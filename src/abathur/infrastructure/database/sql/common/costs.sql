@@ -3,6 +3,10 @@ INSERT INTO costs (task_id, attempt, target, agent_type, day, reserved_usd)
 VALUES (:task_id, :attempt, :target, :agent_type, :day, :reserved_usd)
 ON CONFLICT DO NOTHING;
 
+-- name: costs_reserve_more
+UPDATE costs SET reserved_usd = :reserved_usd
+WHERE task_id = :task_id AND attempt = :attempt AND settled_at IS NULL;
+
 -- name: costs_settle
 INSERT INTO costs (
   task_id, attempt, target, agent_type, model, day, input_tokens, output_tokens,
