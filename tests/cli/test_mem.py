@@ -75,14 +75,58 @@ def test_an_export_is_read_again_and_a_broken_line_adds_nothing(
     abathur.ok("mem", "add", "n", "a", "other", "--replace")
     abathur.ok("mem", "forget", "n", "b")
     done = abathur("mem", "import", "--json", stdin=lines.encode())
-    assert done.json == {"added": 1, "updated": 0, "unchanged": 0, "skipped": 1}
+    assert done.json == {"added": 1, "updated": 0, "unchanged": 0, "skipped": 1, "expired": 0}
     done = abathur("mem", "import", "--replace", "--json", stdin=lines.encode())
-    assert done.json == {"added": 0, "updated": 1, "unchanged": 1, "skipped": 0}
+    assert done.json == {"added": 0, "updated": 1, "unchanged": 1, "skipped": 0, "expired": 0}
     broken = f'{json.dumps({"namespace": "n", "key": "c", "value": 1})}\n{{"namespace": 1}}\n'
     refused = abathur("mem", "import", stdin=broken.encode())
     assert refused.code == 2
     assert "line 2" in refused.line
     assert abathur("mem", "get", "n", "c").code == 3
+
+
+def test_a_new_version_takes_over_what_is_not_typed(abathur: Abathur) -> None:
+    typed = ("--type", "procedural", "--importance", "0.9", "--metadata", '{"a": 1}')
+    abathur.ok("mem", "add", "n", "k", "one", *typed)
+    abathur.ok("mem", "add", "n", "k", "--value", "null", "--replace", "--keep", "2d")
+    kept = abathur("mem", "get", "n", "k", "--json").json
+    assert (kept["value"], kept["memory_type"], kept["importance"]) == (None, "procedural", 0.9)
+    assert kept["metadata"] == {"a": 1}
+    assert kept["expires_at"] is not None
+    # An export says when it ends, and so does what is made of it.
+    lines = abathur.ok("mem", "export")
+    abathur.ok("mem", "forget", "n", "k")
+    abathur.ok("mem", "import", stdin=lines.encode())
+    again = abathur("mem", "get", "n", "k", "--json").json
+    assert again["expires_at"] == kept["expires_at"]
+    over = {**kept, "key": "over", "expires_at": "2001-01-01T00:00:00Z"}
+    done = abathur("mem", "import", "--json", stdin=json.dumps(over).encode())
+    assert done.json["expired"] == 1
+    done = abathur("mem", "import", "--json", stdin=json.dumps({**kept, "importance": 0}).encode())
+    assert done.json["skipped"] == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "part"),
+    [
+        ({"importance": "high"}, "importance"),
+        ({"importance": 7}, "between 0 and 1"),
+        ({"metadata": [1]}, "metadata is no dict"),
+        ({"created_by": 5}, "created_by is no str"),
+        ({"expires_at": "soon"}, "soon"),
+        ({"namespace": "n::m"}, "isn't a namespace"),
+    ],
+)
+def test_a_line_that_is_no_memory_is_told_and_nothing_is_added(
+    abathur: Abathur, fields: dict[str, Any], part: str
+) -> None:
+    good = {"namespace": "n", "key": "good", "value": 1}
+    lines = f"{json.dumps(good)}\n{json.dumps({**good, **fields})}\n"
+    refused = abathur("mem", "import", stdin=lines.encode())
+    assert refused.code == 2
+    assert "line 2" in refused.line
+    assert part in refused.line
+    assert abathur("mem", "list", "--json").json == []
 
 
 def test_pruning_asks_before_anything_goes(abathur: Abathur) -> None:
@@ -93,6 +137,16 @@ def test_pruning_asks_before_anything_goes(abathur: Abathur) -> None:
     assert abathur.ok("mem", "get", "n", "k") == "x"
     abathur.ok("mem", "prune", "--faded", "1", "--yes")
     assert abathur("mem", "get", "n", "k").code == 3
+
+
+def test_pruning_takes_all_that_it_showed(
+    abathur: Abathur, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("abathur.services.remembering.PRUNED_AT_ONCE", 2)
+    lines = "".join(json.dumps({"namespace": "n", "key": str(n), "value": n}) for n in range(5))
+    abathur.ok("mem", "import", stdin=lines.replace("}{", "}\n{").encode())
+    abathur.ok("mem", "prune", "--faded", "1", "--yes")
+    assert abathur("mem", "list", "--json").json == []
 
 
 def test_a_server_in_a_cloned_configuration_needs_a_word(

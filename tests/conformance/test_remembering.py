@@ -169,6 +169,32 @@ async def test_what_three_tasks_used_is_promoted_and_no_longer_expires(queue: Qu
     assert [one.action_data["memory_type"] for one in entries] == [["episodic", "semantic"]]
 
 
+async def test_an_earlier_version_comes_back_with_its_type(queue: Queue) -> None:
+    await add(queue, "flags", "gcc")
+    await update(queue, "flags", "clang", memory_type=MemoryType.WORKING)
+    back = await restore(queue, "flags", version=1)
+    assert (back.memory_type, back.expires_at) == (MemoryType.SEMANTIC, None)
+
+
+async def test_pruning_keeps_to_its_namespace_its_types_and_its_number(queue: Queue) -> None:
+    for namespace in ("a", "b", "b:c", "bc"):
+        for kind in (MemoryType.WORKING, MemoryType.EPISODIC):
+            await add(queue, kind, namespace=namespace, memory_type=kind)
+    queue.now += timedelta(days=200)
+
+    async def gone(limit: int = 99, **where: Any) -> list[tuple[str, str]]:
+        found = await queue.read(
+            remembering.faded, MemoryFilter(limit=limit, **where), now=queue.now
+        )
+        return [(one.namespace, one.key) for one in found]
+
+    below = await gone(namespace="b", types=frozenset({MemoryType.EPISODIC}))
+    assert sorted(below) == [("b", "episodic"), ("b:c", "episodic")]
+    assert len(await gone()) == 8
+    # Those of other namespaces, which expired before, take no place of theirs.
+    assert [name for name, _ in await gone(limit=1, namespace="bc")] == ["bc"]
+
+
 async def test_a_full_namespace_refuses_more_but_not_changes(queue: Queue) -> None:
     rules = MemoryRules(per_namespace=1)
     await add(queue, "one")
@@ -176,6 +202,10 @@ async def test_a_full_namespace_refuses_more_but_not_changes(queue: Queue) -> No
     with pytest.raises(InvalidInputError, match="quota"):
         await queue.write(remembering.add, new, actor=BOB, now=queue.now, rules=rules)
     await update(queue, "one", "changed")
+    await delete(queue, "one")
+    await add(queue, "two")
+    with pytest.raises(InvalidInputError, match="quota"):
+        await queue.write(remembering.restore, BUILD, "one", actor=BOB, now=queue.now, rules=rules)
 
 
 async def test_each_change_is_in_the_trail_of_the_task_that_made_it(queue: Queue) -> None:

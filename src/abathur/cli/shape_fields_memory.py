@@ -98,7 +98,8 @@ MEMORY_IMPORT: Final[Fields] = {
     "added": ("integer", "memories that were not there"),
     "updated": ("integer", "memories that got a new version, with `--replace`"),
     "unchanged": ("integer", "memories that were there just so"),
-    "skipped": ("integer", "memories that were there with another value"),
+    "skipped": ("integer", "memories that are others here"),
+    "expired": ("integer", "memories that have expired since they were written"),
 }
 
 EMBEDDED: Final[Fields] = {

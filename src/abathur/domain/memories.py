@@ -166,10 +166,10 @@ def check_content(value: Any, metadata: JsonObject, importance: float, rules: Me
 
 def check_json(what: str, value: Any, limit: int) -> None:
     try:
-        size = len(json.dumps(value, allow_nan=False).encode())
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInputError(f"{what} can't be written as JSON ({error}); change it") from error
-    if size > limit:
+    if (size := len(text.encode("utf-8", "surrogatepass"))) > limit:
         raise InvalidInputError(f"{what} takes {size} bytes, at most {limit} are kept; shorten it")
 
 

@@ -77,8 +77,8 @@ class MemoryStore(Protocol):
         """Live ones in exactly this namespace."""
         ...
 
-    def expired(self, now: datetime, limit: int) -> Sequence[Memory]:
-        """Those that aren't deleted yet."""
+    def expired(self, where: MemoryFilter, now: datetime) -> Sequence[Memory]:
+        """Of the namespace and the types of the filter, those that aren't deleted yet."""
         ...
 
     def insert(self, memory: Memory) -> Memory:

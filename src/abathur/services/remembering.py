@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from abathur.domain.audit import Action
@@ -34,19 +34,23 @@ from abathur.services import trail
 
 RULES: Final = MemoryRules()
 PRUNED_AT_ONCE: Final = 500
+UNCHANGED: Final[Any] = object()
+"""In place of a value, as null is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryChange:
-    """What a new version is like. None leaves it as it is."""
+    """What a new version is like. What isn't given stays as it is."""
 
-    value: Any = None
+    value: Any = UNCHANGED
     metadata: JsonObject | None = None
     memory_type: MemoryType | None = None
     importance: float | None = None
     expected_version: int | None = None
     """The version that it was read with; another one now is a conflict."""
     task_id: str | None = None
+    lifetime: timedelta | None = None
+    """From now on; without it, what its type says."""
 
 
 def add(
@@ -60,11 +64,7 @@ def add(
     old = stores.memories.get(new.namespace, new.key)
     if old is not None and not old.is_gone(now):
         raise _taken(new.namespace, new.key)
-    if stores.memories.count(new.namespace, now) >= rules.per_namespace:
-        raise InvalidInputError(
-            f"namespace {new.namespace} holds {rules.per_namespace} memories, which is its quota; "
-            "let some go by `abathur mem prune`, or use another namespace"
-        )
+    _check_quota(stores, new.namespace, now, rules)
     memory = _first(new, actor, now)
     if old is None:
         kept = stores.memories.insert(memory)
@@ -80,6 +80,14 @@ def add(
     _index(stores, kept)
     _record(stores, Action.MEMORY_ADDED, kept, actor, now, task_id=new.task_id)
     return kept
+
+
+def _check_quota(stores: Stores, namespace: str, now: datetime, rules: MemoryRules) -> None:
+    if stores.memories.count(namespace, now) >= rules.per_namespace:
+        raise InvalidInputError(
+            f"namespace {namespace} holds {rules.per_namespace} memories, which is its quota; "
+            "let some go by `abathur mem prune`, or use another namespace"
+        )
 
 
 def _taken(namespace: str, key: str) -> ConflictError:
@@ -174,14 +182,14 @@ def update(
     kind = change.memory_type or old.memory_type
     new = changed(
         old,
-        value=old.value if change.value is None else change.value,
+        value=old.value if change.value is UNCHANGED else change.value,
         metadata=old.metadata if change.metadata is None else dict(change.metadata),
         memory_type=kind,
         importance=old.importance if change.importance is None else change.importance,
         version=old.version + 1,
         updated_by=updated_by,
         updated_at=now,
-        expires_at=expiry(kind, now),
+        expires_at=expiry(kind, now, change.lifetime),
     )
     return _save_version(stores, new, old, Action.MEMORY_UPDATED, change.task_id, actor, now, rules)
 
@@ -241,10 +249,12 @@ def restore(
     actor: str,
     now: datetime,
     version: int | None = None,
+    rules: MemoryRules = RULES,
 ) -> Memory:
     """Bring a deleted or expired memory back, or an earlier version, as a new one.
 
-    Raises `NotFoundError`, `ConflictError` when there is nothing to restore.
+    Raises `NotFoundError`, `ConflictError` when there is nothing to restore, `InvalidInputError`
+    when its namespace is full.
     """
     old = stores.memories.get(namespace, key)
     if old is None:
@@ -254,6 +264,8 @@ def restore(
             f"memory {namespace} {key} is neither deleted nor expired; name the version to go back "
             "to"
         )
+    if old.is_gone(now):
+        _check_quota(stores, namespace, now, rules)
     back = changed(old, deleted_at=None, expires_at=expiry(old.memory_type, now))
     if old.deleted_at is not None:
         stores.memories.mark(old, is_deleted=False)
@@ -263,6 +275,8 @@ def restore(
             back,
             value=earlier.value,
             metadata=earlier.metadata,
+            memory_type=earlier.memory_type,
+            expires_at=expiry(earlier.memory_type, now),
             version=old.version + 1,
             updated_by=actor,
             updated_at=now,
@@ -319,23 +333,22 @@ def faded(
     weaker_than: float | None = None,
 ) -> Sequence[Memory]:
     """Memories that have expired, and with `weaker_than` those that have faded below it."""
-    expired = stores.memories.expired(now, where.limit)
+    expired = stores.memories.expired(where, now)
     weak = [
         memory
         for memory in stores.memories.select(where, now)
         if weaker_than is not None and strength(memory, now) < weaker_than
     ]
-    return [one for one in expired if _is_below(one, where.namespace)] + weak
-
-
-def _is_below(memory: Memory, namespace: str | None) -> bool:
-    return namespace is None or f"{memory.namespace}:".startswith(f"{namespace}:")
+    return [*expired, *weak][: where.limit]
 
 
 def prune(
     stores: Stores, memories: Sequence[Memory], *, actor: str, now: datetime
 ) -> Sequence[Memory]:
-    """Delete those that are as they were selected; they can be restored."""
+    """Delete those that are as they were selected, of the first `PRUNED_AT_ONCE`.
+
+    They can be restored.
+    """
     gone = []
     for memory in memories[:PRUNED_AT_ONCE]:
         try:

@@ -17,12 +17,20 @@ from abathur.domain.errors import InvalidInputError
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from abathur.domain.memories import MemoryRules, NewMemory
+    from abathur.domain.memories import Memory, MemoryRules, NewMemory
     from abathur.ports.stores import Stores
 
 PAGE = 1000
 BATCH = 200
-KEPT = ("namespace", "key", "value", "metadata", "importance", "created_by", "task_id")
+KEPT = {
+    "namespace": str,
+    "key": str,
+    "value": object,
+    "metadata": dict,
+    "importance": float | int,
+    "created_by": str,
+    "task_id": str,
+}
 
 
 @click.command()
@@ -62,15 +70,17 @@ def import_(file: IO[str], replace: bool, as_json: bool) -> None:
     done: Counter[str] = Counter()
     rules, now = context.project().settings.memory.rules, context.now()
     # All are read before the first is written.
-    for batch in _batches(list(_memories(file))):
+    read = list(_memories(file, rules, now))
+    done["expired"] = read.count(None)
+    for batch in _batches([one for one in read if one is not None]):
         done += context.write(_import, batch, replace, rules, actor(), now)
-    told = {name: done[name] for name in ("added", "updated", "unchanged", "skipped")}
+    told = {name: done[name] for name in ("added", "updated", "unchanged", "skipped", "expired")}
     if as_json:
         output.write_json(told)
     else:
         output.say(", ".join(f"{number} {name}" for name, number in told.items()))
         if told["skipped"]:
-            output.say("What was skipped has another value here; --replace takes the new one.")
+            output.say("What was skipped is another one here; --replace takes the new one.")
 
 
 def _batches(memories: Sequence[NewMemory]) -> Iterator[Sequence[NewMemory]]:
@@ -78,25 +88,44 @@ def _batches(memories: Sequence[NewMemory]) -> Iterator[Sequence[NewMemory]]:
         yield memories[start : start + BATCH]
 
 
-def _memories(lines: Iterable[str]) -> Iterator[NewMemory]:
-    from abathur.domain.memories import MemoryType, NewMemory
+def _memories(
+    lines: Iterable[str], rules: MemoryRules, now: datetime
+) -> Iterator[NewMemory | None]:
+    """None for one that has expired meanwhile."""
+    from abathur.domain.memories import check_new
 
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-            fields = {name: row[name] for name in KEPT if row.get(name) is not None}
-            kind = MemoryType(row.get("memory_type", MemoryType.SEMANTIC))
-            for name in ("namespace", "key"):
-                if not isinstance(fields[name], str):
-                    raise TypeError(f"{name} is no text")
-            yield NewMemory(**{"value": None, **fields}, memory_type=kind)
+            new = _memory(json.loads(line), now)
+            if new is not None:
+                check_new(new, rules)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise InvalidInputError(
                 f"line {number} holds no memory ({type(error).__name__}: {error}); nothing was "
                 "added, mend it"
             ) from error
+        except InvalidInputError as error:
+            raise InvalidInputError(f"line {number}: {error}; nothing was added") from error
+        yield new
+
+
+def _memory(row: dict[str, Any], now: datetime) -> NewMemory | None:
+    from datetime import datetime
+
+    from abathur.domain.memories import MemoryType, NewMemory
+
+    fields = {name: row[name] for name in KEPT if row.get(name) is not None}
+    for name, value in fields.items():
+        if not isinstance(value, KEPT[name]) or (isinstance(value, bool) and name == "importance"):
+            raise TypeError(f"{name} is no {getattr(KEPT[name], '__name__', 'number')}")
+    kind = MemoryType(row.get("memory_type", MemoryType.SEMANTIC))
+    ends = row.get("expires_at")
+    lifetime = None if ends is None else datetime.fromisoformat(ends) - now
+    if lifetime is not None and lifetime.total_seconds() <= 0:
+        return None
+    return NewMemory(**{"value": None, **fields}, memory_type=kind, lifetime=lifetime)
 
 
 def _import(
@@ -115,11 +144,15 @@ def _import(
         if old is None or old.is_gone(now):
             remembering.add(stores, new, actor=actor, now=now, rules=rules)
             done["added"] += 1
-        elif old.value == new.value:
+        elif _content(old) == _content(new):
             done["unchanged"] += 1
         elif replaces:
             change = remembering.MemoryChange(
-                value=new.value, metadata=new.metadata, importance=new.importance
+                value=new.value,
+                metadata=new.metadata,
+                memory_type=new.memory_type,
+                importance=new.importance,
+                lifetime=new.lifetime,
             )
             where = (new.namespace, new.key)
             remembering.update(
@@ -129,3 +162,7 @@ def _import(
         else:
             done["skipped"] += 1
     return done
+
+
+def _content(one: Memory | NewMemory) -> tuple[Any, ...]:
+    return one.value, one.metadata, one.memory_type, one.importance

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -61,7 +61,7 @@ def prune(
         _show(found)
     if found and not dry_run:
         _ask(len(found), yes)
-        found = context.write(_prune, found, now)
+        found = [one for page in _pages(found) for one in context.write(_prune, page, now)]
     if as_json:
         output.write_json({"dry_run": dry_run, "memories": [memory_shape(one) for one in found]})
     elif found and not dry_run:
@@ -86,6 +86,13 @@ def _ask(number: int, yes: bool) -> None:
             "with --dry-run"
         )
     click.confirm("Delete them?", abort=True, err=True)
+
+
+def _pages(found: Sequence[Memory]) -> Iterator[Sequence[Memory]]:
+    from abathur.services.remembering import PRUNED_AT_ONCE
+
+    for start in range(0, len(found), PRUNED_AT_ONCE):
+        yield found[start : start + PRUNED_AT_ONCE]
 
 
 def _prune(stores: Stores, found: Sequence[Memory], now: datetime) -> Sequence[Memory]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from abathur.domain.memories import Memory, MemoryRules, NewMemory
     from abathur.ports.stores import Stores
+    from abathur.services.remembering import MemoryChange
 
 
 @click.command()
@@ -29,17 +30,18 @@ if TYPE_CHECKING:
     "--type",
     "memory_type",
     type=click.Choice(TYPES),
-    default="semantic",
-    show_default=True,
+    show_default="semantic",
     help="A fact, an event, a way of doing something, or a note for a short time.",
 )
-@click.option(
-    "--importance", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="0 to 1."
-)
-@click.option("--metadata", metavar="JSON", default="{}", help="An object that says more about it.")
+@click.option("--importance", type=click.FloatRange(0, 1), show_default="0.5", help="0 to 1.")
+@click.option("--metadata", metavar="JSON", help="An object that says more about it.")
 @click.option("--task", "task_id", metavar="ID", help="The task that it is written for.")
 @click.option("--keep", metavar="DURATION", help="Let it expire after, like 2d.")
-@click.option("--replace", is_flag=True, help="Write a new version when it is there already.")
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="Write a new version when it is there already; what isn't given stays as it is.",
+)
 @click.option(
     "--if-version",
     type=click.IntRange(min=1),
@@ -54,8 +56,8 @@ def add(as_json: bool, **typed: Any) -> None:
     now, rules = context.now(), context.project().settings.memory.rules
     if typed["if_version"] and not typed["replace"]:
         raise InvalidInputError("--if-version goes with --replace; add that, or leave it out")
-    task, replaces, version = typed["task_id"], typed["replace"], typed["if_version"]
-    memory = context.write(_add, new, task, replaces, version, rules, actor(), now)
+    change = _change(new, typed) if typed["replace"] else None
+    memory = context.write(_add, new, change, typed["task_id"], rules, actor(), now)
     _tell(memory, as_json, f"kept {memory.namespace} {memory.key}, version {memory.version}")
 
 
@@ -71,17 +73,17 @@ def _new(typed: dict[str, Any]) -> NewMemory:
         value = _json(typed["value"], "--value")
     else:
         value = {"text": sys.stdin.read() if typed["text"] == "-" else typed["text"]}
-    metadata = _json(typed["metadata"], "--metadata")
+    metadata = _json(typed["metadata"] or "{}", "--metadata")
     if not isinstance(metadata, dict):
         raise InvalidInputError("--metadata must be a JSON object, like {}")
-    keep = typed["keep"]
+    keep, importance = typed["keep"], typed["importance"]
     return NewMemory(
         namespace=typed["namespace"],
         key=typed["key"],
         value=value,
-        memory_type=MemoryType(typed["memory_type"]),
+        memory_type=MemoryType(typed["memory_type"] or "semantic"),
         metadata=metadata,
-        importance=typed["importance"],
+        importance=0.5 if importance is None else importance,
         lifetime=None if keep is None else timedelta(seconds=parse_duration(keep, "keep")),
     )
 
@@ -93,12 +95,25 @@ def _json(text: str, option: str) -> Any:
         raise InvalidInputError(f"{option} isn't JSON ({error}); mind the quotes") from error
 
 
+def _change(new: NewMemory, typed: dict[str, Any]) -> MemoryChange:
+    """What isn't typed stays as it is."""
+    from abathur.services.remembering import MemoryChange
+
+    return MemoryChange(
+        value=new.value,
+        metadata=None if typed["metadata"] is None else new.metadata,
+        memory_type=None if typed["memory_type"] is None else new.memory_type,
+        importance=typed["importance"],
+        expected_version=typed["if_version"],
+        lifetime=new.lifetime,
+    )
+
+
 def _add(
     stores: Stores,
     new: NewMemory,
+    change: MemoryChange | None,
     task: str | None,
-    replaces: bool,
-    version: int | None,
     rules: MemoryRules,
     actor: str,
     now: datetime,
@@ -110,18 +125,10 @@ def _add(
 
     task_id = None if task is None else resolve_id(stores, task)
     old = stores.memories.get(new.namespace, new.key)
-    if not replaces or old is None or old.is_gone(now):
+    if change is None or old is None or old.is_gone(now):
         made = replace(new, task_id=task_id)
         return remembering.add(stores, made, actor=actor, now=now, rules=rules)
-    change = remembering.MemoryChange(
-        value=new.value,
-        metadata=new.metadata or None,
-        memory_type=new.memory_type,
-        importance=new.importance,
-        expected_version=version,
-        task_id=task_id,
-    )
-    where = (new.namespace, new.key)
+    where, change = (new.namespace, new.key), replace(change, task_id=task_id)
     return remembering.update(
         stores, *where, change, updated_by=actor, actor=actor, now=now, rules=rules
     )
@@ -137,8 +144,9 @@ def restore(namespace: str, key: str, version: int | None, as_json: bool) -> Non
     from abathur.bootstrap import actor
     from abathur.services import remembering
 
+    rules, now = context.project().settings.memory.rules, context.now()
     memory = context.write(
-        remembering.restore, namespace, key, version=version, actor=actor(), now=context.now()
+        remembering.restore, namespace, key, version=version, actor=actor(), now=now, rules=rules
     )
     _tell(memory, as_json, f"restored {namespace} {key}, version {memory.version}")
 

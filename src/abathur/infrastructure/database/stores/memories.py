@@ -61,8 +61,8 @@ class SqlMemories:
         row = self._session.fetch_one("memories_count", namespace=namespace, now=now)
         return int(row["n"]) if row else 0
 
-    def expired(self, now: datetime, limit: int) -> Sequence[Memory]:
-        rows = self._session.fetch("memories_expired", now=now, limit=limit)
+    def expired(self, where: MemoryFilter, now: datetime) -> Sequence[Memory]:
+        rows = self._session.fetch("memories_expired", **conditions(where, now), limit=where.limit)
         return [_memory_of(row) for row in rows]
 
     def insert(self, memory: Memory) -> Memory:

@@ -38,6 +38,9 @@ SELECT m.*, e.id AS entry_id, e.value, e.metadata
 FROM memories AS m JOIN memory_entries AS e
   ON e.namespace = m.namespace AND e.key = m.key AND e.version = m.version
 WHERE m.expires_at <= :now AND m.deleted_at IS NULL
+  AND (:namespace IS NULL OR m.namespace = :namespace
+    OR (m.namespace >= :namespace || ':' AND m.namespace < :namespace || ';'))
+  AND (:types IS NULL OR m.memory_type IN (SELECT value FROM json_each(:types)))
 ORDER BY m.expires_at LIMIT :limit;
 
 -- name: memories_insert
