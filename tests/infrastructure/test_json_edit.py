@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from abathur.infrastructure.json_edit import parsed, plain, with_member
+from abathur.infrastructure.json_edit import parsed, plain, with_value
 
 ENTRY = {"command": "abathur", "args": ["mcp"]}
 VALUES = st.recursive(
@@ -30,7 +30,7 @@ def test_what_is_there_stays_as_it_is(
     elif "servers" in content:
         del content["servers"]
     text = json.dumps(content, indent=indent, ensure_ascii=False)
-    now = json.loads(with_member(text, "servers", "abathur", ENTRY))
+    now = json.loads(with_value(text, ("servers", "abathur"), ENTRY))
     assert now == {**content, "servers": {**(servers or {}), "abathur": ENTRY}}
 
 
@@ -49,14 +49,29 @@ def test_what_is_there_stays_as_it_is(
 )
 def test_comments_and_trailing_commas_are_kept(text: str) -> None:
     before = parsed(text)
-    now = with_member(text, "servers", "abathur", ENTRY)
+    now = with_value(text, ("servers", "abathur"), ENTRY)
     expected = {**before, "servers": {**before.get("servers", {}), "abathur": ENTRY}}
     assert parsed(now) == expected, now
     for comment in ("/* c */", "/* one */", "// a } brace", "// end", "// no comment"):
         assert (comment in now) is (comment in text)
-    assert with_member(now, "servers", "abathur", ENTRY) == now
+    assert with_value(now, ("servers", "abathur"), ENTRY) == now
 
 
 def test_what_is_blanked_keeps_its_place() -> None:
     text = '{"a": 1, // x\n}'
     assert len(plain(text)) == len(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ('{"z":[1,2]}\n', '{"z":[1,2],"a":{"b":{"c":1}}}\n'),
+        ('{"z": 1e2, "a": {"x": 1}}', '{"z": 1e2, "a": {"x": 1, "b": {"c": 1}}}'),
+        ('{"a": {}, "z": 0}', '{"a": {"b": {"c": 1}}, "z": 0}'),
+        ('{"a":{"b":{"c":0,"d":1}}}', '{"a":{"b":{"c":1,"d":1}}}'),
+    ],
+)
+def test_a_file_of_one_line_stays_one(text: str, after: str) -> None:
+    there = parsed(text).get("a", {}).get("b", {})
+    path, value = (("a", "b", "c"), 1) if there else (("a", "b"), {"c": 1})
+    assert with_value(text, path, value) == after

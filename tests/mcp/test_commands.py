@@ -38,7 +38,7 @@ def test_the_entry_is_put_beside_what_is_there(
     path.write_text(json.dumps(there))
     assert run(project, "install", "--client", client, "--dry-run") == 0
     assert json.loads(path.read_text()) == there
-    assert '+    "abathur": {' in capsys.readouterr().out
+    assert '"abathur": {' in capsys.readouterr().out
     assert run(project, "install", "--client", client) == 0
     now = json.loads(path.read_text())
     assert now[section]["abathur"]["args"][-2:] == ["mcp", "serve"]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import sys
+import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from abathur.domain.errors import ConfigError, InvalidInputError
-from abathur.infrastructure import json_edit
+from abathur.infrastructure import json_edit, toml_edit
 from abathur.ports.clients import Edit
 
 NAME: Final = "abathur"
@@ -44,28 +45,42 @@ def edit(client: str, root: Path, only: str | None) -> Edit:
     if known is None:
         raise InvalidInputError(f"client: `{client}` is none of {', '.join(CLIENTS)}")
     file = _file(known, root)
-    before = file.read_text(encoding="utf-8") if file.is_file() else ""
+    before = _text(file)
     args = ["mcp", "serve", *(["--only", only] if only else [])]
     if known.is_users:
         args = ["--project", str(root), *args]
     command, *first = _program()
-    entry = {"command": command, "args": [*first, *args]}
-    if file.suffix == ".toml":
-        return Edit(file=file, before=before, after=_toml(before, known.section, entry))
+    entry: dict[str, Any] = {"command": command, "args": [*first, *args]}
     if client == "vscode":
         entry = {"type": "stdio", **entry}
-    return Edit(file=file, before=before, after=_json(file, before, known.section, entry))
+    edited = _toml if file.suffix == ".toml" else _json
+    # Whoever has set lines apart by two characters goes on to.
+    is_dos = "\n" in before and before.count("\r\n") == before.count("\n")
+    after = edited(file, before.replace("\r\n", "\n") if is_dos else before, known.section, entry)
+    return Edit(file=file, before=before, after=after.replace("\n", "\r\n") if is_dos else after)
 
 
 def save(change: Edit) -> None:
     """Whole or not at all. Raises `OSError`."""
     file = change.file.resolve()
+    if file.exists() and not os.access(file, os.W_OK):
+        raise PermissionError(f"{file} may not be written; allow it, or put the entry in by hand")
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f".{file.name}.{os.getpid()}")
-    draft.write_text(change.after, encoding="utf-8")
+    draft.write_bytes(change.after.encode())
     if file.exists():
         shutil.copymode(file, draft)
     draft.replace(file)
+
+
+def _text(file: Path) -> str:
+    """Empty when there is no such file. Raises `ConfigError`."""
+    if not file.is_file():
+        return ""
+    try:
+        return file.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: it isn't UTF-8 ({error.reason}); save it as that") from error
 
 
 def _file(client: Client, root: Path) -> Path:
@@ -91,21 +106,41 @@ def _json(file: Path, before: str, section: str, entry: Mapping[str, Any]) -> st
     servers = content.get(section, {}) if isinstance(content, dict) else None
     if not isinstance(servers, dict):
         raise ConfigError(f"{file}: `{section}` isn't a section of servers; mend it first")
-    if servers.get(NAME) == entry:
-        return before
-    return json_edit.with_member(text, section, NAME, entry)
+    there = servers.get(NAME)
+    if not _is_program(there):
+        return json_edit.with_value(text, (section, NAME), entry)
+    for key, value in entry.items():
+        if there.get(key) != value:
+            text = json_edit.with_value(text, (section, NAME, key), value)
+            before = text
+    return before
 
 
-def _toml(before: str, section: str, entry: Mapping[str, Any]) -> str:
-    """The table of our entry replaced or added at the end; no other line is touched."""
-    head = f"[{section}.{NAME}]"
-    # A JSON text, or list of texts, is one of TOML too.
-    lines = [head, *(f"{key} = {json.dumps(value)}" for key, value in entry.items())]
-    text = "\n".join(lines) + "\n"
-    table = re.compile(rf"^{re.escape(head)}[^\n]*\n(?:(?!\[)[^\n]*\n?)*", re.MULTILINE)
-    if table.search(before):
-        found = table.search(before)
-        rest_is_blank = found is not None and before[found.end() :].strip() == ""
-        return table.sub(lambda _: text if rest_is_blank else f"{text}\n", before, count=1)
-    gap = "" if not before else "\n" if before.endswith("\n") else "\n\n"
-    return f"{before}{gap}{text}"
+def _toml(file: Path, before: str, section: str, our: Mapping[str, Any]) -> str:
+    by_hand = f"put this in by hand, as table `{section}.{NAME}`: {_as_toml(our)}"
+    try:
+        content = tomllib.loads(before)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{file}: it isn't TOML ({error}); mend it, or {by_hand}") from error
+    servers = content.get(section, {})
+    there = servers.get(NAME, {"command": ""}) if isinstance(servers, dict) else None
+    if _is_program(there):
+        entry = {**there, **our}
+        if entry == there:
+            return before
+        after = toml_edit.with_values(before, (section, NAME), our)
+        with suppress(ValueError):
+            if tomllib.loads(after) == {**content, section: {**servers, NAME: entry}}:
+                return after
+    raise ConfigError(f"{file}: it names its servers in a way that isn't edited; {by_hand}")
+
+
+def _as_toml(entry: Mapping[str, Any]) -> str:
+    return "; ".join(
+        f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in entry.items()
+    )
+
+
+def _is_program(there: object) -> TypeGuard[dict[str, Any]]:
+    """Whether an entry names a program: what else stands in it is its owner's."""
+    return isinstance(there, dict) and "command" in there

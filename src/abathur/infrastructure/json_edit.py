@@ -14,6 +14,7 @@ from typing import Any, Final
 _TOKEN: Final = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _TRAILING: Final = re.compile(r'("(?:[^"\\\n]|\\.)*")|,(?=\s*[}\]])')
 _BLANK: Final = re.compile(r"\s*")
+_GAP: Final = re.compile(r":\s")
 _INDENT: Final = "  "
 
 
@@ -40,24 +41,31 @@ def _spaces(text: str) -> str:
     return "".join(c if c == "\n" else " " for c in text)
 
 
-def with_member(text: str, section: str, name: str, value: Any) -> str:
-    """`value` as member `name` of the object `section` of the root, which is made if need be.
+def with_value(text: str, path: Sequence[str], value: Any) -> str:
+    """`value` at `path`, a name in the root, one in what that holds, and so on.
 
-    `text` must be what `parsed` takes, with an object at its root.
+    What is missing on the way is made. `text` must be what `parsed` takes, with objects at its root
+    and on the path.
     """
     bare = plain(text)
-    if "\n" not in text.strip() and bare == text:
-        # On one line there is no layout that somebody has chosen.
-        content = parsed(text)
-        content.setdefault(section, {})[name] = value
-        return json.dumps(content, indent=_INDENT, ensure_ascii=False) + "\n"
+    if not bare.strip("{} \t\r\n") and bare == text:
+        # There is no layout that somebody has chosen.
+        return json.dumps(_nested(path, value), indent=_INDENT, ensure_ascii=False) + "\n"
     if not bare.strip():
-        return f"{text}{json.dumps({section: {name: value}}, indent=_INDENT, ensure_ascii=False)}\n"
-    root = bare.index("{")
-    found = {one.key: one for one in _members(bare, root)}
-    if section not in found:
-        return _set(text, root, section, {name: value})
-    return _set(text, found[section].begin, name, value)
+        return f"{text}{json.dumps(_nested(path, value), indent=_INDENT, ensure_ascii=False)}\n"
+    begin = bare.index("{")
+    for depth, name in enumerate(path[:-1]):
+        found = {one.key: one for one in _members(bare, begin)}
+        if name not in found:
+            return _set(text, begin, name, _nested(path[depth + 1 :], value))
+        begin = found[name].begin
+    return _set(text, begin, path[-1], value)
+
+
+def _nested(path: Sequence[str], value: Any) -> Any:
+    for name in reversed(path):
+        value = {name: value}
+    return value
 
 
 def _members(bare: str, begin: int) -> Sequence[_Member]:
@@ -82,6 +90,8 @@ def _after_blank(bare: str, place: int) -> int:
 def _set(text: str, begin: int, name: str, value: Any) -> str:
     bare = plain(text)
     members = _members(bare, begin)
+    if "\n" not in text.strip() and "//" not in text:
+        return _set_in_line(text, begin, members, name, value)
     outer = _indent_at(text, begin)
     inner = outer + _INDENT
     if members and "\n" in text[begin : members[0].begin]:
@@ -97,6 +107,20 @@ def _set(text: str, begin: int, name: str, value: Any) -> str:
         rest = text[begin + 1 : close].rstrip()
         return f"{text[: begin + 1]}{rest}{entry}\n{outer}{text[close:]}"
     return _appended(text, members[-1].end, entry, outer)
+
+
+def _set_in_line(text: str, begin: int, members: Sequence[_Member], name: str, value: Any) -> str:
+    """In a file of one line, with the gaps that it has."""
+    gap = " " if _GAP.search(text) else ""
+    told = json.dumps(value, ensure_ascii=False, separators=(f",{gap}", f":{gap}"))
+    for one in members:
+        if one.key == name:
+            return text[: one.begin] + told + text[one.end :]
+    entry = f"{json.dumps(name)}:{gap}{told}"
+    if not members:
+        return f"{text[: begin + 1]}{entry}{text[begin + 1 :]}"
+    last = members[-1].end
+    return f"{text[:last]},{gap}{entry}{text[last:]}"
 
 
 def _appended(text: str, last: int, entry: str, outer: str) -> str:
