@@ -177,6 +177,46 @@ async def test_a_stop_ends_what_dropped_everything(place: Place) -> None:
     assert all(map(is_gone, told(place)))
 
 
+async def run_by(runner: SystemProcesses, wanted: Launch) -> list[str]:
+    lines: list[str] = []
+    stop = asyncio.Event()
+    await runner.run(wanted, on_started=lambda _: None, on_line=lines.append, stop=stop)
+    return lines
+
+
+async def test_a_keeper_without_a_run_is_given_the_next_one_and_nothing_of_the_last(
+    tmp_path: Path,
+) -> None:
+    runner, other = SystemProcesses(), tmp_path / "other"
+    other.mkdir()
+    script = "echo $PPID; echo ${ONLY-no} $ABATHUR_TEST; pwd; cat; echo /proc/self/fd/*"
+    first = launch(tmp_path, script)
+    command = replace(first.command, stdin=b"fed")
+    before = await run_by(runner, replace(first, command=command, env={"ONLY": "first"}))
+    second = launch(other, script)
+    after = await run_by(runner, second)
+    assert before[1:3] == [f"first {first.tags['ABATHUR_TEST']}", str(tmp_path)]
+    assert after[:3] == [before[0], f"no {second.tags['ABATHUR_TEST']}", str(other)]
+    assert before[3].removeprefix("fed") == after[3]
+
+
+async def test_a_waiting_keeper_that_was_killed_is_replaced(tmp_path: Path) -> None:
+    runner = SystemProcesses()
+    (before,) = await run_by(runner, launch(tmp_path, "echo $PPID"))
+    os.kill(int(before), signal.SIGKILL)
+    eventually(lambda: is_gone(int(before)))
+    (after,) = await run_by(runner, launch(tmp_path, "echo $PPID"))
+    assert after != before
+
+
+async def test_waiting_keepers_end_with_their_owner(tmp_path: Path) -> None:
+    runner = SystemProcesses()
+    (keeper,) = await run_by(runner, launch(tmp_path, "echo $PPID"))
+    assert not is_gone(int(keeper))
+    del runner
+    assert is_gone(int(keeper))
+
+
 async def test_two_runs_do_not_take_each_other_for_their_own(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
@@ -259,7 +299,7 @@ def test_it_says_that_nothing_is_left_only_when_nothing_is_left(place: Place) ->
         (lost,) = told(place)
         assert psutil.Process(lost).ppid() == int(said["keeper"])
         (place / "gate").write_text("go\n")
-        assert heard.read() == "empty 0\n"
+        assert heard.readline() == "empty 0\n"
 
 
 def test_keepers_outlive_the_one_that_forks_them_and_it_is_replaced(place: Place) -> None:
@@ -273,9 +313,9 @@ def test_keepers_outlive_the_one_that_forks_them_and_it_is_replaced(place: Place
         forking.kill()
         eventually(lambda: is_gone(forking.pid))
         with told_by(place, server, "exit 6") as next_line, next_line.makefile("r") as next_heard:
-            assert "exit 6\n" in next_heard.read()
+            assert "exit 6\n" in [next_heard.readline() for _ in range(3)]
         (place / "gate").write_text("go\n")
-        assert heard.read() == "exit 5\nempty 0\n"
+        assert [heard.readline(), heard.readline()] == ["exit 5\n", "empty 0\n"]
 
 
 def test_the_one_that_forks_keepers_ends_with_its_owner(place: Place) -> None:

@@ -9,17 +9,20 @@ nor an empty environment leads out. It speaks with the supervisor over one socke
     started PID      the program runs
     failed ERRNO     it can't be started
     exit CODE        it has ended; negative for a signal
-    empty 0          nothing is below the keeper any more, and it ends
+    empty 0          nothing is below the keeper any more, and it takes another order
 
-When the socket closes, the supervisor is dead: then everything below is asked to end, and killed
-after the grace. It stays until nothing is below it any more. Should it be killed itself, the
+When the socket closes, the supervisor is dead, or needs no more of it: then everything below is
+asked to end, and killed after the grace. It stays until nothing is below it any more. Otherwise it
+takes its next order on its own socket: what a process touches for the first time after its fork
+costs more than the fork, and it has touched all that by then. Should it be killed itself, the
 kernel kills the agent (the parent-death signal; it is tied to the thread that forked, and here
 there is only one).
 
 The one argument is the descriptor on which orders come: four bytes of length, with the
 descriptors of stdin, stdout, stderr and of the keeper's socket, then so much of `marshal`'s: a dict
 with `argv`, `env`, `cwd`, `tags` (variables that only the agent carries), `grace` in seconds and
-`cgroup`, a folder or `-`. When it closes, no more are to come; keepers that live stay.
+`cgroup`, a folder or `-`. A keeper's further orders are the same, without a socket. When it closes,
+no more are to come; keepers that live stay.
 
 What a keeper needs is here before it is forked, and little is: each import, and each page that a
 fork has to copy, is paid for with every run.
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.2
+SECONDS_TO_BURY, BURYING_PAUSE = 0.2, 0.002
 SECONDS_TO_DIE = 30.0
 LENGTH, DESCRIPTORS = 4, 4
 LIBC = ctypes.CDLL(None)
@@ -77,8 +81,8 @@ def start(argv: list[str], env: Mapping[str, str], cgroup: str) -> int:
     if pid == 0:
         become(argv, env, cgroup, (keeper, told))
     os.close(told)
-    with os.fdopen(heard, "rb") as answer:
-        failure = answer.read()
+    failure = os.read(heard, 100)
+    os.close(heard)
     if failure:
         os.waitpid(pid, 0)
         number = int(failure)
@@ -185,8 +189,8 @@ def end_all(agent: int, voice: Voice, grace: float, cgroup: str) -> None:
         os.rmdir(cgroup)  # noqa: PTH106
 
 
-def keep(agent: int, voice: Voice, wakeup: int, grace: float, cgroup: str) -> None:
-    """Until nothing is below, or the supervisor is gone and has been followed by all of it."""
+def keep(agent: int, voice: Voice, wakeup: int, grace: float, cgroup: str) -> bool:
+    """Until nothing is below; whether that is without the supervisor having gone before."""
     poll = select.poll()
     poll.register(wakeup, select.POLLIN)
     poll.register(voice.descriptor, select.POLLIN)
@@ -194,12 +198,14 @@ def keep(agent: int, voice: Voice, wakeup: int, grace: float, cgroup: str) -> No
         for descriptor, _ in poll.poll():
             if descriptor == voice.descriptor:  # it never says a word: this is its end
                 end_all(agent, voice, grace, cgroup)
-                return
+                return False
             os.read(descriptor, 1000)
+    return True
 
 
-def tend(voice: Voice, order: dict[str, Any]) -> None:
-    """What a keeper does, from its agent's start to the end of all that is below it."""
+def prepare() -> int:
+    """What a keeper is once and for all; the descriptor that is told of ended children."""
+    os.setsid()
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     wakeup, told = os.pipe()
     os.set_blocking(told, False)
@@ -207,32 +213,39 @@ def tend(voice: Voice, order: dict[str, Any]) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
+    return wakeup
+
+
+def tend(voice: Voice, wakeup: int, order: dict[str, Any], standard: list[int]) -> bool:
+    """From an agent's start to the end of all that is below; whether another may be ordered."""
+    for number, descriptor in enumerate(standard):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
     cgroup = order["cgroup"]
     try:
         os.chdir(order["cwd"])
         agent = start(order["argv"], order["env"] | order["tags"], cgroup)
     except OSError as error:
         voice.say("failed", error.errno or errno.EIO)
-        return
+        return False
     voice.say("started", agent)
     # The end of the agent's output is told by the pipes' last holders: that mustn't be us.
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nothing, descriptor)
+    os.close(nothing)
     os.chdir("/")
-    keep(agent, voice, wakeup, order["grace"], cgroup)
+    return keep(agent, voice, wakeup, order["grace"], cgroup)
 
 
 def become_keeper(order: dict[str, Any], descriptors: list[int]) -> NoReturn:
     try:
-        os.setsid()
+        wakeup = prepare()
         *standard, speaking = descriptors
-        for number, descriptor in enumerate(standard):
-            os.dup2(descriptor, number)
-            os.close(descriptor)
-        voice = Voice(speaking)
+        voice, line = Voice(speaking), socket.socket(fileno=speaking)
         voice.say("keeper", os.getpid())
-        tend(voice, order)
+        while tend(voice, wakeup, order, standard) and (heard := hear(line)):
+            order, standard = heard
     finally:
         os._exit(0)
 
@@ -272,6 +285,16 @@ def serve(line: socket.socket) -> None:
             become_keeper(order, descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
+    bury_idle()
+
+
+def bury_idle() -> None:
+    """Keepers without an agent end when we do; what they have used is to be in our account."""
+    until = time.monotonic() + SECONDS_TO_BURY
+    with suppress(ChildProcessError):
+        while time.monotonic() < until:
+            if not os.waitpid(-1, os.WNOHANG)[0]:
+                time.sleep(BURYING_PAUSE)  # noqa: TID251
 
 
 def main() -> None:

@@ -22,11 +22,18 @@ PROGRAM: Final = "import sys; sys.path.append(sys.argv[1]); import keeper; keepe
 IS_AVAILABLE: Final = sys.platform == "linux"
 """Elsewhere the kernel has neither subreapers nor parent-death signals."""
 NO_CGROUP: Final = "-"
+MOST_IDLE: Final = 8
 _LENGTH: Final = 4
+_SECONDS_TO_END: Final = 1.0
+
+Spare = tuple[socket.socket, int]
+"""Our end of a keeper's line, and its pid."""
 
 
 class ForkServer:
-    """The process that forks keepers. It ends with this object.
+    """The process that forks keepers, and those of them that have nothing to do.
+
+    They end with this object.
 
     Keepers outlive it, for each hears of our own end by its own line.
     """
@@ -35,6 +42,7 @@ class ForkServer:
         self._turn = Lock()
         self._line: socket.socket | None = None
         self._end: Callable[[], object] = lambda: None
+        self._idle: list[Spare] = []
 
     def start(self) -> None:
         """Have it ready, which the first order does otherwise; blocks. Raises `OSError`."""
@@ -53,6 +61,24 @@ class ForkServer:
                     return self._send(self._line, text, descriptors)
             # There was none, or somebody has killed it.
             self._send(self._start(), text, descriptors)
+
+    def order_spare(self, spare: Spare, text: bytes, descriptors: Sequence[int]) -> bool:
+        """Have a keeper that `spare` gave start another agent; blocks. False if it has died."""
+        try:
+            self._send(spare[0], text, descriptors)
+        except OSError:
+            return False
+        return True
+
+    def spare(self) -> Spare | None:
+        """A keeper below which nothing is; it is the caller's from now on."""
+        return self._idle.pop() if self._idle else None
+
+    def take_back(self, spare: Spare) -> None:
+        if len(self._idle) < MOST_IDLE:
+            self._idle.append(spare)
+        else:
+            spare[0].close()
 
     def _send(self, line: socket.socket, text: bytes, descriptors: Sequence[int]) -> None:
         socket.send_fds(line, [len(text).to_bytes(_LENGTH, "big")], descriptors)
@@ -75,12 +101,16 @@ class ForkServer:
                 start_new_session=True,
             )
         self._line = ours
-        self._end = weakref.finalize(self, _end, process, ours)
+        self._end = weakref.finalize(self, _end, process, ours, self._idle)
         return ours
 
 
-def _end(process: subprocess.Popen[bytes], line: socket.socket) -> None:
+def _end(process: subprocess.Popen[bytes], line: socket.socket, idle: list[Spare]) -> None:
+    while idle:
+        idle.pop()[0].close()
     line.close()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_SECONDS_TO_END)
     process.kill()  # it holds nothing that could be left half done
     process.wait()
 
@@ -88,13 +118,18 @@ def _end(process: subprocess.Popen[bytes], line: socket.socket) -> None:
 class Line:
     """Close it when the run is over: while the agent lives, closing ends the agent."""
 
-    def __init__(self, on_exit: Callable[[], None], on_gone: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        on_exit: Callable[[], None],
+        on_gone: Callable[[], None],
+        spare: Spare | None = None,
+    ) -> None:
+        """To a keeper that is to be forked, or to a spare one."""
         self._loop = asyncio.get_running_loop()
         self._on_exit = on_exit
         self._on_gone = on_gone
-        self._ours, self._theirs = socket.socketpair()
-        self._ours.setblocking(False)
         self._rest = b""
+        self._is_open = True
         self.keeper: asyncio.Future[int] = self._loop.create_future()
         """The keeper's pid."""
         self.started: asyncio.Future[int] = self._loop.create_future()
@@ -103,34 +138,52 @@ class Line:
         """The agent's exit code, negative for a signal; None while it isn't known."""
         self.is_empty = False
         """Whether the keeper has seen that nothing of the run is left."""
+        self._theirs: socket.socket | None = None
+        if spare is None:
+            self._ours, self._theirs = socket.socketpair()
+        else:
+            self._ours, pid = spare
+            self.keeper.set_result(pid)
         self._loop.add_reader(self._ours, self._read)
 
     @property
-    def theirs(self) -> int:
-        return self._theirs.fileno()
+    def theirs(self) -> Sequence[int]:
+        """What a keeper that is to be forked is given."""
+        return () if self._theirs is None else (self._theirs.fileno(),)
 
     def hand_over(self) -> None:
         """The keeper has its end: ours of it would hide the keeper's death."""
-        self._theirs.close()
+        if self._theirs is not None:
+            self._theirs.close()
 
-    def close(self) -> None:
+    def close(self) -> Spare | None:
+        """The keeper, if it can be given to another run."""
+        self.hand_over()
+        spare = self._spare()
         self._loop.remove_reader(self._ours)
-        self._ours.close()
-        self._theirs.close()
+        if spare is None:
+            self._ours.close()
+        self._is_open = False
         self._fail(errno.ECANCELED)
         for future in (self.keeper, self.started):
             if not future.cancelled():
                 future.exception()  # whoever wanted to know has asked
+        return spare
+
+    def _spare(self) -> Spare | None:
+        is_done = self._is_open and self.is_empty and self.code is not None and not self._rest
+        return (self._ours, self.keeper.result()) if is_done else None
 
     def _read(self) -> None:
         try:
-            data = self._ours.recv(4096)
+            data = self._ours.recv(4096, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return
         except OSError:
             data = b""
         if not data:
             self._loop.remove_reader(self._ours)
+            self._is_open = False
             self._fail(errno.EIO)
             self._lose()
             return
@@ -145,6 +198,7 @@ class Line:
             self._on_exit()
         elif word == "empty":
             self.is_empty = True
+            self._on_gone()  # for this run: it waits for another one
         elif word == "failed":
             self._fail(number)
         elif word == "keeper":

@@ -275,20 +275,34 @@ class _Program:
             grace_seconds=launch.grace_seconds,
             cgroup=self._join_cgroup(),
         )
-        line = self._line = Line(self._output.agent_exited, self._output.process_exited)
         theirs: list[int] = []
         try:
             theirs.append(os.open(os.devnull, os.O_RDONLY) if stdin < 0 else os.dup(stdin))
             for number in (1, 2):
                 theirs.append(await self._read_from_pipe(number))
-            await asyncio.to_thread(server.order, order, (*theirs, line.theirs))
+            line = self._line = await self._ordered(server, order, theirs)
         finally:
             for descriptor in theirs:
                 os.close(descriptor)
-            line.hand_over()
         keeper = await line.keeper
         self._hunt.follow_keeper(keeper, self._output.gone.is_set, lambda: line.is_empty)
         self._pid = await line.started
+
+    async def _ordered(self, server: ForkServer, order: bytes, theirs: Sequence[int]) -> Line:
+        """The line to the keeper that has the order: a spare one, or one that is forked."""
+        hears = self._output.agent_exited, self._output.process_exited
+        while spare := server.spare():
+            if await asyncio.to_thread(server.order_spare, spare, order, theirs):
+                return Line(*hears, spare)
+            spare[0].close()
+        line = Line(*hears)
+        try:
+            await asyncio.to_thread(server.order, order, (*theirs, *line.theirs))
+        except BaseException:
+            line.close()
+            raise
+        line.hand_over()
+        return line
 
     async def _read_from_pipe(self, number: int) -> int:
         """The other end of a pipe that we take the program's output from."""
@@ -384,8 +398,8 @@ class _Program:
         for transport in (self._transport, *self._streams):
             if transport is not None:
                 transport.close()
-        if self._line is not None:
-            self._line.close()
+        if self._line is not None and (spare := self._line.close()) and self._fork_server:
+            self._fork_server.take_back(spare)
 
 
 async def _end(hunt: Hunt, grace_seconds: float, ask_leader: StopSignal | None = None) -> int:

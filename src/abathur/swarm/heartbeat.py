@@ -15,6 +15,8 @@ from abathur.swarm.state import LandingRun, Run, RunKey, State, StopReason
 
 SELF_FENCE_SHARE: Final = 0.7
 """Of a lease that wasn't renewed: then agents are ended, so that they are gone before it is."""
+COMPARE_PAUSE_SECONDS: Final = 0.05
+"""Between two looks whether anything is lost, which rings ask for."""
 
 
 class Heartbeat:
@@ -31,8 +33,9 @@ class Heartbeat:
             if self._parts.clock.monotonic() >= next_beat:
                 await self._beat()
                 next_beat = self._parts.clock.monotonic() + interval
-            else:
-                await self._compare()
+            elif await self._compare():
+                # A landing alone rings ten times; whoever loses a lease can wait for an instant.
+                await asyncio.sleep(min(COMPARE_PAUSE_SECONDS, interval / 10))
             left = max(0.05, next_beat - self._parts.clock.monotonic())
             await self._bell.wait(left)
 
@@ -73,15 +76,17 @@ class Heartbeat:
     def _fence_after(self) -> float:
         return self._state.lease.total_seconds() * SELF_FENCE_SHARE
 
-    async def _compare(self) -> None:
+    async def _compare(self) -> bool:
+        """Whether there was something to compare."""
         runs, landings = self._watched()
         if not runs and not landings:
-            return
+            return False
         try:
             held = await self._parts.db.read(_held, self._state.worker_id)
         except DatabaseError:
-            return  # the next beat will tell
+            return True  # the next beat will tell
         self._end_lost(held, runs, landings)
+        return True
 
     def _watched(self) -> tuple[dict[RunKey, Run], dict[str, LandingRun]]:
         """What ran before the database was asked: its answer knows nothing of later claims."""
