@@ -95,6 +95,15 @@ async def test_a_held_target_holds_tasks_that_name_none_when_it_is_the_default(
     assert await claim(queue, rules=AdmissionRules(default_target="main")) == [other.id]
 
 
+async def test_a_waiting_task_is_held_by_any_hold_that_covers_it(queue: Queue) -> None:
+    one, free = await queue.submit(feature_branch="next"), await queue.submit()
+    await queue.submit(agent_type="writer")
+    await hold(queue, HoldScope.TARGET, "next")
+    await hold(queue, HoldScope.TASK, "another")
+    found = await queue.read(admitting.held, [one, free], queue.now)
+    assert found == {one.id}
+
+
 async def test_what_is_chosen_among_held_tasks_is_leased_like_any_other(queue: Queue) -> None:
     await queue.submit(agent_type="writer")
     free = await queue.submit()

@@ -88,6 +88,20 @@ async def test_a_task_whose_merge_isnt_announced_is_cancelled_with_its_landing(
     assert await queue.db.check() == []
 
 
+async def test_what_had_ended_before_stays_as_it_ended(queue: Queue) -> None:
+    await queue.submit()
+    first = await queue.claim_one()
+    await queue.succeed(first)
+    refused = (await queue.refuse(await queue.lander())).landing
+    queue.pass_time(5)
+    second = await queue.claim_one()
+    before = await queue.attempt(first)
+    await queue.cancel(second.task)
+    assert await queue.landing(refused.id) == refused
+    assert await queue.attempt(first) == before
+    assert (await queue.attempt(second)).outcome is OutcomeKind.CANCELLED
+
+
 @pytest.mark.parametrize("released", [False, True])
 async def test_a_task_whose_merge_is_announced_cant_be_cancelled(
     queue: Queue, released: bool

@@ -13,13 +13,21 @@ from abathur.domain.admission import (
     HoldCause,
     HoldScope,
 )
+from abathur.domain.audit import Action
 from abathur.domain.briefing import feedback_text
+from abathur.domain.budgets import Budgets, BudgetScope, SpendingRules
 from abathur.domain.concurrency import Limits
 from abathur.domain.delegation import RunKey
-from abathur.domain.errors import IllegalTransitionError, NotFoundError, StaleFenceError
+from abathur.domain.errors import (
+    IllegalTransitionError,
+    InvalidInputError,
+    NotFoundError,
+    StaleFenceError,
+)
 from abathur.domain.failures import FailureClass
 from abathur.domain.iterations import Iteration, Trial
 from abathur.domain.loops.specs import Otherwise
+from abathur.domain.money import Pricing
 from abathur.domain.runs import Outcome, OutcomeKind, Usage
 from abathur.domain.settings import McpSettings
 from abathur.domain.splitting import Part
@@ -86,10 +94,13 @@ async def checkpoint(queue: Queue, claimed: Claim, number: int, tree: str) -> It
     return iteration
 
 
-async def iterate(queue: Queue, number: int, seen: Any, tree: str = "", **more: Any) -> Task:
+async def iterate(
+    queue: Queue, number: int, seen: Any, tree: str = "", seconds: float = 0, **more: Any
+) -> Task:
     """Claim the task, make an iteration and report what was measured."""
     claimed = await queue.claim_one()
     await queue.start(claimed)
+    queue.pass_time(seconds)
     done = await checkpoint(queue, claimed, number, tree or f"tree{number}")
     measurement = {"tree": done.tree, "observations": seen, "is_changed": True, **more}
     trial = Trial(
@@ -135,6 +146,11 @@ async def test_a_loop_goes_back_to_the_queue_until_it_has_converged(queue: Queue
     found = await queue.read(looping.view, await queue.task(task))
     assert [one.reading.value for one in found.iterations if one.reading] == [3, 12]
     assert (found.spent.tokens, found.spent.usd) == (20, 1.0)
+    told = [entry.action_data for entry in await queue.audit(task)]
+    ended = [one for one in told if "value" in one]
+    assert [(one["iteration"], one["value"], one["is_met"], one["next"]) for one in ended] == [
+        (1, 3, False, "again"), (2, 12, True, "land"),
+    ]  # fmt: skip
     await assert_sound(queue)
 
 
@@ -163,6 +179,17 @@ async def test_the_best_lands_when_the_limit_is_reached(queue: Queue) -> None:
         await iterate(queue, number, value(seen))
     assert (await queue.lander()).work_commit == f"work-{task.id}-2"
     await assert_sound(queue)
+
+
+async def test_the_best_lands_when_the_time_is_spent(queue: Queue) -> None:
+    task = await queue.submit(loop={**LOOP, "max_time": "2m"})
+    for number, seen in enumerate((3, 8), 1):
+        # What passes between two runs isn't counted.
+        queue.pass_time(600)
+        assert (await iterate(queue, number, value(seen), seconds=59)).status is TaskStatus.READY
+    assert (await queue.read(looping.spent, task.id)).seconds == 118
+    assert (await iterate(queue, 3, value(5), seconds=2)).status is TaskStatus.RUNNING
+    assert (await queue.lander()).work_commit == f"work-{task.id}-2"
 
 
 async def test_the_next_attempt_is_told_what_was_measured(queue: Queue) -> None:
@@ -276,6 +303,19 @@ async def test_a_loop_is_given_to_a_task_that_waits_and_to_no_other(queue: Queue
         await queue.write(looping.start, task.id, LOOP, now=queue.now, actor="cli:eve")
     with pytest.raises(NotFoundError, match="has no loop"):
         await queue.read(looping.view, await queue.submit())
+    await queue.cancel(task)
+    with pytest.raises(IllegalTransitionError, match="retry it first"):
+        await queue.write(looping.start, task.id, LOOP, now=queue.now, actor="cli:eve")
+
+
+async def test_a_loop_with_iterations_is_changed_but_not_into_candidates(queue: Queue) -> None:
+    task = await queue.submit(loop=LOOP)
+    await iterate(queue, 1, value(3))
+    with pytest.raises(InvalidInputError, match="candidates need a task of their own"):
+        await queue.write(looping.start, task.id, CANDIDATES, now=queue.now, actor="cli:eve")
+    more = {**LOOP, "max_iterations": 9}
+    found = await queue.write(looping.start, task.id, more, now=queue.now, actor="cli:eve")
+    assert (found.most, len(found.iterations)) == (9, 1)
 
 
 def gates(*passed: bool) -> dict[str, Any]:
@@ -370,6 +410,44 @@ async def test_every_candidate_counts_against_the_limits(queue: Queue) -> None:
     )
     assert len(joined) == 1
     assert len(await queue.read(lambda stores: stores.admission.running())) == 2
+
+
+async def test_a_candidate_that_joins_is_told_and_paid_for_like_any_other(queue: Queue) -> None:
+    task = await queue.submit(loop=CANDIDATES)
+    spending = SpendingRules(budgets=Budgets(day_usd=1.5), pricing=Pricing(assumed_usd=1.0))
+    queue.pass_time(1)
+    _, joined = await begin_all(queue, AdmissionRules(spending=spending))
+    entry = (await queue.audit(task))[-1]
+    assert (entry.action_type, entry.action_data["candidate"]) == (Action.CANDIDATE_BEGUN, 2)
+    assert joined.task.last_updated_at == queue.now
+    assert await queue.read(lambda s: s.costs.sums(BudgetScope.TASK, task.id)) == (0, 1)
+    await queue.submit(loop=CANDIDATES)
+    assert len(await begin_all(queue, AdmissionRules(spending=spending))) == 1
+
+
+@pytest.mark.parametrize("ends", ["limit", "stop", "other"])
+async def test_no_candidate_joins_where_none_is_wanted(queue: Queue, ends: str) -> None:
+    spec = {"candidates": [{"model": "a"}, {"model": "b"}, {"model": "c"}], "max_usd": 0.4}
+    task = await queue.submit(loop=LOOP if ends == "other" else spec)
+    claimed = await queue.claim_one()
+    known = (task.id, claimed.task.fence)
+    assert await queue.read(joining.may_join, *known, UNLIMITED, queue.now) is (ends != "other")
+    if ends == "stop":
+        await queue.write(
+            looping.stop, claimed.task, Otherwise.LAND, now=queue.now, actor="cli:eve"
+        )
+    if ends == "limit":
+        (joined,) = await queue.write(
+            joining.join,
+            task.id,
+            fence=known[1],
+            worker_id="w1",
+            limit=1,
+            now=queue.now,
+            rules=UNLIMITED,
+        )
+        await measured(queue, joined, gates(True), diff_lines=1)
+    assert not await queue.read(joining.may_join, *known, UNLIMITED, queue.now)
 
 
 async def test_a_candidate_is_tried_once_under_a_claim_and_again_under_the_next(
@@ -529,6 +607,9 @@ async def test_a_task_that_is_split_waits_for_its_parts_and_goes_on_from_the_tar
     assert (claimed.attempt.feedback or {})["phase"] == "split"
     waiting = await split(queue, claimed, "a", "b")
     assert (waiting.status, waiting.unmet_count) == (TaskStatus.BLOCKED, 2)
+    part = await queue.task("part-a")
+    assert waiting.dependency_depth == part.dependency_depth + 1
+    assert (part.agent_type, part.priority) == (task.agent_type, task.priority)
     await assert_sound(queue)
     for _ in range(2):
         assert (await queue.land(await queue.claim_one())).task.status is TaskStatus.COMPLETED

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from abathur.domain.budgets import Budgets, SpendingRules
 from abathur.domain.errors import StaleFenceError
 from abathur.domain.failures import ASKING, FailureClass
 from abathur.domain.money import CostGroup, Pricing
-from abathur.domain.pools import PROBE, Observation, PoolKey
+from abathur.domain.pools import PROBE, Observation, PoolKey, PoolSource
 from abathur.domain.runs import Outcome, OutcomeKind, Usage
 from abathur.services import accounting, budgeting, claiming, pausing, pooling, running
 from abathur.services.claiming import Claim
@@ -156,14 +157,29 @@ async def test_a_used_up_budget_holds_asks_and_resuming_grants_more(
     queue: Any, limits: dict[str, Any], scope: HoldScope
 ) -> None:
     rules = budgeted(**limits)
-    await queue.submit(feature_branch="main")
+    task = await queue.submit(feature_branch="main")
     (first,) = await claim(queue, rules)
     await end(queue, first, Outcome(kind=FAILED, usage=Usage(cost_usd=1.2)))
     queue.pass_time(60)
-    assert await claim(queue, rules) == []
+    # Asking isn't granting, however often somebody tries to claim.
+    assert await claim(queue, rules) == await claim(queue, rules) == []
     (hold,) = await queue.read(lambda s: s.admission.holds())
     assert (hold.scope, hold.cause) == (scope, HoldCause.BUDGET)
+    assert hold.name == {HoldScope.TARGET: "main", HoldScope.TASK: task.id}.get(scope, "")
+    midnight = datetime(2030, 2, 1, tzinfo=UTC)
+    assert hold.hold_until == (midnight if scope is HoldScope.EVERYTHING else None)
     assert "$1.20 spent of $1.50" in hold.reason
+    assert hold.reason.endswith("resuming grants $1.50 more")
+    await queue.write(pausing.resume, hold.scope, hold.name, now=queue.now, actor="cli:eve")
+    assert len(await claim(queue, rules)) == 1
+
+
+async def test_resuming_grants_at_least_what_the_next_attempt_needs(queue: Any) -> None:
+    rules = budgeted(task_usd=0.25)
+    await queue.submit()
+    assert await claim(queue, rules) == []
+    (hold,) = await queue.read(lambda s: s.admission.holds())
+    assert hold.reason.endswith("resuming grants $0.75 more")
     await queue.write(pausing.resume, hold.scope, hold.name, now=queue.now, actor="cli:eve")
     assert len(await claim(queue, rules)) == 1
 
@@ -309,6 +325,51 @@ async def test_a_probe_that_is_refused_closes_the_pool_for_longer(queue: Any) ->
         waits.append((pool.exhausted_until - queue.now).total_seconds())
         queue.now = max(pool.exhausted_until, (await queue.task(claimed.task)).not_before)
     assert waits == [10, 20, 40]
+
+
+async def test_several_that_are_refused_at_once_are_one_refusal(queue: Any) -> None:
+    for _ in range(2):
+        await queue.submit()
+    one, other = await claim(queue, POOLED)
+    limited = Outcome(kind=LIMITED, failure=FailureClass.QUOTA, retry_after_seconds=60)
+    await end(queue, one, limited, draws=draws(one))
+    closed = await queue.read(lambda s: s.pools.all())
+    assert [(pool.refusals, pool.source) for pool in closed] == [(1, PoolSource.ERROR)]
+    queue.pass_time(5)
+    back = await end(queue, other, limited, draws=draws(other))
+    assert await queue.read(lambda s: s.pools.all()) == closed
+    assert back.not_before >= closed[0].exhausted_until
+
+
+async def test_a_pool_is_not_left_alone_for_longer_because_of_a_guess(queue: Any) -> None:
+    await queue.submit()
+    waits = []
+    for _ in range(3):
+        (claimed,) = await claim(queue, POOLED)
+        busy = Outcome(kind=LIMITED, failure=FailureClass.CAPACITY, is_guess=True)
+        await end(queue, claimed, busy, draws=draws(claimed))
+        (pool,) = await queue.read(lambda s: s.pools.all())
+        waits.append((pool.exhausted_until - queue.now).total_seconds())
+        queue.now = max(pool.exhausted_until, (await queue.task(claimed.task)).not_before)
+    assert waits == [10, 10, 10]
+    assert pool.source is PoolSource.TEXT
+
+
+async def test_what_is_seen_of_a_window_closes_it_only_when_it_is_rejected(queue: Any) -> None:
+    await queue.submit()
+    (claimed,) = await claim(queue, POOLED)
+
+    async def see(**seen: Any) -> Any:
+        told = Observation(window="five_hour", **seen)
+        closed = await queue.write(pooling.observe, draws(claimed), told, queue.now)
+        (pool,) = await queue.read(lambda s: s.pools.all())
+        assert closed in (None, pool)
+        return closed is not None, pool.used_share, pool.refusals, pool.exhausted_until is not None
+
+    assert await see(is_rejected=False, used_share=0.4) == (False, 0.4, 0, False)
+    assert await see(is_rejected=False) == (False, None, 0, False)
+    assert await see(is_rejected=True) == (True, 1.0, 1, True)
+    assert await see(is_rejected=True, used_share=0.9) == (True, 0.9, 1, True)
 
 
 async def test_a_probe_without_an_answer_is_followed_by_another(queue: Any) -> None:

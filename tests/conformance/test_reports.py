@@ -6,7 +6,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import pytest
+
 from abathur.domain.audit import Action
+from abathur.domain.errors import InvalidInputError
 from abathur.domain.runs import EventKind, Outcome, OutcomeKind, RunEvent, Usage
 from abathur.domain.tasks import TaskStatus
 from abathur.services import reports, verifying
@@ -42,6 +45,11 @@ def spooled(queue: Queue, claimed: Claim, outcome: Outcome = FAILED) -> SpooledR
         events=((1, queue.now, event),),
     )
     found = reports.unpacked(reports.packed(made))
+    with pytest.raises(InvalidInputError, match="its format is 2, not 1"):
+        reports.unpacked({**reports.packed(made), "format": 2})
+    nobody = {**reports.packed(made)["holder"], "number": None}
+    with pytest.raises(InvalidInputError, match="it names no attempt"):
+        reports.unpacked({**reports.packed(made), "holder": nobody})
     text = made.report.outcome.message.replace("\udcff", "?")
     assert found == replace(
         made, report=replace(made.report, outcome=replace(outcome, message=text))

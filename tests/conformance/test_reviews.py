@@ -129,8 +129,13 @@ async def test_approved_work_lands(queue: Queue) -> None:
 async def test_rejected_work_goes_to_an_agent_with_the_comment(queue: Queue) -> None:
     landing, review = await reviewed(queue)
     task = await reject(queue, review, "write more")
-    assert (task.status, task.retry_count) == (TaskStatus.READY, 0)
-    assert (await queue.landing(landing.id)).state is LandingState.REJECTED
+    assert (task.status, task.retry_count, task.rework_count) == (TaskStatus.READY, 0, 1)
+    ended = await queue.landing(landing.id)
+    assert (ended.state, ended.fence) == (LandingState.REJECTED, landing.fence + 1)
+    entries = [one for one in await queue.audit(task) if one.action_type is Action.LANDING_ENDED]
+    assert [(one.action_data["state"], one.action_data["detail"]) for one in entries] == [
+        ("rejected", "rejected by bob: write more")
+    ]
     feedback = (await queue.claim_one()).attempt.feedback
     assert feedback is not None
     assert feedback["kind"] == "review"
@@ -359,6 +364,24 @@ async def test_what_was_answered_is_not_asked_again(queue: Queue, answer: str) -
     assert (await reviews(queue, task.id))[-1].question == (
         "May the agent use WebFetch(domain:example.org)?"
     )
+
+
+async def test_what_nobody_answered_is_asked_again_after_a_retry(queue: Queue) -> None:
+    await queue.submit()
+    task = await denied(queue, await queue.claim_one(), DEPLOY)
+    await queue.cancel(task)
+    await queue.retry(task)
+    task = await denied(queue, await queue.claim_one(), DEPLOY)
+    assert (task.status, task.not_before) == (TaskStatus.PENDING, None)
+    assert await states(queue, task.id) == [ReviewState.VOID, ReviewState.OPEN]
+
+
+async def test_a_permission_outlives_the_question_whether_the_work_may_land(queue: Queue) -> None:
+    await queue.submit()
+    task = await denied(queue, await queue.claim_one(), DEPLOY)
+    await approve(queue, (await reviews(queue, task.id))[0])
+    await done(queue, await queue.claim_one())
+    assert await states(queue, task.id) == [ReviewState.APPROVED, ReviewState.OPEN]
 
 
 async def test_a_task_that_waits_for_a_permission_can_be_cancelled(queue: Queue) -> None:

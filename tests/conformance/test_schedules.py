@@ -179,6 +179,8 @@ async def test_a_paused_schedule_makes_nothing_and_what_it_missed_stays_missed(q
     assert await queue.read(lambda stores: stores.schedules.due(queue.now)) == []
     assert await queue.read(lambda stores: stores.schedules.next_at()) is None
     assert await fire(queue) is None
+    told = [entry.action_type for entry in await queue.audit() if not entry.task_id]
+    assert told == [Action.SCHEDULE_ADDED, Action.SCHEDULE_PAUSED]
     resumed = await queue.write(scheduling.resume, "hourly", next_time, now=queue.now, actor=ALICE)
     assert resumed.next_at == NOON + timedelta(hours=6)
     assert await tasks(queue) == []
