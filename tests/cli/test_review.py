@@ -38,6 +38,10 @@ def test_a_swarm_that_waits_for_a_person_says_so_and_ends_well(abathur: Abathur)
     assert "1 task waits for a review; see `abathur review list`" in status
     plain = abathur("swarm", "status", "--json").json
     assert (plain["idle"], len(plain["reviews"])) == (True, 1)
+    assert abathur.ok("why").splitlines() == [
+        "1 task waits for a review; see `abathur review list`",
+        "no swarm is running; `abathur swarm start` starts one",
+    ]
 
 
 def test_a_question_is_shown_with_what_it_is_about(waiting: Any) -> None:

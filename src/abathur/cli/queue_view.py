@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from abathur import bootstrap
 from abathur.cli import context, output, shapes
-from abathur.cli.text import clean, local, short, waiting
+from abathur.cli.text import clean, local, short, waiting, waiting_for_review
 from abathur.domain.tasks import TaskStatus
 from abathur.domain.wording import count, span
 
 if TYPE_CHECKING:
     from abathur.domain.admission import Hold
     from abathur.services.queue_facts import QueueFacts, Refused, Seen
+    from abathur.services.reading import SwarmStatus
 
 SHOWN_TASKS = 3
 
@@ -31,30 +32,54 @@ def tell_queue(as_json: bool) -> None:
 
 
 def _lines(found: Seen, now: datetime) -> Iterator[str]:
-    counts, queue = found.status.counts, found.queue
-    alive = [one for one in found.status.workers if bootstrap.worker_is_alive(one) is not False]
-    free = counts[TaskStatus.READY] - queue.waiting
-    agents = sum(worker.max_agents for worker in alive)
-    if found.status.is_idle and not counts[TaskStatus.PENDING]:
+    status, queue = found.status, found.queue
+    alive = [one for one in status.workers if bootstrap.worker_is_alive(one) is not False]
+    is_open = any(number for one, number in status.counts.items() if not one.is_final)
+    if not is_open:
         yield "nothing waits: no task is open"
-    for number, singular, plural in (
-        (counts[TaskStatus.RUNNING], "task is under way", "tasks are under way"),
-        (free, "ready task waits for a free agent", "ready tasks wait for a free agent"),
-    ):
-        if number:
-            yield count(number, singular, plural)
+    yield from _under_way(status, queue)
     yield from queue_lines(queue, now)
-    landings = len(found.status.landings) - len(queue.held_landings)
-    if landings:
-        yield count(landings, "finished task is landing", "finished tasks are landing")
-    if found.status.next_due is not None:
-        yield waiting(counts[TaskStatus.PENDING], found.status.next_due)
-    if counts[TaskStatus.BLOCKED]:
-        yield count(counts[TaskStatus.BLOCKED], "task waits for others", "tasks wait for others")
+    yield from _finished(status, queue, is_alone=not alive)
+    if status.next_due is not None:
+        yield waiting(status.scheduled, status.next_due)
+    if blocked := status.counts[TaskStatus.BLOCKED]:
+        yield count(blocked, "task waits for others", "tasks wait for others")
     if alive:
+        agents = sum(worker.max_agents for worker in alive)
         yield f"up to {count(agents, 'agent')} at once, in {count(len(alive), 'swarm')}"
-    elif not found.status.is_idle:
+    elif is_open:
         yield "no swarm is running; `abathur swarm start` starts one"
+
+
+def _under_way(status: SwarmStatus, queue: QueueFacts) -> Iterator[str]:
+    for number, singular, plural in (
+        (
+            status.counts[TaskStatus.RUNNING] - len(status.landings),
+            "task is under way",
+            "tasks are under way",
+        ),
+        (
+            status.counts[TaskStatus.READY] - queue.waiting,
+            "ready task waits for a free agent",
+            "ready tasks wait for a free agent",
+        ),
+    ):
+        if number > 0:
+            yield count(number, singular, plural)
+
+
+def _finished(status: SwarmStatus, queue: QueueFacts, *, is_alone: bool) -> Iterator[str]:
+    """Those whose landing somebody holds up are told elsewhere."""
+    held = {one.id for one in queue.held_landings}
+    held.update(str(review.data.get("landing_id")) for review in status.reviews)
+    if free := sum(one.id not in held for one in status.landings):
+        yield (
+            count(free, "finished task waits to land", "finished tasks wait to land")
+            if is_alone
+            else count(free, "finished task is landing", "finished tasks are landing")
+        )
+    if status.reviews:
+        yield f"{waiting_for_review(len(status.reviews))}; see `abathur review list`"
 
 
 def queue_lines(found: QueueFacts, now: datetime) -> Iterator[str]:

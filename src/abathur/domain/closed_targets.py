@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -37,6 +38,6 @@ def closure_of(
     if is_missing(target):
         return Closure(
             f"target branch `{target}` doesn't exist",
-            f"make it with `git branch {target}`, then it goes on by itself",
+            f"make it with `git branch {shlex.quote(target)}`, then it goes on by itself",
         )
     return None

@@ -5,6 +5,7 @@ Each answer has one sentence that says what holds the task, the facts behind it,
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
@@ -36,7 +37,15 @@ EXPLAINERS: Final[tuple[Explainer, ...]] = (refused, unserved)
 
 def explain(facts: Facts) -> Explanation:
     found = _explained(facts)
-    return replace(found, details=(*found.details, *facts.loop)) if facts.loop else found
+    further = (*facts.loop, *_missed_deadline(facts))
+    return replace(found, details=(*found.details, *further)) if further else found
+
+
+def _missed_deadline(facts: Facts) -> tuple[str, ...]:
+    deadline = facts.task.deadline
+    if deadline is None or deadline > facts.now or facts.task.status.is_final:
+        return ()
+    return (f"its deadline was {facts.clock(deadline)}, {span(facts.now - deadline)} ago",)
 
 
 def _explained(facts: Facts) -> Explanation:
@@ -233,13 +242,14 @@ def _failed(facts: Facts) -> Explanation:
 
 def _left_to_a_person(facts: Facts, landing: Landing) -> Explanation:
     task, ref = facts.task, (landing.facts or {}).get("salvage_ref")
+    merge = f"git switch {shlex.quote(landing.target)} && git merge {ref}"
     return Explanation(
         f"Its work is done, but {quote(task.error_message)}; a person has to bring the two "
         "together.",
         (*_rework(task), *_kept(facts)),
         None,
-        f"Merge it by hand with `git switch {landing.target} && git merge {ref}`, or run "
-        f"`abathur task retry {short(task.id)}` to have it done again.",
+        f"Merge it by hand with `{merge}`, or run `abathur task retry {short(task.id)}` to have it "
+        "done again.",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import timedelta
 from typing import Final
 
@@ -110,15 +111,17 @@ def _landing(facts: Facts, landing: Landing) -> Explanation:
         *_place_in_queue(facts, landing),
         *_overlaps(facts),
     )
+    alone = ("no swarm runs at the moment",) if facts.is_alone else ()
     hold = facts.landing_hold
     if hold is not None:
         text = f"Its work is done, but may not land: {hold_text(hold)}."
-        step = f"Run `abathur resume --target {landing.target}` to let it land."
-        return Explanation(text, details, facts.still_to_come(hold.hold_until), step)
+        step = f"Run `abathur resume --target {shlex.quote(landing.target)}` to let it land."
+        until = facts.still_to_come(hold.hold_until)
+        return Explanation(text, (*details, *alone), until, step)
     is_begun = landing.state is not LandingState.QUEUED or landing.merge_commit is not None
     if facts.closure is not None and not is_begun:
         text = f"Its work is done, but may not land: {facts.closure.text}."
-        return Explanation(text, details, None, facts.closure.step)
+        return Explanation(text, (*details, *alone), None, facts.closure.step)
     return Explanation(_landing_text(facts, landing), details, None, wait_or_start(facts))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Final
 
 from abathur.domain.admission import Hold, HoldCause, HoldScope, Refusal, RefusalKind
@@ -52,7 +53,7 @@ def unserved(facts: Facts) -> Explanation | None:
 def told_beforehand(facts: Facts) -> tuple[str, ...]:
     """What will hold the task once nothing else does."""
     refusal = facts.refusal
-    if refusal is None or refusal.hold is None:
+    if refusal is None or (refusal.hold is None and refusal.kind is not RefusalKind.TARGET):
         return ()
     return (f"then it will wait on, because {refusal.text}{_until(facts, refusal)}",)
 
@@ -60,7 +61,7 @@ def told_beforehand(facts: Facts) -> tuple[str, ...]:
 def resume_command(hold: Hold) -> str:
     option = {
         HoldScope.EVERYTHING: "",
-        HoldScope.TARGET: f" --target {hold.name}",
+        HoldScope.TARGET: f" --target {shlex.quote(hold.name)}",
         HoldScope.TASK: f" --task {short(hold.name)}",
         HoldScope.AGENT_TYPE: f" --agent-type {hold.name}",
         HoldScope.HOST: f" --host {hold.name}",

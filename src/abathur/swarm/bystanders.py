@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from abathur.domain.errors import GitError
@@ -43,8 +44,9 @@ def left_behind(stores: Stores, target: str) -> dict[str, str]:
 
 def told(path: str, target: str, commit: str) -> str:
     """What to say of one that was left alone, with the commands that bring it up to date."""
+    git = f"git -C {shlex.quote(path)}"
     return (
         f"the working tree {path} has uncommitted changes and was left as it is; to catch up: "
-        f"git -C {path} update-ref --no-deref HEAD {commit[:12]} && "
-        f"git -C {path} checkout --merge {target}"
+        f"{git} update-ref --no-deref HEAD {commit[:12]} && "
+        f"{git} checkout --merge {shlex.quote(target)}"
     )
