@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 
-from abathur.domain.errors import DatabaseUnreachableError
+from abathur.bootstrap.settling import settle
+from abathur.domain.errors import DatabaseUnreachableError, RefMovedError
+from abathur.domain.records import changed
+from abathur.domain.tasks import TaskStatus
 from abathur.infrastructure.clock import SystemClock
+from abathur.ports.stores import Stores
 from abathur.swarm.reconciler import INTERVAL_SECONDS, Reconciler
 from abathur.swarm.supervisor import Supervisor
 
@@ -85,9 +89,6 @@ async def test_what_lasts_for_a_minute_is_repaired_and_told(world: Any) -> None:
 
 def _forget(stores: Any, task_id: str) -> None:
     """As if somebody had counted a prerequisite that isn't there."""
-    from abathur.domain.records import changed
-    from abathur.domain.tasks import TaskStatus
-
     task = stores.tasks.get(task_id)
     stores.tasks.save(
         changed(task, status=TaskStatus.BLOCKED, unmet_count=1, fence=task.fence + 1),
@@ -108,3 +109,47 @@ async def test_the_loop_outlives_a_database_that_is_away(world: Any) -> None:
     loop.cancel()
     with pytest.raises(asyncio.CancelledError):
         await loop
+
+
+def _announce_and_end(stores: Stores, task_id: str, merge: str) -> None:
+    """As if somebody had ended the task by hand while its landing moved the target."""
+    (landing,) = stores.landings.of_task(task_id)
+    task = stores.tasks.get(task_id)
+    assert task is not None
+    begun = changed(landing, merge_commit=merge, target_before=landing.base_commit)
+    stores.landings.save(begun, landing.fence, landing)
+    stores.tasks.save(
+        changed(task, status=TaskStatus.FAILED, fence=task.fence + 1),
+        task.fence,
+        ("status", "fence"),
+    )
+
+
+@pytest.mark.parametrize("has_arrived", [True, False])
+async def test_what_was_announced_for_an_ended_task_is_ended_as_the_repository_tells(
+    world: Any, has_arrived: bool
+) -> None:
+    task = await world.submit("Write", [{"write": {"path": "new", "text": "x\n"}}])
+    await world.run_agents()
+    (landing,) = await world.landings(task)
+    merge = world.git("commit-tree", f"{landing.work_commit}^{{tree}}", "-p", "main", "-m", "M")
+    if has_arrived:
+        world.git("update-ref", "refs/heads/main", merge)
+    await world.db.write(_announce_and_end, task.id, merge)
+    (problem,) = await world.db.check()
+    assert (problem.code, problem.fixable) == ("landing_announced", False)
+    parts, actor = (await world.supervisor())._parts, "test"
+    now = parts.clock.now()
+    (fix,) = await settle(world.db, parts.repository, [problem], now, actor)
+    assert fix.after is not None
+    assert fix.after["state"] == "cancelled"
+    assert await settle(world.db, parts.repository, [problem], now, actor) == []
+    assert await world.db.check() == []
+    (landing,) = await world.landings(task)
+    has = "has" if has_arrived else "doesn't have"
+    assert landing.detail == f"its task was failed already; main {has} its merge {merge[:12]}"
+    # Who slept before moving the target can't do it any more.
+    with pytest.raises(RefMovedError):
+        await parts.repository.move_branch(
+            "main", world.git("rev-parse", "main"), merge, "late", [merge]
+        )

@@ -45,6 +45,7 @@ def reconcile(dry_run: bool, as_json: bool) -> int:
 
 
 async def _reconcile(dry_run: bool) -> Outcome:
+    from abathur.bootstrap.settling import settle
     from abathur.swarm.reconciler import Seen, examine
 
     found = context.queue()
@@ -57,9 +58,12 @@ async def _reconcile(dry_run: bool) -> Outcome:
         fixes: Sequence[Fix] = ()
         if dry_run:
             fixes = await _rehearsed(db, fixable) if fixable else ()
-        elif fixable or facts.overdue:
-            fixes = await _repaired(db, fixable)
-            _, problems = await examine(db, repository, alive, now, Seen())
+        else:
+            fixes = await settle(db, repository, problems, now, bootstrap.actor())
+            if fixable or facts.overdue:
+                fixes = [*fixes, *await _repaired(db, fixable)]
+            if fixes:
+                _, problems = await examine(db, repository, alive, now, Seen())
         fixed = {fix.problem for fix in fixes}
         return Outcome(dry_run, fixes, [one for one in problems if one not in fixed])
 

@@ -92,7 +92,7 @@ _READ: Final = f"{_RESTORE}, or set it by hand to what `abathur audit show` tell
 ADVICE: Final[Mapping[str, str]] = {
     "ran_too_early": "look whether its work needs what came later; submit a task that goes over it",
     "completed_without_proof": "look whether its target has the work; if not, submit it again",
-    "landing_announced": "if the target has it, the work is landed; else retry the task",
+    "landing_announced": "run `abathur reconcile`, which looks whether the target has it",
     "cycle": "cancel one of them with `abathur task cancel`",
     "unknown_outcome": _READ,
     "time_in": _READ,

@@ -91,9 +91,9 @@ def _fix_from_trail(stores: Stores, problem: Problem, now: datetime, actor: str)
     told = None if before is None else retell(stores, before, now)
     if told is None:
         return []
-    fix = _compared(problem, before, stores.upkeep.row(problem))
+    fix = compared(problem, before, stores.upkeep.row(problem))
     values = {name: getattr(told, name) for name in RETOLD if name in fix.before}
-    _tell(stores, fix, told.id, actor, now, last_updated_at=now, **values)
+    tell(stores, fix, told.id, actor, now, last_updated_at=now, **values)
     return [fix]
 
 
@@ -124,9 +124,9 @@ def _fix_row(stores: Stores, problem: Problem, now: datetime, actor: str) -> Seq
     before = stores.upkeep.row(problem)
     if (before is None) != (problem.code in MAKING) or stores.upkeep.fix(problem, now) == 0:
         return []
-    fix = _compared(problem, before, stores.upkeep.row(problem))
+    fix = compared(problem, before, stores.upkeep.row(problem))
     # What belongs to no task is told in the trail of the queue itself.
-    _tell(stores, fix, problem.task_id or "", actor, now)
+    tell(stores, fix, problem.task_id or "", actor, now)
     return [fix]
 
 
@@ -134,8 +134,8 @@ def _fix_memory(stores: Stores, problem: Problem, now: datetime, actor: str) -> 
     before = stores.upkeep.row(problem)
     if before is None or not make_again(stores, problem, before, now):
         return []
-    fix = _compared(problem, before, stores.upkeep.row(problem))
-    _tell(stores, fix, trail.known(stores, None), actor, now)
+    fix = compared(problem, before, stores.upkeep.row(problem))
+    tell(stores, fix, trail.known(stores, None), actor, now)
     return [fix]
 
 
@@ -154,9 +154,9 @@ def _fix_task(stores: Stores, problem: Problem, now: datetime, actor: str) -> Se
     before = stores.upkeep.row(problem)
     assert before is not None
     stores.tasks.save(fixed, task.fence)
-    fix = _compared(problem, before, stores.upkeep.row(problem))
+    fix = compared(problem, before, stores.upkeep.row(problem))
     judged = {name: getattr(fixed, name) for name in JUDGED}
-    _tell(stores, fix, task.id, actor, now, **judged | trail.changes(task, fixed))
+    tell(stores, fix, task.id, actor, now, **judged | trail.changes(task, fixed))
     if task.status is TaskStatus.RUNNING and fixed.status is not TaskStatus.RUNNING:
         return [fix, *_end_attempt(stores, task, now, actor)]
     return [fix]
@@ -216,9 +216,10 @@ def _end_attempt(stores: Stores, task: Task, now: datetime, actor: str) -> Seque
     return fixes
 
 
-def _compared(
+def compared(
     problem: Problem, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
 ) -> Fix:
+    """What fixing changed, by the row as it was and as it is."""
     if before is None or after is None:
         return Fix(problem=problem, before=before or {}, after=after)
     changed = [name for name in before if before[name] != after[name]]
@@ -229,9 +230,7 @@ def _compared(
     )
 
 
-def _tell(
-    stores: Stores, fix: Fix, task_id: str, actor: str, now: datetime, **changes: Any
-) -> None:
+def tell(stores: Stores, fix: Fix, task_id: str, actor: str, now: datetime, **changes: Any) -> None:
     """`changes` are those of the task itself; what else was fixed leaves the task as it is."""
     about = fix.problem
     told = {

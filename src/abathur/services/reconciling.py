@@ -11,7 +11,8 @@ from abathur.domain.admission import Hold
 from abathur.domain.agents import Worker
 from abathur.domain.landing import Landing, LandingState
 from abathur.domain.problems import Fix, Problem
-from abathur.domain.tasks import Task
+from abathur.domain.records import changed
+from abathur.domain.tasks import Task, TaskStatus
 from abathur.ports.stores import Stores
 from abathur.services import fixing, pausing
 
@@ -112,6 +113,36 @@ def may_be_unrecorded(landing: Landing, now: datetime) -> bool:
         return False
     is_held = landing.lease_until is not None and landing.lease_until > now
     return landing.state is LandingState.QUEUED or not is_held
+
+
+def settle(
+    stores: Stores, problem: Problem, *, is_there: bool, now: datetime, actor: str
+) -> Sequence[Fix]:
+    """End the announced landing of a task that doesn't run, and write down what became of it.
+
+    Only once its merge is withdrawn: nobody can move the target to it any more. `is_there` says
+    whether the target had it by then.
+    """
+    landing, before = stores.landings.get(problem.key or ""), stores.upkeep.row(problem)
+    task = stores.tasks.get(landing.task_id) if landing else None
+    if landing is None or landing.state.is_final or landing.merge_commit is None:
+        return ()
+    if task is None or task.status is TaskStatus.RUNNING:
+        return ()
+    has = "has" if is_there else "doesn't have"
+    ended = changed(
+        landing,
+        state=LandingState.CANCELLED,
+        ended_at=now,
+        lease_until=None,
+        fence=landing.fence + 1,
+        detail=f"its task was {task.status} already; {landing.target} {has} its merge "
+        f"{landing.merge_commit[:12]}",
+    )
+    stores.landings.save(ended, landing.fence, landing)
+    done = fixing.compared(problem, before, stores.upkeep.row(problem))
+    fixing.tell(stores, done, landing.task_id, actor, now)
+    return (done,)
 
 
 def repair(

@@ -64,7 +64,7 @@ async def _of_open(
             problems.append(reconciling.lost_work(landing))
         elif landing.merge_commit is not None and reconciling.may_be_unrecorded(landing, now):
             target = f"refs/heads/{landing.target}"
-            if await _contains(repository, target, landing.merge_commit):
+            if await contains(repository, target, landing.merge_commit):
                 problems.append(reconciling.unrecorded(landing))
     return problems
 
@@ -93,7 +93,7 @@ async def _known(repository: Repository, target: str, seen: Seen) -> set[str]:
     tip = await repository.resolve(f"refs/heads/{target}")
     before = seen.tips.get(target)
     if tip is None or (
-        before is not None and before != tip and not await _contains(repository, tip, before)
+        before is not None and before != tip and not await contains(repository, tip, before)
     ):
         seen.landings.pop(target, None)
     if tip is not None:
@@ -104,10 +104,10 @@ async def _known(repository: Repository, target: str, seen: Seen) -> set[str]:
 async def _is_proven(repository: Repository, landing: Landing) -> bool:
     assert landing.proof is not None
     commit = landing.proof.merge_commit or landing.proof.target_commit
-    return await _contains(repository, f"refs/heads/{landing.target}", commit)
+    return await contains(repository, f"refs/heads/{landing.target}", commit)
 
 
-async def _contains(repository: Repository, target: str, commit: str) -> bool:
+async def contains(repository: Repository, target: str, commit: str) -> bool:
     """False also when either isn't there any more."""
     try:
         return await repository.contains(target, commit)
@@ -164,5 +164,6 @@ class Reconciler:
         """Once each, as long as it lasts."""
         for problem in problems:
             if problem not in self._told:
-                self._state.warn(problem.text)
+                advice = f"; {problem.advice}" if problem.advice else ""
+                self._state.warn(f"{problem.text}{advice}")
         self._told = set(problems)

@@ -112,11 +112,11 @@ FROM landings AS l JOIN tasks AS t ON t.id = l.task_id
 WHERE l.state IN ('queued', 'running') AND t.status <> 'running' AND l.merge_commit IS NULL
 LIMIT :limit;
 
--- Nobody but a person can tell whether the target has the work.
+-- Only the repository tells whether the target has the work.
 -- name: check_landing_announced
 SELECT 'landings' AS tbl, l.id AS row_key, l.task_id,
   'landing ' || l.id || ' of a task that is ' || t.status || ' may have moved ' || l.target
-  || ' to ' || l.merge_commit || '; look with `git branch --contains`' AS what
+  || ' to ' || l.merge_commit AS what
 FROM landings AS l JOIN tasks AS t ON t.id = l.task_id
 WHERE l.state IN ('queued', 'running') AND t.status <> 'running' AND l.merge_commit IS NOT NULL
 LIMIT :limit;
