@@ -148,6 +148,7 @@ def test_a_name_given_twice_is_told_and_the_first_one_used(tmp_path: Path) -> No
         ("---\nsettings: 3\n---\n", "a.md:2: settings: a section of keys is expected"),
         ("---\n- a\n---\n", "a.md:2: front matter: a section with keys of its own is expected"),
         ("---\nname: x\n}{\n---\n", "a.md:3: not valid YAML"),
+        ("---\nname: x\ntools: Read\ntools: Edit\n---\n", "a.md:4: `tools` stands here twice"),
     ],
 )
 def test_a_bad_file_is_told_and_keeps_no_other_out(tmp_path: Path, text: str, told: str) -> None:
@@ -224,6 +225,8 @@ def test_our_keys_are_read_to_what_they_mean(tmp_path: Path) -> None:
         ("sandbox: {writable: [/]}", "a.md:3: sandbox: only the configuration can open"),
         ("result_schema: ../../../s.json", "a.md:3: result_schema: `../../../s.json` leads out"),
         ("result_schema: gone.json", "a.md:3: result_schema: there is no file `gone.json`"),
+        ("mcp_servers: {x: 3}", "a.md:3: mcp_servers: x: a section with `command` or `url`"),
+        ("mcp_servers: [{x: {command: 5}}]", "a.md:3: mcp_servers: x: a section with"),
         ("result_schema: {type: 5}", "a.md:3: result_schema: it is no usable JSON schema"),
         (
             "result_schema: {properties: {a: {$ref: 'http://127.0.0.1:9/x'}}}",

@@ -98,13 +98,23 @@ def servers(value: Any) -> list[Any] | dict[str, Any]:
     if isinstance(value, Mapping):
         if not all(ANY_NAME.fullmatch(str(name)) for name in value):
             raise ValueError("names of letters, digits, `-`, `_` and `.` are expected")
-        return {str(name): item for name, item in value.items()}
+        return {str(name): _server(str(name), item) for name, item in value.items()}
     if isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+        for item in value:
+            servers(item if isinstance(item, Mapping) else [item])
         return list(value)
     given = names(value)
     if wrong := next((name for name in given if not ANY_NAME.fullmatch(name)), None):
         raise ValueError(f"`{wrong}` is no name of a server")
     return list(given)
+
+
+def _server(name: str, value: Any) -> Any:
+    """What is started, or where it listens; who starts it looks at the rest."""
+    told = value if isinstance(value, Mapping) else {}
+    if not any(isinstance(told.get(key), str) and told[key] for key in ("command", "url")):
+        raise ValueError(f"{name}: a section with `command` or `url` is expected")
+    return value
 
 
 def confinement(value: Any) -> Any:
@@ -210,6 +220,8 @@ _BY_NAME: Final[Mapping[str, DefinitionKey]] = {
     **{key.name: key for key in KEYS},
     **{alias: key for key in KEYS for alias in key.aliases},
 }
+NAMES: Final = frozenset({"name", "description", "model", "tools", *_BY_NAME})
+"""Those of definitions, with their aliases."""
 _LIMITS: Final = ("timeout", "max_turns", "budget")
 
 

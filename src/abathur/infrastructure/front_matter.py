@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from abathur.domain.definition_keys import NAMES
 from abathur.domain.errors import ConfigError
 
 _KEY: Final = re.compile(r"([A-Za-z_][\w-]*)\s*:(?:\s+(.*)|\s*)$")
@@ -39,7 +40,7 @@ def _front_matter(lines: list[str], shown: str) -> dict[str, Any]:
         value = parse_yaml("\n".join(lines), shown, first_line=2)
     except ConfigError:
         # Descriptions with colons and no quotes are common, and other programs take them.
-        value = _line_wise(lines)
+        value = _line_wise(lines, shown)
         if value is None:
             raise
     try:
@@ -48,15 +49,20 @@ def _front_matter(lines: list[str], shown: str) -> dict[str, Any]:
         raise ConfigError(f"{shown}:2: front matter: {error}") from error
 
 
-def _line_wise(lines: list[str]) -> dict[str, Any] | None:
-    """`key: text` taken literally, indented lines as more of it or as a list; None otherwise."""
+def _line_wise(lines: list[str], shown: str) -> dict[str, Any] | None:
+    """`key: text` taken literally, indented lines as more of it or as a list; None otherwise.
+
+    Raises `ConfigError` for a key of ours that stands twice. Others may be words of a description.
+    """
     front: dict[str, Any] = {}
     key = ""
-    for line in lines:
+    for number, line in enumerate(lines, 2):
         if not line.strip() or line.startswith("#"):
             continue
         if match := _KEY.fullmatch(line):
             key = match[1]
+            if key in front and key in NAMES:
+                raise ConfigError(f"{shown}:{number}: `{key}` stands here twice; leave out one")
             front[key] = _unquoted(match[2] or "")
         elif key and (line[0] in " \t" or line.startswith("- ")):
             front[key] = _continued(front[key], line.strip())

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from abathur.domain.errors import ConfigError
+from abathur.domain.loops.matching import MAX_SECONDS
 from abathur.domain.results import SchemaCheck
 from abathur.domain.tasks import JsonObject
 
@@ -41,9 +42,15 @@ def compiled(schema: Mapping[str, Any]) -> SchemaCheck:
             f"it is no usable JSON schema ({type(error).__name__}: {_one_line(error)})"
         ) from error
 
+    patterns = validate.__globals__["REGEX_PATTERNS"]
+    for name, pattern in patterns.items():
+        patterns[name] = _Bounded(pattern.pattern)
+
     def check(content: JsonObject) -> str | None:
         try:
             validate(dict(content))
+        except TimeoutError:
+            return f"a pattern of its schema takes more than {MAX_SECONDS:g} s to look for"
         except fastjsonschema.JsonSchemaValueException as error:
             return _told(error)
         except RecursionError:
@@ -51,6 +58,26 @@ def compiled(schema: Mapping[str, Any]) -> SchemaCheck:
         return None
 
     return check
+
+
+class _Bounded:
+    """A pattern of a schema, which may take for ever on an answer that doesn't fit."""
+
+    def __init__(self, pattern: str) -> None:
+        """Raises `ConfigError`."""
+        import regex
+
+        try:
+            self._pattern = regex.compile(pattern, cache_pattern=False)
+        except regex.error as error:
+            raise ConfigError(f"it is no usable JSON schema: {_one_line(error)}") from error
+
+    def search(self, text: str) -> object:
+        """Raises `TimeoutError`, as `match` does."""
+        return self._pattern.search(text, timeout=MAX_SECONDS)
+
+    def match(self, text: str) -> object:
+        return self._pattern.match(text, timeout=MAX_SECONDS)
 
 
 def _told(error: Any) -> str:
