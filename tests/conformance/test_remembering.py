@@ -281,6 +281,26 @@ SYNTAX = st.lists(
 ).map(" ".join)
 
 
+@pytest.mark.parametrize(
+    ("text", "question", "word"),
+    [
+        ("我们的数据库每天备份", "怎样恢复数据库", "怎样恢复数据库"),
+        ("東京タワーは高い", "京タワ", "京タワ"),
+        ("데이터베이스는 빠르다", "데이터베이스", "데이터베이스"),
+        ("l'éphémère café", "ÉPHÉMÈRE", "éphémère"),
+        ("قاعدة البيانات سريعة", "البيانات", "البيانات"),
+    ],
+)
+async def test_words_are_found_in_any_script(
+    queue: Queue, text: str, question: str, word: str
+) -> None:
+    await add(queue, "other", "天気がいい, and nothing else")
+    await add(queue, "wanted", text)
+    (hit,) = await find(queue, question)
+    assert (hit.memory.key, hit.why.words) == ("wanted", [word])
+    assert await keys(queue, question, namespace="elsewhere") == []
+
+
 async def test_no_question_is_taken_for_syntax(queue: Queue) -> None:
     await add(queue, "flags", "use clang AND gcc")
     questions: list[str] = []

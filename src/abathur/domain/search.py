@@ -14,6 +14,10 @@ CANDIDATES: Final = 200
 MAX_WORDS: Final = 32
 WORD: Final = re.compile(r"[^\W_]+")
 EXCERPT: Final = 200
+UNSPACED: Final = re.compile(
+    "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]{2,}"
+)
+"""Chinese, Japanese and Korean, whose words no index tells apart by spaces."""
 
 STOP_WORDS: Final = frozenset(
     """
@@ -30,6 +34,16 @@ def words_of(text: str) -> list[str]:
     found = dict.fromkeys(word.casefold() for word in WORD.findall(text))
     telling = [word for word in found if word not in STOP_WORDS]
     return (telling or list(found))[:MAX_WORDS]
+
+
+def pairs_of(words: Iterable[str]) -> list[str]:
+    """Of what is written without spaces, each two characters that follow each other, once.
+
+    Texts that have many of them in common are likely to be about the same.
+    """
+    runs = [run for word in words for run in UNSPACED.findall(word)]
+    pairs = (run[start : start + 2] for run in runs for start in range(len(run) - 1))
+    return list(dict.fromkeys(pairs))[:MAX_WORDS]
 
 
 def any_of(words: Iterable[str]) -> str:
@@ -61,7 +75,13 @@ def matched(words: Iterable[str], text: str) -> list[str]:
     The index compares stems, so this only explains what it found.
     """
     there = {word.casefold() for word in WORD.findall(text)}
-    return [word for word in words if word in there or any(_same_stem(word, one) for one in there)]
+    return [
+        word
+        for word in words
+        if word in there
+        or any(_same_stem(word, one) for one in there)
+        or any(pair in text for pair in pairs_of([word]))
+    ]
 
 
 def _same_stem(word: str, other: str) -> bool:
@@ -79,7 +99,8 @@ def excerpt(text: str, words: Sequence[str], length: int = EXCERPT) -> str:
     if len(flat) <= length:
         return flat
     lower = flat.casefold()
-    places = [place for word in words if (place := lower.find(word)) >= 0]
+    wanted = [*words, *pairs_of(words)]
+    places = [place for word in wanted if (place := lower.find(word)) >= 0]
     start = max(0, min(places, default=0) - length // 4)
     start = flat.find(" ", start) + 1 if start else 0
     cut = flat[start : start + length]

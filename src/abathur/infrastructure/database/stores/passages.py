@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from abathur.domain.search import any_of
+from abathur.domain.search import any_of, fused, pairs_of
 from abathur.infrastructure.database.stores.memories import conditions
 from abathur.ports.memory import Passage
 
@@ -54,20 +54,20 @@ class SqlPassages:
         self, words: Sequence[str], where: MemoryFilter, now: datetime, limit: int
     ) -> Sequence[int]:
         wanted = any_of(self._telling(words))
-        found = self._ranked(wanted, limit)
+        found = self._ranked(wanted, pairs_of(words), limit)
         kept = _kept(found, limit, lambda ids: self.allowed_memories(ids, where, now))
         if len(kept) >= limit or len(found) < limit * AHEAD:
             return kept[:limit]
         rows = self._session.fetch(
             "passages_memory_words", **conditions(where, now), words=wanted, limit=limit
         )
-        return [row["id"] for row in rows]
+        return _with([row["id"] for row in rows], kept, limit)
 
     def documents_by_words(
         self, words: Sequence[str], where: DocumentFilter, limit: int
     ) -> Sequence[int]:
         wanted = any_of(self._telling(words))
-        found = self._ranked(wanted, limit)
+        found = self._ranked(wanted, pairs_of(words), limit)
         kept = _kept(found, limit, lambda ids: self.allowed_documents(ids, where))
         if len(kept) >= limit or len(found) < limit * AHEAD:
             return kept[:limit]
@@ -78,11 +78,16 @@ class SqlPassages:
             under=where.under,
             limit=limit,
         )
-        return [row["id"] for row in rows]
+        return _with([row["id"] for row in rows], kept, limit)
 
-    def _ranked(self, wanted: str, limit: int) -> Sequence[int]:
+    def _ranked(self, wanted: str, pairs: Sequence[str], limit: int) -> Sequence[int]:
         rows = self._session.fetch("passages_by_words", words=wanted, limit=limit * AHEAD)
-        return [row["id"] for row in rows]
+        by_words = [row["id"] for row in rows]
+        if not pairs:
+            return by_words
+        # All texts are read for them, as there is no index.
+        rows = self._session.fetch("passages_by_pairs", pairs=list(pairs), limit=limit * AHEAD)
+        return list(fused([by_words, [row["id"] for row in rows]]))
 
     def _telling(self, words: Sequence[str]) -> Sequence[str]:
         """Without words that very many passages have, unless all are such: they tell little."""
@@ -131,3 +136,8 @@ def _kept(
             fitting = allowed(page)
             kept += [one for one in page if one in fitting]
     return kept
+
+
+def _with(found: Sequence[int], kept: Sequence[int], limit: int) -> Sequence[int]:
+    """And what was found by pairs of characters alone."""
+    return list(dict.fromkeys([*found, *kept]))[:limit]

@@ -12,6 +12,12 @@ CROSS JOIN (SELECT websearch_to_tsquery('english', :words) AS wanted) AS q
 WHERE p.lexemes @@ q.wanted
 ORDER BY ts_rank_cd(p.lexemes, q.wanted, 1) DESC, p.id LIMIT :limit;
 
+-- name: passages_by_pairs
+SELECT p.id FROM passages AS p
+JOIN json_array_elements_text(:pairs::json) AS w (pair)
+  ON strpos(p.heading || ' ' || p.text, w.pair) > 0
+GROUP BY p.id ORDER BY count(*) DESC, p.id LIMIT :limit;
+
 -- name: passages_memory_words
 SELECT p.id
 FROM passages AS p

@@ -9,6 +9,11 @@ SELECT count(*) AS n FROM (
 SELECT rowid AS id FROM passage_words WHERE passage_words MATCH :words
 ORDER BY bm25(passage_words, 2.0, 1.0), rowid LIMIT :limit;
 
+-- name: passages_by_pairs
+SELECT p.id FROM passages AS p
+JOIN json_each(:pairs) AS w ON instr(p.heading || ' ' || p.text, w.value) > 0
+GROUP BY p.id ORDER BY count(*) DESC, p.id LIMIT :limit;
+
 -- Smaller is better: bm25() of FTS5 is negative. A word in the heading counts for two in the text.
 -- name: passages_memory_words
 SELECT p.id FROM passage_words
