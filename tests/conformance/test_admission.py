@@ -21,7 +21,7 @@ from abathur.domain.admission import (
 )
 from abathur.domain.closed_targets import Closure
 from abathur.domain.concurrency import Limits
-from abathur.domain.errors import IllegalTransitionError
+from abathur.domain.errors import IllegalTransitionError, InvalidInputError, NotFoundError
 from abathur.domain.records import changed
 from abathur.domain.tasks import TaskStatus
 from abathur.services import admitting, claiming, pausing, reconciling
@@ -268,14 +268,16 @@ async def test_limits_are_never_exceeded_and_everything_is_run(queue: Queue) -> 
         queue.pass_time(3)
 
 
-async def pause(queue: Queue, scope: HoldScope, name: str = "") -> Hold:
+async def pause(
+    queue: Queue, scope: HoldScope, name: str = "", seconds: float | None = None
+) -> Hold:
     one = Hold(
         id=queue.new_id(),
         scope=scope,
         name=name,
         cause=HoldCause.PERSON,
         reason="release\nweek",
-        hold_until=None,
+        hold_until=None if seconds is None else queue.now + timedelta(seconds=seconds),
         created_by="cli:alice",
         created_at=queue.now,
     )
@@ -290,8 +292,40 @@ async def test_pausing_is_told_in_the_trail_which_still_verifies(queue: Queue) -
     told = [(one.task_id, one.action_type.value) for one in (await queue.audit())[1:]]
     assert told[:2] == [(task.id, "hold_begun"), ("", "hold_begun")]
     assert sorted(told[2:]) == [("", "hold_ended"), (task.id, "hold_ended")]
+    facts = {"scope": "task", "name": task.id, "cause": "person", "reason": "release week"}
+    assert (await queue.audit(task))[1].action_data == {**facts, "until": None}
     assert (await queue.read(verify)).breaks == []
     assert await claim(queue) == [task.id]
+
+
+async def test_a_pause_needs_a_time_to_come_and_a_task_that_is_there(queue: Queue) -> None:
+    with pytest.raises(InvalidInputError, match="that time is over"):
+        await pause(queue, HoldScope.EVERYTHING, seconds=0)
+    with pytest.raises(NotFoundError, match="no task has the id nobody"):
+        await pause(queue, HoldScope.TASK, "nobody")
+    assert await queue.read(lambda stores: stores.admission.holds()) == []
+
+
+async def test_only_holds_whose_time_is_over_are_cleared_away(queue: Queue) -> None:
+    await pause(queue, HoldScope.TARGET, "main", seconds=1)
+    lasting = [await pause(queue, HoldScope.TARGET, "next", seconds=2)]
+    lasting += [await pause(queue, HoldScope.EVERYTHING)]
+    queue.pass_time(1)
+    over = await queue.write(pausing.end_overdue, now=queue.now, actor="cli:alice")
+    assert [one.name for one in over] == ["main"]
+    left = await queue.read(lambda stores: stores.admission.holds())
+    assert [one.id for one in left] == [one.id for one in lasting]
+
+
+async def test_a_task_of_a_worker_whose_process_is_gone_is_lost(queue: Queue) -> None:
+    await queue.submit()
+    claimed = await queue.claim_one()
+    found = await queue.read(reconciling.facts, queue.now)
+    assert not list(reconciling.lost_workers(found, lambda _: True))
+    # Of another host nobody knows.
+    assert not list(reconciling.lost_workers(found, lambda _: None))
+    (lost,) = reconciling.lost_workers(found, lambda worker: worker.id != "w1")
+    assert (lost.code, lost.task_id) == ("worker_dead", claimed.task.id)
 
 
 async def test_an_ended_task_cant_be_paused(queue: Queue) -> None:

@@ -15,7 +15,7 @@ from abathur.domain.errors import IllegalTransitionError, IntegrityViolation, St
 from abathur.domain.landing import Landing, LandingState, Strategy
 from abathur.domain.tasks import Task, TaskStatus, moved
 from abathur.services import landing as landings
-from abathur.services import pausing, trail
+from abathur.services import pausing, reconciling, trail
 
 if TYPE_CHECKING:
     from tests.conformance.conftest import Queue
@@ -136,6 +136,18 @@ async def test_a_released_landing_waits_again_with_what_it_had_reached(queue: Qu
     assert waiting.merge_commit == taken.merge_commit
     assert (await queue.lander("w2")).fence > taken.fence + 1
     assert await queue.write(landings.release_landings_of, "w1") == []
+
+
+async def test_an_announced_merge_may_be_unrecorded_when_nobody_is_at_it(queue: Queue) -> None:
+    landing = await wanted(queue)
+    taken = await queue.lander()
+    unrecorded = reconciling.may_be_unrecorded
+    assert not unrecorded(taken, queue.now + queue.lease)
+    announced = await queue.announce(taken)
+    assert not unrecorded(announced, queue.now)
+    assert unrecorded(announced, queue.now + queue.lease)
+    await queue.write(landings.release_landing, announced)
+    assert unrecorded(await queue.landing(landing.id), queue.now)
 
 
 async def test_releasing_what_was_lost_changes_nothing(queue: Queue) -> None:

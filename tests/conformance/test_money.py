@@ -111,6 +111,25 @@ async def test_an_agent_that_never_started_cost_nothing(queue: Any) -> None:
     assert (await totals(queue)).counted_usd == 0
 
 
+async def test_a_cost_is_booked_on_the_target_that_is_known(queue: Any) -> None:
+    await queue.submit(feature_branch="next", max_retries=0)
+    await queue.submit(max_retries=0)
+    told, untold = await claim(queue)
+    cost = Outcome(kind=FAILED, usage=Usage(cost_usd=0.5))
+    await end(queue, told, cost)
+    await end(queue, untold, cost)
+    targets = await queue.read(lambda s: s.costs.totals(CostGroup.TARGET, ""))
+    assert [one.name for one in targets] == ["", "next"]
+
+
+async def test_what_a_run_has_told_is_estimated_although_no_process_is_known(queue: Any) -> None:
+    await queue.submit(max_retries=0)
+    (claimed,) = await claim(queue)
+    used = Outcome(kind=FAILED, usage=Usage(output_tokens=7))
+    await end(queue, claimed, used, spending=SpendingRules(pricing=ASSUMED))
+    assert (await totals(queue)).estimated_usd == 1.0
+
+
 @pytest.mark.parametrize("by", list(CostGroup))
 async def test_costs_add_up_the_same_by_whatever(queue: Any, by: CostGroup) -> None:
     for target in ("main", "other"):

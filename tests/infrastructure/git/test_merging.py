@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from abathur.domain.errors import GitError, UnknownBranchError
-from abathur.domain.landing import Proof
+from abathur.domain.landing import Proof, Strategy
 from abathur.infrastructure.git.repository import GitRepository
 from abathur.ports.repository import Conflict, Merge
 
@@ -123,6 +123,33 @@ async def test_a_landing_is_proven_only_after_the_ref_has_moved(
     )
     assert await repository.prove("main", work, onto, onto, NOW) is None
     assert await repository.prove("none", work, merge.commit, onto, NOW) is None
+
+
+async def test_a_squash_is_proven_by_its_place_its_trailer_and_its_tree(
+    git: Outside, repository: GitRepository, diverged: tuple[str, str]
+) -> None:
+    onto, work = diverged
+    merge = await repository.merge(onto, work, "Land it\n\n", Strategy.SQUASH)
+    assert isinstance(merge, Merge)
+    told = ("-m", "Land it", "-m", f"Abathur-Work: {work}")
+    tree = f"{merge.commit}^{{tree}}"
+    assert git("log", "-1", "--format=%P%n%B", merge.commit).strip() == (
+        f"{onto}\nLand it\n\nAbathur-Work: {work}"
+    )
+
+    async def is_proven(made: str) -> bool:
+        git("update-ref", "refs/heads/target", made)
+        how = (NOW, Strategy.SQUASH, onto)
+        return await repository.prove("target", work, made, onto, *how) is not None
+
+    assert await is_proven(merge.commit)
+    assert await is_proven(git("commit-tree", "-p", onto, *told, tree))
+    assert not await is_proven(git("commit-tree", "-p", onto, *told, f"{onto}^{{tree}}"))
+    assert not await is_proven(git("commit-tree", "-p", onto, "-m", "Land it", tree))
+    assert not await is_proven(git("commit-tree", "-p", f"{onto}~1", *told, tree))
+    assert not await is_proven(onto)
+    how = (NOW, Strategy.SQUASH, onto)
+    assert await repository.prove("main", work, merge.commit, onto, *how) is None
 
 
 async def test_work_that_was_there_already_is_proven_by_the_target(

@@ -107,7 +107,8 @@ async def test_one_that_was_killed_is_replaced(git: Outside, objects: KeptObject
 async def test_a_cancelled_question_spoils_no_other(git: Outside, objects: KeptObjects) -> None:
     head = git.head()
     for turns in range(12):
-        asking = asyncio.ensure_future(objects.names([MAIN, "no such", MAIN]))
+        # Whatever is left of its answer is another one than that to the next question.
+        asking = asyncio.ensure_future(objects.names([f"{MAIN}^{{tree}}", "no such"]))
         for _ in range(turns):
             await asyncio.sleep(0)
         asking.cancel()

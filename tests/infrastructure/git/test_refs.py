@@ -131,6 +131,16 @@ async def test_a_seal_goes_only_when_another_ref_keeps_the_work(
     await repository.move_branch("main", old, new, "nobody minds")
 
 
+@pytest.mark.parametrize("told", ["Abathur-Work: " + "1" * 40, "Nothing: told"])
+async def test_a_seal_stays_while_nobody_knows_what_it_keeps(
+    git: Outside, repository: GitRepository, told: str
+) -> None:
+    new = git("commit-tree", "-m", "Land", "-m", told, "-p", git.head(), "HEAD^{tree}")
+    await repository.withdraw_move(new)
+    with pytest.raises(GitError, match="no other ref keeps the work"):
+        await repository.drop_seal(f"refs/abathur/withdrawn/{new}", new)
+
+
 async def test_of_a_move_and_its_withdrawal_at_once_the_move_is_done_or_seen_not_to_be(
     git: Outside, repository: GitRepository
 ) -> None:
