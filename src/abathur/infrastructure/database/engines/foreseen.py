@@ -88,8 +88,9 @@ class Foreseen:
 
     def forget(self, table: str, changed: Mapping[str, Any]) -> None:
         """After a change of a row of the table, whose values are told as far as they are known."""
-        for looked_in in [names for names in self._nothing if table in names.split()]:
-            del self._nothing[looked_in]
+        if self._nothing:
+            for looked_in in [names for names in self._nothing if table in names.split()]:
+                del self._nothing[looked_in]
         ids = [one for one in (changed.get("task_id"), changed.get("id")) if one]
         if not ids or not table:
             # It may be any row.

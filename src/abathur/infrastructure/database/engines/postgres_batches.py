@@ -30,7 +30,7 @@ POINTED_TO_BY_CHANGES: Final = frozenset({"workers", "agents"})
 """What a change of a present row may point to without naming its table."""
 POINTING_TO_TASKS: Final = frozenset({"schedules"})
 """Where a change of a present row may point to a task besides."""
-MOST_ROWS: Final = 100
+MOST_ROWS: Final = 32
 """Few enough that the server is busy with some while others are being made."""
 MOST_BYTES: Final = 16 * 1024 * 1024
 SUSPECT: Final = (b"\\u0000", b":true", b":false")
@@ -41,6 +41,15 @@ Within a text, as in what the trail tells, the quotes and backslashes have a bac
 """
 
 Key: TypeAlias = tuple[object, ...]
+
+
+def as_json(rows: Sequence[Mapping[str, str]]) -> str | None:
+    """Rows of texts as one value; None when they have to be written in smaller batches."""
+    try:
+        text = json_bytes(rows)
+    except orjson.JSONEncodeError:
+        return None
+    return text.decode() if len(text) <= MOST_BYTES else None
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ from abathur.infrastructure.database.engines.postgres import (
     send_all,
     translate,
 )
-from abathur.infrastructure.database.engines.postgres_batches import Batch, Batches
+from abathur.infrastructure.database.engines.postgres_batches import Batch, Batches, as_json
 from abathur.infrastructure.database.engines.postgres_statements import Statement, Statements
 
 TURN: Final = "audit_turn"
@@ -202,8 +202,7 @@ class PostgresSession:
             try:
                 for (write, alone), rows in put_off.items():
                     if self._are_apart(alone, rows):
-                        self.send(TURN)
-                        self.execute_many(alone, rows)
+                        self._write_apart(self._statements[alone], rows)
                     else:
                         write(rows)
             finally:
@@ -212,6 +211,17 @@ class PostgresSession:
     def _are_apart(self, alone: str, rows: Sequence[Row]) -> bool:
         key = self._statements[alone].key
         return len({tuple([row[name] for name in key]) for row in rows}) == len(rows)
+
+    def _write_apart(self, statement: Statement, rows: Sequence[Row]) -> None:
+        """By one statement, as others wait for the turn: they are as many as the use cases."""
+        self.send(TURN)
+        text = as_json(rows) if statement.many and len(rows) > 1 else None
+        if text is not None:
+            assert statement.many
+            self.queue(statement.many, [text])
+            return
+        for row in rows:
+            self._collect(statement, row)
 
     def names(self, prefix: str) -> Sequence[str]:
         return sorted(name for name in self._statements if name.startswith(prefix))
@@ -227,20 +237,26 @@ class PostgresSession:
                 cursor = self.queue(batch.sql, values)
                 if batch.is_guarded:
                     self._guards.append((cursor, batch.missing[number]))
+        self._send_all()
 
     def _write_batch(self, batch: Batch, text: bytes) -> None:
-        if batch.is_guarded:
-            cursor = self.queue(batch.many, [text.decode(), len(batch.rows)])
-            self._guards.append((cursor, batch.missing[0]))
-        else:
-            self.queue(batch.many, [text.decode()])
+        with self._translated():
+            if batch.is_guarded:
+                cursor = self._queue(batch.many, [text.decode(), len(batch.rows)])
+                self._guards.append((cursor, batch.missing[0]))
+            else:
+                self._queue(batch.many, [text.decode()])
 
     def queue(self, sql: bytes, values: Sequence[Any] = ()) -> Cursor:
         """Send without waiting. What went wrong earlier may be raised here."""
         with self._translated():
             cursor = self._queue(sql, values)
+        self._send_all()
+        return cursor
+
+    def _send_all(self) -> None:
+        with self._translated():
             send_all(self._connection)
-            return cursor
 
     def _queue(self, sql: bytes, values: Sequence[Any]) -> Cursor:
         try:
