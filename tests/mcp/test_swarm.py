@@ -133,7 +133,7 @@ async def test_servers_of_the_project_are_handed_to_who_asks_for_them(
     project = configured(project, agents={"planner": {"mcp_servers": ["weather", "news"]}})
     await ran(project, "Look")
     weather, news = seen[-1].mcp_servers
-    assert weather.command == ("weather", "--all")
+    assert weather.command[-3:] == ("abathur.mcp.reviving", "weather", "--all")
     assert weather.env == {"KEY": "s3cret-of-the-weather"}
     assert (news.url, news.headers) == ("https://news.example/mcp", {"X": "none"})
 

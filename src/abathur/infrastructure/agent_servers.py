@@ -10,7 +10,7 @@ import re
 import sys
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -37,7 +37,7 @@ class AgentServers:
 
     @property
     def _program(self) -> tuple[str, ...]:
-        return (sys.executable, "-m", "abathur", "--project", str(self.root), "mcp", "serve")
+        return (*_python("abathur"), "--project", str(self.root), "mcp", "serve")
 
     def command(self, port: int) -> Command | None:
         if find_spec("mcp") is None or find_spec("uvicorn") is None:
@@ -82,9 +82,9 @@ class AgentServers:
         if not isinstance(entry, Mapping):
             raise ConfigError(f"{where}: a section with `command` or `url` is expected")
         url = entry.get("url")
-        if isinstance(url, str) and url.startswith(("http://", "https://")):
-            headers = _texts(entry, "headers", where)
-            return McpServer(name=name, url=_expanded(url), headers=headers)
+        address = _expanded(url) if isinstance(url, str) else ""
+        if address.startswith(("http://", "https://")):
+            return McpServer(name=name, url=address, headers=_texts(entry, "headers", where))
         command, args = entry.get("command"), entry.get("args") or []
         are_texts = isinstance(args, list) and all(isinstance(one, str) for one in args)
         if not isinstance(command, str) or not command.strip() or not are_texts:
@@ -94,8 +94,18 @@ class AgentServers:
         argv = tuple(_expanded(one) for one in (command, *args))
         return McpServer(name=name, command=argv, env=_texts(entry, "env", where))
 
+    def kept(self, server: McpServer) -> McpServer:
+        if server.url is not None:
+            return server
+        return replace(server, command=(*_python("abathur.mcp.reviving"), *server.command))
+
     async def answers(self, url: str) -> bool:
         return await asyncio.to_thread(_answers, url)
+
+
+def _python(module: str) -> tuple[str, ...]:
+    """A module of ours, started in the folder of an agent: nothing is imported from there."""
+    return (sys.executable, "-P", "-m", module)
 
 
 def _texts(entry: Mapping[str, Any], key: str, where: str) -> dict[str, str]:

@@ -111,7 +111,7 @@ class Bridge:
             return found is not None
 
     def _started(self) -> tuple[str, str] | None:
-        command = [sys.executable, "-m", "abathur", "mcp", "serve", "--http", "0"]
+        command = [sys.executable, "-P", "-m", "abathur", "mcp", "serve", "--http", "0"]
         self._own = subprocess.Popen(
             command,
             cwd=self._start,
@@ -403,7 +403,7 @@ def main(args: list[str]) -> int:
     """Raises nothing that a client could have caused."""
     only = args[args.index("--only") + 1] if "--only" in args else None
     if not serve(Path.cwd(), only):
-        own = [sys.executable, "-m", "abathur", "mcp", "serve", *args]
+        own = [sys.executable, "-P", "-m", "abathur", "mcp", "serve", *args]
         os.execv(sys.executable, own)
     return 0
 

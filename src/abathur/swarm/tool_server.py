@@ -70,14 +70,15 @@ class ToolServer:
         if name in OURS:
             return await self._our(name, OURS[name], key)
         if described is not None:
-            return self._servers.described(name, described, f"mcp_servers: {name}")
+            own = self._servers.described(name, described, f"mcp_servers: {name}")
+            return self._servers.kept(own)
         found = self._servers.foreign().get(name)
         if found is None:
             raise ConfigError(
                 f"mcp_servers: no server `{name}` is described in .mcp.json; describe it there, or"
                 " take it out of the agent's definition"
             )
-        return found
+        return self._servers.kept(found)
 
     async def _our(self, name: str, part: str | None, key: RunKey) -> McpServer:
         if self._servers.command(0) is None:
