@@ -133,6 +133,35 @@ def test_an_update_keeps_what_was_changed_and_shows_the_difference(
     assert changes(abathur, "update") == dict.fromkeys(expected, "same")
 
 
+def test_init_once_more_changes_nothing_and_names_the_update(abathur: Abathur, older: Path) -> None:
+    abathur.ok("init", "--template", f"file://{older}")
+    assert "is here already" in abathur.ok("init", "--template", f"file://{older}")
+    definition(abathur).write_text(AGENT.format("mine"))
+    record = (abathur.root / ".abathur" / "template.json").read_bytes()
+    (older / ".claude" / "agents" / "abathur" / "cook.md").unlink()
+    planner = older / ".claude" / "agents" / "abathur" / "planner.md"
+    planner.write_text(AGENT.format(2))
+    commit(older, "two")
+    git(older, "tag", "v2")
+    told = abathur.ok("init", "--template", f"file://{older}@v2")
+    assert "nothing was changed" in told
+    assert "`abathur template update v2` takes over what" in told
+    assert definition(abathur, "cook").exists()
+    assert (abathur.root / ".abathur" / "template.json").read_bytes() == record
+    abathur.ok("template", "update", "v2")
+    assert not definition(abathur, "cook").exists()
+
+
+def test_what_git_says_of_a_template_is_told_in_our_words(abathur: Abathur, older: Path) -> None:
+    told = abathur("init", "--template", f"file://{older}@v9").line
+    assert told == (
+        f"abathur: there is no branch or tag `v9` in file://{older}; "
+        "`git ls-remote` shows what is there"
+    )
+    told = abathur("init", "--template", "file:///no/such/place.git").line
+    assert "can't be fetched from file:///no/such/place.git: '/no/such/place.git' does not" in told
+
+
 LINES = [f"Line {number}." for number in range(1, 9)]
 
 

@@ -26,6 +26,8 @@ NEXT_STEPS = (
     ("abathur swarm start --until-idle", "work until every task has landed"),
 )
 
+NEWS = frozenset({Change.ADD, Change.UPDATE, Change.REMOVE, Change.MERGE, Change.CONFLICT})
+
 
 @dataclass(frozen=True, slots=True)
 class Initialized:
@@ -51,7 +53,8 @@ def init(named: str | None, as_json: bool) -> None:
     """Set up a queue in this git repository.
 
     Makes the folder `.abathur` in the main working tree, with a configuration to fill in and the
-    database. Once more does no harm: what is there stays. `abathur template list` shows the
+    database. Once more does no harm: what is there stays, a template too, which `abathur template
+    update` brings up to date. `abathur template list` shows the
     built-in templates; what another one brings is run only after `abathur trust`.
     """
     done = run(_init, app().start.resolve(), app().database, named)
@@ -82,7 +85,7 @@ async def _init(start: Path, database: Path | str | None, named: str | None) -> 
         made.append(project.database)
     async with bootstrap.open_database(project):
         pass
-    if template is not None:
+    if template is not None and template.installed is None:
         made += _taken_over(template)
     is_allowed = target is None or project.settings.is_allowed(target)
     return Initialized(project.root, tuple(made), target, is_allowed, template)
@@ -113,7 +116,11 @@ def _plain(done: Initialized) -> dict[str, object]:
 
 def _lines(done: Initialized) -> list[str]:
     if not done.made:
-        return [f"{clean(str(done.root))} is set up already; nothing was changed", *_target(done)]
+        return [
+            f"{clean(str(done.root))} is set up already; nothing was changed",
+            *_target(done),
+            *_kept(done),
+        ]
     wide = max(len(command) for command, _ in NEXT_STEPS)
     return [
         f"set up a queue in {clean(str(done.root))}",
@@ -130,6 +137,13 @@ def _kept(done: Initialized) -> list[str]:
     """What of a template wasn't taken over."""
     if done.template is None:
         return []
+    if (installed := done.template.installed) is not None:
+        new, ref = done.template.template.version, done.template.template.ref
+        told = f"the template `{clean(installed.name)}` {clean(installed.version)} is here already"
+        if not any(step.change in NEWS for step in done.template.steps):
+            return [told]
+        command = f"abathur template update {ref}" if ref else "abathur template update"
+        return [f"{told}; `{clean(command)}` takes over what {clean(new)} has new"]
     kept = [step.path for step in done.template.steps if step.change is Change.CONFLICT]
     left = done.template.template.left_out
     return [

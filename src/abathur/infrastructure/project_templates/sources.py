@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-from abathur.domain.errors import ConfigError, InvalidInputError, NotFoundError
+from abathur.domain.errors import ConfigError, GitError, InvalidInputError, NotFoundError
 from abathur.domain.project_templates import (
     MAX_BYTES,
     MAX_FILES,
@@ -189,13 +189,27 @@ async def _of_repository(url: str, ref: str | None) -> _Content:
         git = Git(Path(place))
         env = {"GIT_ALLOW_PROTOCOL": PROTOCOLS}
         await git.run("init", "-q", "--bare", "--template=", ".")
-        await git.run(
-            *("fetch", "-q", "--depth=1", "--no-tags", "--no-recurse-submodules"),
-            *("--end-of-options", url, ref or "HEAD"),
-            env=env,
-        )
+        try:
+            await git.run(
+                *("fetch", "-q", "--depth=1", "--no-tags", "--no-recurse-submodules"),
+                *("--end-of-options", url, ref or "HEAD"),
+                env=env,
+            )
+        except GitError as error:
+            raise _unfetched(_public(url), ref, str(error)) from error
         commit = (await git.run("rev-parse", "--verify", "FETCH_HEAD^{commit}")).text
         return await _read_commit(git, commit)
+
+
+def _unfetched(url: str, ref: str | None, said: str) -> GitError:
+    if "couldn't find remote ref" in said:
+        missing = f"there is no branch or tag `{ref}`" if ref else "there is no commit yet"
+        return GitError(f"{missing} in {url}; `git ls-remote` shows what is there")
+    reason = said.partition("fatal: ")[2].partition("; ")[0].rstrip(". ") or said
+    return GitError(
+        f"the template can't be fetched from {url}: {reason}; check the address, and that git may "
+        "read it without asking for a password"
+    )
 
 
 async def _read_commit(git: Git, commit: str) -> _Content:
