@@ -194,3 +194,22 @@ async def test_a_landing_never_hides_what_it_did(world: Any) -> None:
         "landing_ended",
         "task_completed",
     ]
+
+
+async def test_work_that_somebody_deleted_fails_its_task_and_keeps_no_other_from_landing(
+    world: Any,
+) -> None:
+    gone = await world.submit("Write", change("gone.txt", "x\n"), max_retries=0)
+    other = await world.submit("Write too", change("other.txt", "x\n"))
+    await world.run_agents()
+    (attempt,) = await world.attempts(gone)
+    world.git("worktree", "remove", "--force", attempt.worktree_path)
+    world.git("branch", "-D", attempt.branch)
+    world.git("-c", "gc.reflogExpire=now", "gc", "-q", "--prune=now")
+    result = await world.run_until_idle()
+    assert (result.completed, result.failed) == (1, 1)
+    assert world.landed() == [other.id]
+    work = attempt.head_commit[:12]
+    told = f"the repository no longer has its work, commit {work}: it was deleted"
+    assert (await world.task(gone)).error_message == told
+    assert world.survivors() == []

@@ -173,7 +173,8 @@ class Approach:
         }
         detail = f"conflicts with {self._landing.target} in {shown}{more}"
         asking = await approvals.about_conflict(self._parts, self._landing, facts)
-        return await self._refuse(LandingState.CONFLICTED, detail, facts, asking=asking)
+        await self._refuse(LandingState.CONFLICTED, detail, facts, asking=asking)
+        return str(facts["salvage_ref"])
 
     async def refuse_rejected(self, merged: Merge, failure: Failure) -> str:
         """The merge is kept, for the next attempt starts from it."""
@@ -192,7 +193,8 @@ class Approach:
         }
         words = f": {failure.last_words}" if failure.last_words else ""
         detail = f"gate `{failure.gate}` {failure.how} on the merged tree{words}"
-        return await self._refuse(LandingState.REJECTED, detail, facts)
+        await self._refuse(LandingState.REJECTED, detail, facts)
+        return str(facts["salvage_ref"])
 
     async def _as_kept(self, merged: Merge) -> Merge:
         """The same merge as a commit of its own.
@@ -213,9 +215,15 @@ class Approach:
         kept = await self._finish_interrupted()
         if kept is not None:
             return kept
-        ref = await self._keep(self._landing.work_commit)
+        work, target = self._landing.work_commit, self._landing.target
+        if await self._parts.repository.resolve(work) is None:
+            gone = f"the repository no longer has its work, commit {work[:12]}: it was deleted"
+            await self._refuse(LandingState.REJECTED, gone, {"kind": "error", "message": gone}, 0)
+            return f"refs/heads/{target}"  # by which nothing goes that the target hasn't
+        ref = await self._keep(work)
         facts = {"kind": "error", "message": message, "salvage_ref": ref}
-        return await self._refuse(LandingState.REJECTED, message, facts, max_rework=0)
+        await self._refuse(LandingState.REJECTED, message, facts, 0)
+        return ref
 
     async def _keep(self, commit: str) -> str:
         landing = self._landing
@@ -231,10 +239,9 @@ class Approach:
         state: LandingState,
         detail: str,
         facts: JsonObject,
-        *,
         max_rework: int | None = None,
         asking: Asking | None = None,
-    ) -> str:
+    ) -> None:
         allowed = self._parts.settings.retry.max_rework if max_rework is None else max_rework
         concluded = await self._parts.db.write(
             landings.refuse,
@@ -247,7 +254,6 @@ class Approach:
             asking=asking,
         )
         self._tell_refused(concluded, detail)
-        return str(facts["salvage_ref"])
 
     def _tell_refused(self, concluded: Concluded, detail: str) -> None:
         if concluded.review is not None and self._task is not None:

@@ -165,12 +165,20 @@ class Lander:
         """Try again a few times. What stays fails the task, unless its work has arrived."""
         landing = run.landing
         self._errors[landing.id] = self._errors.get(landing.id, 0) + 1
-        if isinstance(error, HOPELESS) or self._errors[landing.id] >= MAX_ERRORS:
+        is_last = self._errors[landing.id] >= MAX_ERRORS
+        if is_last or isinstance(error, HOPELESS) or await self._is_gone(landing):
             return await self._given_up(run, error)
         self._state.warn(f"the landing will be tried again: {error}")
         await self._parts.clock.sleep(ERROR_PAUSE_SECONDS)
         await self._release(run)
         return None
+
+    async def _is_gone(self, landing: Landing) -> bool:
+        """Whether somebody deleted its branch and had git collect its commit."""
+        try:
+            return await self._parts.repository.resolve(landing.work_commit) is None
+        except (AbathurError, OSError):
+            return False
 
     async def _given_up(self, run: LandingRun, error: Exception) -> str | None:
         try:
