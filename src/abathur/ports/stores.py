@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 from abathur.ports.agent_runs import AgentRunStores
 from abathur.ports.figures import FigureStores
 from abathur.ports.loops import LoopStores
+from abathur.ports.many import ManyStores
 from abathur.ports.memory import KnowledgeStores
 from abathur.ports.schedules import ScheduleStores
 
@@ -373,7 +374,15 @@ class LegacyStore(Protocol):
         ...
 
 
-class Stores(AgentRunStores, FigureStores, KnowledgeStores, LoopStores, ScheduleStores, Protocol):
+class Stores(
+    AgentRunStores,
+    FigureStores,
+    KnowledgeStores,
+    LoopStores,
+    ManyStores,
+    ScheduleStores,
+    Protocol,
+):
     """One transaction's view of the database."""
 
     @property

@@ -37,6 +37,25 @@ def settle(
     now: datetime,
 ) -> None:
     """Book an attempt that has ended: one statement, unless its cost has to be estimated."""
+    stores.costs.settle(cost_of(stores, task, attempt, target, pricing, now))
+
+
+def is_known(attempt: Attempt) -> bool:
+    """Whether what it cost can be told without looking at what others did."""
+    if attempt.usage is None:
+        return attempt.pid is None
+    return attempt.usage.cost_usd is not None
+
+
+def cost_of(
+    stores: Stores,
+    task: Task,
+    attempt: Attempt,
+    target: str | None,
+    pricing: Pricing,
+    now: datetime,
+) -> Cost:
+    """What an attempt that has ended cost, estimated where that isn't known."""
     usage = attempt.usage or NOTHING_TOLD
     known = usage.cost_usd
     counted: Estimate | None = None
@@ -61,7 +80,7 @@ def settle(
         "estimate_rule": counted.rule if counted else None,
         "settled_at": now,
     }
-    stores.costs.settle(made(Cost, values))
+    return made(Cost, values)
 
 
 def _estimate(stores: Stores, agent_type: str, attempt: Attempt, pricing: Pricing) -> Estimate:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
+from typing import Final, NamedTuple
 
 from abathur.domain.admission import UNLIMITED, AdmissionRules
 from abathur.domain.agents import Worker
@@ -15,6 +17,7 @@ from abathur.domain.questions import ANSWER
 from abathur.domain.records import changed
 from abathur.domain.runs import Attempt, OutcomeKind
 from abathur.domain.tasks import JsonObject, Task, TaskStatus, moved
+from abathur.ports.at_once import ALONE, at_once_by
 from abathur.ports.stores import Stores
 from abathur.services import accounting, admitting, asking, budgeting, looping, pooling, trail
 
@@ -50,6 +53,44 @@ def _promote(stores: Stores, task: Task, actor: str, now: datetime) -> Task:
     return trail.save(stores, Action.TASK_READY, task, ready, actor, now)
 
 
+AT_ONCE: Final = timedelta(seconds=1)
+"""Calls further apart are done each at its own time."""
+
+
+class Claiming(NamedTuple):
+    """A call of `claim`."""
+
+    worker_id: str
+    limit: int
+    now: datetime
+    lease: timedelta
+    rules: AdmissionRules = UNLIMITED
+
+
+def claim_at_once(stores: Stores, calls: Sequence[Claiming]) -> Sequence[object]:
+    """One worker's, if nothing restricts: to one call after the other, while there are tasks.
+
+    All at the last call's time: a caller who is a moment late has the longer lease.
+    """
+    worker_id, _, _, lease, _ = calls[0]
+    first, now = min(call.now for call in calls), max(call.now for call in calls)
+    if now - first > AT_ONCE or any(
+        call.worker_id != worker_id
+        or call.lease != lease
+        or call.rules.restricts
+        or call.rules.closure is not None
+        for call in calls
+    ):
+        return [ALONE] * len(calls)
+    wanted = sum(call.limit for call in calls)
+    tasks = stores.claims.claim(worker_id, wanted, now, now + lease) or ()
+    begun = [_begun(stores, task, worker_id, now) for task in tasks]
+    stores.many.begin([one.attempt for one in begun])
+    left = iter(begun)
+    return [list(islice(left, call.limit)) or ALONE for call in calls]
+
+
+@at_once_by(Claiming, claim_at_once)
 def claim(
     stores: Stores,
     *,
@@ -132,9 +173,15 @@ def new_attempt(task: Task, worker_id: str, now: datetime, feedback: JsonObject 
 
 
 def _begin(stores: Stores, task: Task, worker_id: str, now: datetime) -> Claim:
+    begun = _begun(stores, task, worker_id, now)
+    stores.attempts.insert(begun.attempt)
+    return begun
+
+
+def _begun(stores: Stores, task: Task, worker_id: str, now: datetime) -> Claim:
+    """With its entry in the trail; the attempt is left to the caller to write."""
     feedback = feedback_for(stores, task, task.attempt_count)
     attempt = new_attempt(task, worker_id, now, feedback)
-    stores.attempts.insert(attempt)
     trail.record(
         stores,
         Action.TASK_CLAIMED,

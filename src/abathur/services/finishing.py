@@ -18,7 +18,7 @@ def complete(stores: Stores, task: Task, actor: str, now: datetime) -> tuple[Tas
     is_asked, is_awaited = stores.graph.at_end(task.id)
     if is_asked:
         asking.void_open(stores, task.id, "the task is completed", actor=actor, now=now)
-    done = moved(task, TaskStatus.COMPLETED, now, completed_at=now, error_message=None)
+    done = completed(task, now)
     trail.save(stores, Action.TASK_COMPLETED, task, done, actor, now)
     released: list[Task] = []
     for dependent in stores.graph.resolve(task.id, now) if is_awaited else ():
@@ -34,6 +34,10 @@ def complete(stores: Stores, task: Task, actor: str, now: datetime) -> tuple[Tas
                 unmet_count=dependent.unmet_count,
             )
     return done, released
+
+
+def completed(task: Task, now: datetime) -> Task:
+    return moved(task, TaskStatus.COMPLETED, now, completed_at=now, error_message=None)
 
 
 def _let_go(stores: Stores, task: Task, actor: str, now: datetime) -> Task:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from abathur.domain.admission import UNLIMITED, AdmissionRules, hold_text
 from abathur.domain.audit import Action
@@ -16,12 +17,13 @@ from abathur.domain.records import changed
 from abathur.domain.retry import may_rework
 from abathur.domain.reviews import REJECTION, Review
 from abathur.domain.tasks import JsonObject, Task, TaskStatus, moved
+from abathur.ports.at_once import ALONE, at_once_by
 from abathur.ports.stores import Stores, foreseen_by
 from abathur.services import trail
 from abathur.services.admitting import is_held_landing
 from abathur.services.asking import Asking, approval
 from abathur.services.claiming import actor_of
-from abathur.services.finishing import complete, fail
+from abathur.services.finishing import complete, completed, fail
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,12 @@ def _current(stores: Stores, landing: Landing) -> tuple[Landing, Task]:
     return now_there, task
 
 
+def _is_current(landing: Landing, there: Landing | None, status: TaskStatus | None) -> bool:
+    """Whether `_current` would find it as it has to be."""
+    is_held = there is not None and there.fence == landing.fence
+    return is_held and status is TaskStatus.RUNNING
+
+
 def _foresee(stores: Stores, landing: Landing, *_: object, **__: object) -> None:
     # The task first, as everybody else locks them.
     stores.tasks.foresee(landing.task_id)
@@ -121,6 +129,40 @@ def _foresee_completing(stores: Stores, landing: Landing, *_: object, **__: obje
     stores.graph.foresee(landing.task_id)
 
 
+class Announcing(NamedTuple):
+    """A call of `announce`."""
+
+    announcements: Sequence[Announcement]
+    now: datetime
+
+
+def _announce_at_once(stores: Stores, calls: Sequence[Announcing]) -> Sequence[object]:
+    wanted = [one.landing for call in calls for one in call.announcements]
+    rows = stores.many.landings(one.id for one in wanted)
+    statuses = stores.many.statuses(one.task_id for one in wanted)
+    paused = {hold.name for hold in stores.admission.holds() if hold.stops_landing}
+    done: list[object] = []
+    announced: list[Landing] = []
+    for call in calls:
+        # Each is taken once: who comes second is done after it.
+        found = [(one, rows.pop(one.landing.id, None)) for one in call.announcements]
+        news = [
+            _announced(there, one)
+            for one, there in found
+            if there is not None
+            and there.target not in paused
+            and _is_current(one.landing, there, statuses.get(one.landing.task_id))
+        ]
+        if len(news) < len(found):
+            done.append(ALONE)
+        else:
+            announced += news
+            done.append(news)
+    stores.many.announce(announced)
+    return done
+
+
+@at_once_by(Announcing, _announce_at_once)
 @foreseen_by(_foresee_announcing)
 def announce(
     stores: Stores, announcements: Sequence[Announcement], now: datetime
@@ -147,15 +189,19 @@ def _check_not_paused(stores: Stores, targets: Collection[str], now: datetime) -
 
 def _announce(stores: Stores, told: Announcement) -> Landing:
     current, _ = _current(stores, told.landing)
-    announced = changed(
+    announced = _announced(current, told)
+    stores.landings.save(announced, told.landing.fence, current)
+    return announced
+
+
+def _announced(current: Landing, told: Announcement) -> Landing:
+    return changed(
         current,
         target_before=told.target_before,
         merge_commit=told.merge_commit,
         strategy=told.strategy,
         onto=told.onto,
     )
-    stores.landings.save(announced, told.landing.fence, current)
-    return announced
 
 
 def withdraw_merge(stores: Stores, landing: Landing) -> Landing:
@@ -166,6 +212,53 @@ def withdraw_merge(stores: Stores, landing: Landing) -> Landing:
     return withdrawn
 
 
+class Concluding(NamedTuple):
+    """A call of `conclude`."""
+
+    landing: Landing
+    proof: Proof
+    detail: str | None
+    now: datetime
+    facts: JsonObject | None = None
+
+
+def _conclude_at_once(stores: Stores, calls: Sequence[Concluding]) -> Sequence[object]:
+    """Of tasks for which nobody waits and of which nothing is asked."""
+    ids = [call.landing.task_id for call in calls]
+    rows = stores.many.landings(call.landing.id for call in calls)
+    busy = stores.many.asked_or_awaited(ids)
+    tasks = {task.id: task for task in stores.tasks.get_many(ids) if task.id not in busy}
+    done: list[object] = []
+    concluded: list[Concluded] = []
+    for call in calls:
+        # Each is taken once: who comes second is done after it.
+        there, task = rows.pop(call.landing.id, None), tasks.pop(call.landing.task_id, None)
+        if (
+            there is None
+            or task is None
+            or not _is_current(call.landing, there, task.status)
+            or not _proves(call.proof, there)
+        ):
+            done.append(ALONE)
+            continue
+        one = _concluded(stores, there, task, call)
+        concluded.append(one)
+        done.append(one)
+    stores.many.complete([one.task for one in concluded], [one.landing for one in concluded])
+    return done
+
+
+def _concluded(stores: Stores, current: Landing, task: Task, call: Concluding) -> Concluded:
+    now, actor = call.now, actor_of(call.landing.worker_id or "")
+    state = _state(call.proof)
+    ended = _ended(current, state, now, detail=call.detail, proof=call.proof, facts=call.facts)
+    _tell_end(stores, ended, now)
+    done = completed(task, now)
+    trail.tell(stores, Action.TASK_COMPLETED, task.id, actor, now, trail.changes(task, done))
+    return Concluded(ended, done, [])
+
+
+@at_once_by(Concluding, _conclude_at_once)
 @foreseen_by(_foresee_completing)
 def conclude(
     stores: Stores,
@@ -179,20 +272,28 @@ def conclude(
     """Complete the task on the strength of a proof, and let go what waited for it."""
     current, task = _current(stores, landing)
     _check_proof(current, proof)
-    state = LandingState.LANDED if proof.merge_commit else LandingState.NOTHING_CHANGED
-    ended = _end(stores, current, state, now, detail=detail, proof=proof, facts=facts)
+    ended = _end(stores, current, _state(proof), now, detail=detail, proof=proof, facts=facts)
     actor = actor_of(landing.worker_id or "")
     done, released = complete(stores, task, actor, now)
     return Concluded(ended, done, released)
 
 
+def _state(proof: Proof) -> LandingState:
+    return LandingState.LANDED if proof.merge_commit else LandingState.NOTHING_CHANGED
+
+
 def _check_proof(landing: Landing, proof: Proof) -> None:
-    proven = (proof.target, proof.work_commit, proof.merge_commit)
-    wanted = (landing.target, landing.work_commit, landing.merge_commit)
-    if proven != wanted or (proof.merge_commit and proof.strategy is not landing.strategy):
+    if not _proves(proof, landing):
+        proven = (proof.target, proof.work_commit, proof.merge_commit)
         raise IllegalTransitionError(
             f"landing {landing.id} can't be concluded by a proof of other work: {proven}"
         )
+
+
+def _proves(proof: Proof, landing: Landing) -> bool:
+    proven = (proof.target, proof.work_commit, proof.merge_commit)
+    wanted = (landing.target, landing.work_commit, landing.merge_commit)
+    return proven == wanted and (not proof.merge_commit or proof.strategy is landing.strategy)
 
 
 def refuse(
@@ -271,7 +372,25 @@ def _end(
     facts: JsonObject | None = None,
     verify_log: str | None = None,
 ) -> Landing:
-    ended = changed(
+    ended = _ended(
+        landing, state, now, detail=detail, proof=proof, facts=facts, verify_log=verify_log
+    )
+    stores.landings.save(ended, landing.fence, landing)
+    _tell_end(stores, ended, now)
+    return ended
+
+
+def _ended(
+    landing: Landing,
+    state: LandingState,
+    now: datetime,
+    *,
+    detail: str | None,
+    proof: Proof | None = None,
+    facts: JsonObject | None = None,
+    verify_log: str | None = None,
+) -> Landing:
+    return changed(
         landing,
         state=state,
         ended_at=now,
@@ -282,7 +401,9 @@ def _end(
         facts=facts,
         verify_log=verify_log or landing.verify_log,
     )
-    stores.landings.save(ended, landing.fence, landing)
+
+
+def _tell_end(stores: Stores, landing: Landing, now: datetime) -> None:
     trail.record(
         stores,
         Action.LANDING_ENDED,
@@ -290,13 +411,12 @@ def _end(
         actor_of(landing.worker_id or ""),
         now,
         attempt=landing.attempt,
-        state=state,
+        state=landing.state,
         target=landing.target,
         merge_commit=landing.merge_commit,
         strategy=landing.strategy if landing.merge_commit else None,
-        detail=detail,
+        detail=landing.detail,
     )
-    return ended
 
 
 def release_landing(stores: Stores, landing: Landing) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import takewhile
-from typing import Any
+from typing import Any, NamedTuple
 
 from abathur.domain.agents import Agent
 from abathur.domain.audit import Action
@@ -14,17 +14,20 @@ from abathur.domain.budgets import UNBUDGETED, SpendingRules
 from abathur.domain.errors import BranchTakenError, NotFoundError
 from abathur.domain.failures import WAITING
 from abathur.domain.iterations import Iteration, Next, Trial, Verdict
-from abathur.domain.landing import Landing, LandingState, Strategy
+from abathur.domain.landing import Landing
 from abathur.domain.leases import check_fence
 from abathur.domain.memories import MemoryRules
+from abathur.domain.money import Cost
 from abathur.domain.records import changed
 from abathur.domain.retry import Decision, RetryAction, RetryPolicy, decide
 from abathur.domain.runs import Attempt, Outcome, OutcomeKind, RunEvent
 from abathur.domain.tasks import Task, TaskStatus, moved
+from abathur.ports.at_once import ALONE, at_once_by
 from abathur.ports.stores import Stores, foreseen_by
 from abathur.services import accounting, asking, joining, learning, looping, parting, pooling, trail
 from abathur.services.asking import Asking
 from abathur.services.claiming import actor_of
+from abathur.services.ending import awaiting_landing, ended, queued_landing
 from abathur.services.finishing import fail
 from abathur.services.holding import ask
 from abathur.services.pooling import Draws
@@ -146,6 +149,72 @@ class Report:
         return self.trial is not None and self.trial.is_splitting
 
 
+class Reporting(NamedTuple):
+    """A call of `report`."""
+
+    holder: Holder
+    report: Report
+    policy: RetryPolicy
+    now: datetime
+
+
+class _End(NamedTuple):
+    """What a plain success is written as."""
+
+    attempt: Attempt
+    cost: Cost
+    landing: Landing
+    task: Task
+
+
+def _report_at_once(stores: Stores, calls: Sequence[Reporting]) -> Sequence[object]:
+    """Successes of runs, after which their landings are asked for."""
+    tasks = {one.id: one for one in stores.tasks.get_many(call.holder.task_id for call in calls)}
+    attempts = stores.many.attempts((call.holder.task_id, call.holder.number) for call in calls)
+    ends: list[_End] = []
+    done: list[object] = []
+    for call in calls:
+        holder = call.holder
+        task = tasks.pop(holder.task_id, None)
+        attempt = attempts.get((holder.task_id, holder.number))
+        if task is None or attempt is None or task.fence != holder.fence:
+            done.append(ALONE)
+            continue
+        end = _plain_end(stores, task, attempt, call)
+        done.append(ALONE if end is None else end.task)
+        if end is not None:
+            ends.append(end)
+    agents = {one.task.id: one.task.last_updated_at for one in ends}
+    stores.many.end([one.attempt for one in ends], [one.cost for one in ends], agents)
+    stores.many.ask_landings([one.task for one in ends], [one.landing for one in ends])
+    return done
+
+
+def _plain_end(stores: Stores, task: Task, attempt: Attempt, call: Reporting) -> _End | None:
+    """With its entries in the trail; None if there is more to do than for most."""
+    holder, told, _, now = call
+    end = ended(attempt, told.outcome, told.head_commit, now)
+    base, head, target = told.base_commit, told.head_commit, told.target
+    if not (base and head and target and _is_plain(told) and accounting.is_known(end)):
+        return None
+    _learn(stores, task, end, told, holder, now)
+    pricing = (told.spending or UNBUDGETED).pricing
+    cost = accounting.cost_of(stores, task, end, target, pricing, now)
+    landing = queued_landing(task, told.landing_id, target, base, head, now)
+    waiting = awaiting_landing(task, told.outcome.result_data, now)
+    data = {**trail.changes(task, waiting), **_end_of(holder, told.outcome)}
+    actor = actor_of(holder.worker_id)
+    trail.tell(stores, Action.LANDING_REQUESTED, task.id, actor, now, data)
+    return _End(end, cost, landing, waiting)
+
+
+def _is_plain(report: Report) -> bool:
+    is_asking = report.asking is not None and report.asking.tree is not None
+    is_success = report.outcome.kind is OutcomeKind.SUCCEEDED and report.trial is None
+    return is_success and not is_asking and not (report.draws and report.is_probe)
+
+
+@at_once_by(Reporting, _report_at_once)
 @foreseen_by(_foresee)
 def report(
     stores: Stores, holder: Holder, report: Report, policy: RetryPolicy, now: datetime
@@ -156,24 +225,11 @@ def report(
     """
     task, attempt = _held(stores, holder)
     outcome = report.outcome
-    ended = changed(
-        attempt,
-        ended_at=now,
-        outcome=outcome.kind,
-        exit_code=outcome.exit_code,
-        error_message=outcome.message or None,
-        usage=outcome.usage,
-        head_commit=report.head_commit or attempt.head_commit,
-        failure_class=outcome.failure,
-        result=outcome.result or attempt.result,
-    )
-    stores.attempts.save(ended, attempt)
-    if ended.result is not None:
-        actor = actor_of(holder.worker_id)
-        rules, content = report.remembering or MemoryRules(), ended.result.content
-        learning.keep_lessons(stores, task, content, actor=actor, now=now, rules=rules)
+    end = ended(attempt, outcome, report.head_commit, now)
+    stores.attempts.save(end, attempt)
+    _learn(stores, task, end, report, holder, now)
     accounting.settle(
-        stores, task, ended, report.target, (report.spending or UNBUDGETED).pricing, now
+        stores, task, end, report.target, (report.spending or UNBUDGETED).pricing, now
     )
     at_work = _at_work(stores, report, attempt)
     if at_work:
@@ -191,11 +247,20 @@ def report(
     if is_split:
         newest = looping.view(stores, task).measured[-1]
         return parting.settle(stores, task, newest.measured_at, actor=actor, now=now)
-    if following := _iterated(stores, task, ended, report, at_work, actor, now):
+    if following := _iterated(stores, task, end, report, at_work, actor, now):
         return _follow(stores, task, report, following, holder, now, at_work)
     if at_work:
         return task  # its claim goes on with the others; this one is made under the next
     return _unlooped(stores, task, report, policy, holder, now)
+
+
+def _learn(
+    stores: Stores, task: Task, ended: Attempt, report: Report, holder: Holder, now: datetime
+) -> None:
+    if ended.result is not None:
+        actor = actor_of(holder.worker_id)
+        rules, content = report.remembering or MemoryRules(), ended.result.content
+        learning.keep_lessons(stores, task, content, actor=actor, now=now, rules=rules)
 
 
 def _unlooped(
@@ -313,44 +378,14 @@ def _ask_landing(stores: Stores, task: Task, report: Report, holder: Holder, now
     assert report.base_commit
     assert report.head_commit
     assert report.target
-    landing = Landing(
-        id=report.landing_id,
-        task_id=task.id,
-        attempt=task.attempt_count,
-        target=report.target,
-        base_commit=report.base_commit,
-        work_commit=report.head_commit,
-        state=LandingState.QUEUED,
-        rank=task.rank,
-        worker_id=None,
-        lease_until=None,
-        fence=0,
-        requested_at=now,
-        started_at=None,
-        ended_at=None,
-        target_before=None,
-        merge_commit=None,
-        verify_log=None,
-        detail=None,
-        proof=None,
-        facts=None,
-        strategy=Strategy.MERGE,
-        onto=None,
-        batch=None,
+    landing = queued_landing(
+        task, report.landing_id, report.target, report.base_commit, report.head_commit, now
     )
     stores.landings.insert(landing)
     if report.asking is not None and report.asking.tree is not None:
         actor = actor_of(holder.worker_id)
         asking.approval(stores, landing, report.asking, actor=actor, now=now)
-    waiting = changed(
-        task,
-        worker_id=None,
-        lease_until=None,
-        fence=task.fence + 1,
-        result_data=report.outcome.result_data,
-        lost_count=0,
-        last_updated_at=now,
-    )
+    waiting = awaiting_landing(task, report.outcome.result_data, now)
     actor, end = actor_of(holder.worker_id), _end_of(holder, report.outcome)
     # The attempt has ended, and its landing is asked for: one change, one entry.
     return trail.save(stores, Action.LANDING_REQUESTED, task, waiting, actor, now, **end)

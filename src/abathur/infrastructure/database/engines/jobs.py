@@ -8,6 +8,7 @@ from threading import Thread
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from abathur.domain.errors import DatabaseClosedError
+from abathur.ports.at_once import AtOnce
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,6 +39,15 @@ class Job(Generic[C, T]):
         tell = getattr(self._work, "foresee", None)
         if tell is not None:
             tell(subject, *self._args, **self._kwargs)
+
+    @property
+    def at_once(self) -> AtOnce | None:
+        """How to do several of this kind together, if the work says so."""
+        return getattr(self._work, "at_once", None)
+
+    def told(self, call: Callable[..., Any]) -> Any:
+        """What `call` makes of the arguments."""
+        return call(*self._args, **self._kwargs)
 
     def run(self, subject: C) -> None:
         """Keeps what comes out, also an exception. May be run again."""

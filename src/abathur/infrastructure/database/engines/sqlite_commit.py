@@ -13,6 +13,7 @@ from abathur.infrastructure.database.engines.sqlite import (
     passive_checkpoint,
     translated,
 )
+from abathur.infrastructure.database.engines.sqlite_at_once import done_at_once, runs
 from abathur.infrastructure.database.engines.sqlite_opened import Opened
 
 C = TypeVar("C")
@@ -82,12 +83,20 @@ class GroupCommit(Generic[C]):
         Most use cases that raise do so before they write anything.
         """
         with translated(self._where, self._connection):
-            for job in batch:
-                before = self._opened.session.changes
-                job.run(self._opened.stores)
-                self._refuse_lost()
-                if job.error is not None and self._opened.session.changes != before:
-                    return False
+            return all(self._run_together(jobs) for jobs in runs(batch))
+
+    def _run_together(self, jobs: list[Job[C, Any]]) -> bool:
+        before = self._opened.session.changes
+        left = done_at_once(jobs, self._opened.stores)
+        self._refuse_lost()
+        if left is None and self._opened.session.changes != before:
+            return False
+        for job in jobs if left is None else left:
+            before = self._opened.session.changes
+            job.run(self._opened.stores)
+            self._refuse_lost()
+            if job.error is not None and self._opened.session.changes != before:
+                return False
         return True
 
     def _apart(self, batch: Sequence[Job[C, Any]]) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from abathur.infrastructure.database.stores.landings import SqlLandings
     from abathur.infrastructure.database.stores.legacy import SqlLegacy
     from abathur.infrastructure.database.stores.loops import SqlLoops
+    from abathur.infrastructure.database.stores.many import SqlMany
     from abathur.infrastructure.database.stores.memories import SqlMemories
     from abathur.infrastructure.database.stores.overview import SqlOverview
     from abathur.infrastructure.database.stores.passages import SqlPassages
@@ -64,6 +65,7 @@ _CLASSES: Final = {
     "loops": "SqlLoops",
     "agent_runs": "SqlAgentRuns",
     "vectors": "SqlVectors",
+    "many": "SqlMany",
 }
 """Store, which is also the name of its module, and its class."""
 
@@ -99,6 +101,7 @@ class SqlStores:
     loops: SqlLoops
     agent_runs: SqlAgentRuns
     vectors: SqlVectors
+    many: SqlMany
 
     def __init__(
         self, session: Session, indexes: SignIndexes, make_vectors: MakeVectors | None
