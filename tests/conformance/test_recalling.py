@@ -76,6 +76,11 @@ async def test_the_budget_is_kept_and_what_matters_more_comes_first(queue: Queue
     assert len(told) == 3
     assert told[0].startswith("configuration parser 9")
     assert sum(map(len, told)) <= 300 * 4
+    # A character of these takes about a token.
+    await add(queue, "zh", "configuration parser " + "数" * 4000, importance=1)
+    found = await recall(queue, task, budget=300)
+    assert found[0].text.endswith("数...")
+    assert sum(len(f"{one.source}{one.text}".encode()) for one in found) <= 300 * 4
 
 
 async def test_what_has_faded_comes_after_what_is_fresh(queue: Queue) -> None:

@@ -17,16 +17,17 @@ from abathur.services.searching import Meaning, MemoryHit, search_memories
 
 BUDGET: Final = 1500
 """Tokens of all that is recalled for a task."""
-CHARACTERS_A_TOKEN: Final = 4
-"""A rough measure: about so many characters of English text make a token."""
+BYTES_A_TOKEN: Final = 4
+"""A rough measure: about so many letters of English text make a token, or one Chinese character."""
 LOOKED_AT: Final = 50
 SHORTEST: Final = 80
 LONGEST: Final = 2000
-"""Characters of one memory that are told."""
+"""Bytes of one memory that are told."""
 LEAST_WORDS: Final = 2
 """That a memory has to share with the task; one alone is chance."""
 LEAST_SIMILARITY: Final = 0.5
 """Of the meanings, which is enough without common words."""
+CUT: Final = "..."
 OF_TASKS: Final = "task"
 """The first word of namespaces that belong to single tasks."""
 
@@ -62,7 +63,7 @@ def recall(
     own = {task.id, task.parent_task_id, *task.prerequisites}
     fitting = [hit for hit in hits if _fits(hit) and _is_for(hit.memory, own)]
     fitting.sort(key=lambda hit: -_weight(hit, now))
-    return list(_within(fitting, budget * CHARACTERS_A_TOKEN))
+    return list(_within(fitting, budget * BYTES_A_TOKEN))
 
 
 def _fits(hit: MemoryHit) -> bool:
@@ -87,15 +88,20 @@ def _weight(hit: MemoryHit, now: datetime) -> float:
 def _within(hits: Sequence[MemoryHit], room: int) -> Iterator[Recalled]:
     for hit in hits:
         source = source_of(hit.memory)
-        left = room - len(source)
+        left = room - len(source.encode())
         if left < SHORTEST:
             return
-        text = text_of(hit.memory.value)
-        most = min(left, LONGEST)
-        if len(text) > most:
-            text = f"{text[:most]}..."
-        room = left - len(text)
+        text = _cut(text_of(hit.memory.value), min(left, LONGEST))
+        room = left - len(text.encode())
         yield Recalled(hit.memory.id, source, text)
+
+
+def _cut(text: str, most: int) -> str:
+    """So that it takes no more bytes."""
+    stored = text.encode()
+    if len(stored) <= most:
+        return text
+    return f"{stored[: most - len(CUT)].decode(errors='ignore')}{CUT}"
 
 
 def source_of(memory: Memory) -> str:

@@ -1,12 +1,14 @@
 """Those who say what texts mean: servers of both kinds, and a model in a folder."""
 
+import socket
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
 from abathur.domain.errors import EmbeddingError
-from abathur.infrastructure.embedders.server import EmbeddingServer
+from abathur.infrastructure.embedders.server import AT_ONCE, EmbeddingServer
 from abathur.infrastructure.embedders.static_model import StaticModel
 from tests.embeddings import served
 
@@ -34,6 +36,43 @@ def test_nonsense_is_refused_with_what_to_do(answer: Any) -> None:
         maker = EmbeddingServer("ollama", "small", url, None)
         with pytest.raises(EmbeddingError, match=r"check"):
             maker.embed(["a", "b"])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH_9\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{",
+        b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 100_000,
+        b'HTTP/1.1 200 OK\r\n\r\n{"data": ["x"]}',
+    ],
+)
+def test_what_speaks_another_language_is_refused_too(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def speak() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+
+        thread = Thread(target=speak)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(EmbeddingError, match=r"check"):
+            EmbeddingServer("openai", "small", url, None).embed(["a"])
+        thread.join()
+
+
+def test_many_texts_are_asked_for_a_few_at_a_time_and_keep_their_order() -> None:
+    def lengths(_: str, asked: dict[str, Any]) -> Any:
+        return {"embeddings": [[float(len(text)), 1.0] for text in asked["input"]]}
+
+    with served(lengths) as (url, heard):
+        maker = EmbeddingServer("ollama", "small", url, None)
+        found = maker.embed(["x" * n for n in range(2 * AT_ONCE + 1)])
+    assert [int(one[0]) for one in found] == [*range(2 * AT_ONCE + 1)]
+    assert [len(one["body"]["input"]) for one in heard] == [AT_ONCE, AT_ONCE, 1]
 
 
 def test_a_key_is_not_carried_to_where_a_server_points() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from http.client import HTTPException
 from typing import Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
@@ -13,6 +14,8 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from abathur.domain.errors import EmbeddingError
 
 TIMEOUT: Final = 60.0
+AT_ONCE: Final = 16
+"""Texts of one request, so that a slow machine answers it in time too."""
 MOST_BYTES: Final = 64 * 1024 * 1024
 LONGEST_TEXT: Final = 8000
 """Characters of a text that are sent; models read a few thousand tokens at most."""
@@ -45,20 +48,25 @@ class EmbeddingServer:
         self.model = f"{kind}:{name}"
 
     def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
-        told = self._ask([text[:LONGEST_TEXT] for text in texts])
-        try:
-            if self._kind == "ollama":
-                found = told["embeddings"]
-            else:
-                found = [row["embedding"] for row in sorted(told["data"], key=_index)]
-            vectors = [[float(x) for x in vector] for vector in found]
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._nonsense("something else than vectors") from error
+        vectors: list[list[float]] = []
+        for start in range(0, len(texts), AT_ONCE):
+            vectors += self._some([text[:LONGEST_TEXT] for text in texts[start : start + AT_ONCE]])
         if len(vectors) != len(texts) or len({len(vector) for vector in vectors}) > 1:
             raise self._nonsense(
                 f"{len(vectors)} vectors for {len(texts)} texts, or of unlike size"
             )
         return vectors
+
+    def _some(self, texts: Sequence[str]) -> list[list[float]]:
+        told = self._ask(texts)
+        try:
+            if self._kind == "ollama":
+                found = told["embeddings"]
+            else:
+                found = [row["embedding"] for row in sorted(told["data"], key=_index)]
+            return [[float(x) for x in vector] for vector in found]
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise self._nonsense("something else than vectors") from error
 
     def _nonsense(self, what: str) -> EmbeddingError:
         return EmbeddingError(
@@ -85,13 +93,15 @@ class EmbeddingServer:
                 f"{self._where} refuses (HTTP {error.code}); check that it has the model "
                 f"{self._name}, and the key"
             ) from error
+        except HTTPException as error:
+            raise self._nonsense(f"what isn't HTTP ({type(error).__name__})") from error
         except (URLError, OSError) as error:
             reason = getattr(error, "reason", error)
             raise EmbeddingError(
                 f"{self._where} can't be reached ({reason}); start the server, or change "
                 "`memory.url`"
             ) from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._nonsense("no JSON") from error
 
 
