@@ -21,6 +21,7 @@ SELECT * FROM landings WHERE task_id = :task_id ORDER BY attempt FOR NO KEY UPDA
 -- name: landings_claim_turn
 SELECT pg_advisory_xact_lock('landings'::regclass::oid::bigint);
 
+-- What is under way is looked through once, and not for each landing that is open.
 -- name: landings_claim
 WITH next AS MATERIALIZED (
   SELECT l.id, l.target, (l.merge_commit IS NULL AND l.state = 'queued') AS is_fresh
@@ -28,9 +29,8 @@ WITH next AS MATERIALIZED (
   WHERE l.state IN ('queued', 'running')
     AND (l.state = 'running' OR l.merge_commit IS NOT NULL
       OR l.target NOT IN (SELECT json_array_elements_text(:closed::json)))
-    AND NOT EXISTS (
-      SELECT 1 FROM landings AS o
-      WHERE o.target = l.target AND o.state = 'running' AND o.lease_until > :now)
+    AND l.target NOT IN (
+      SELECT o.target FROM landings AS o WHERE o.state = 'running' AND o.lease_until > :now)
     AND (l.state = 'running'
       OR (l.target NOT IN (
             SELECT name FROM holds
