@@ -91,7 +91,8 @@ def _file(client: Client, root: Path) -> Path:
 
 
 def _program() -> list[str]:
-    return [NAME] if shutil.which(NAME) else [sys.executable, "-m", NAME]
+    # A client starts it in the project, whose modules are none of ours.
+    return [NAME] if shutil.which(NAME) else [sys.executable, "-P", "-m", NAME]
 
 
 def _json(file: Path, before: str, section: str, entry: Mapping[str, Any]) -> str:

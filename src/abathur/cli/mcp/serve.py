@@ -84,5 +84,7 @@ def _address(text: str) -> tuple[str, int]:
     """Raises `InvalidInputError`."""
     host, _, port = text.rpartition(":")
     if not port.isascii() or not port.isdecimal() or int(port) > 65_535:
-        raise InvalidInputError(f"--http: `{text}` has no port; write 8765, or 127.0.0.1:8765")
+        raise InvalidInputError(
+            f"--http: `{text}` has no port of 0 to 65535; write 8765, or 127.0.0.1:8765"
+        )
     return host.strip("[]") or "127.0.0.1", int(port)
