@@ -7,12 +7,20 @@ from typing import Any
 import pytest
 
 from abathur.cli.queue_view import queue_lines
+from abathur.domain.errors import DirtyTargetError
 from abathur.domain.landing import LandingState
 from abathur.services.queue_facts import queue_facts
 from abathur.swarm.admission import admission_rules
 from abathur.swarm.events import SwarmEventKind
 
 WRITE = [{"write": {"path": "new.txt", "text": "hello\n"}}]
+
+
+async def test_a_swarm_says_what_is_in_the_way_where_nothing_is_uncommitted(world: Any) -> None:
+    await world.submit("Write", WRITE, feature_branch="main")
+    (world.root / ".git" / "index.lock").touch()
+    with pytest.raises(DirtyTargetError, match=r"with the lock `.*index.lock` of a git that works"):
+        await (await world.supervisor()).preflight()
 
 
 @pytest.mark.parametrize("closed", ["main", "gone"])

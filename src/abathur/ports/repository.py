@@ -42,7 +42,9 @@ class CheckedOut:
 
     path: Path
     is_dirty: bool
-    """Tracked files or the index differ from the commit asked about."""
+    """Tracked files or the index differ from the commit asked about, or it is in use."""
+    in_use: str = ""
+    """What git is in the middle of there, or was when it died; like `an unfinished merge`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

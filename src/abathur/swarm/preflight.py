@@ -76,7 +76,9 @@ async def _check_clean(parts: Parts, target: str) -> None:
         return
     for tree in await parts.repository.checkouts(target, tip):
         if tree.is_dirty:
+            state = tree.in_use or "uncommitted changes"
+            remedy = "finish or remove that" if tree.in_use else "commit or stash them"
             raise DirtyTargetError(
-                f"target branch `{target}` is checked out with uncommitted changes at {tree.path}; "
-                "commit or stash them, or start with --allow-dirty to leave that folder behind"
+                f"target branch `{target}` is checked out with {state} at {tree.path}; "
+                f"{remedy}, or start with --allow-dirty to leave that folder behind"
             )

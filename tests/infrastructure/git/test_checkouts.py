@@ -131,13 +131,22 @@ async def test_a_link_in_the_way_is_not_followed(
     assert not any((tmp_path / "outside").iterdir())
 
 
-@pytest.mark.parametrize("name", ["index.lock", "MERGE_HEAD", "CHERRY_PICK_HEAD"])
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("index.lock", "the lock `{}` of a git that works or has died"),
+        ("MERGE_HEAD", "an unfinished merge"),
+        ("CHERRY_PICK_HEAD", "an unfinished cherry-pick"),
+    ],
+)
 async def test_a_person_in_the_middle_of_something_is_not_disturbed(
-    git: Outside, repository: GitRepository, landed: Landed, name: str
+    git: Outside, repository: GitRepository, landed: Landed, name: str, told: str
 ) -> None:
     (git.root / ".git" / name).write_text(f"{landed.old}\n")
     before = landed.everything()
     assert await dirty(repository, landed)
+    (tree,) = await repository.checkouts("main", landed.old)
+    assert tree.in_use == told.format(git.root / ".git" / name)
     assert not await bring(repository, landed)
     assert landed.everything() == before
 

@@ -10,7 +10,7 @@ from abathur.domain.errors import GitError
 from abathur.infrastructure.git.commands import Git
 from abathur.infrastructure.git.place import Placed
 from abathur.infrastructure.git.revisions import HEADS, require_hash
-from abathur.infrastructure.git.status import changed_entries, is_unfinished, tracked
+from abathur.infrastructure.git.status import changed_entries, is_unfinished, operation, tracked
 from abathur.infrastructure.git.worktree_list import holders, linked_record
 from abathur.ports.repository import CheckedOut
 
@@ -30,9 +30,16 @@ class Checkouts(Placed):
     async def checkouts(self, branch: str, at: str) -> Sequence[CheckedOut]:
         require_hash(at)
         return [
-            CheckedOut(path=path, is_dirty=await self._is_dirty(path, at))
+            CheckedOut(path=path, is_dirty=await self._is_dirty(path, at), in_use=self._use(path))
             for path in await self.checked_out(branch)
         ]
+
+    def _use(self, path: Path) -> str:
+        git_dir = self._git_dir(path)
+        if is_unfinished(git_dir):
+            return f"an unfinished {operation(git_dir)}"
+        lock = git_dir / "index.lock"
+        return f"the lock `{lock}` of a git that works or has died" if lock.exists() else ""
 
     def _is_working_tree(self, path: Path) -> bool:
         """A folder that git remembers may be gone, or have become something else."""
@@ -61,8 +68,7 @@ class Checkouts(Placed):
         return any(_is_taken(path, name) for name in added)
 
     async def _is_dirty(self, path: Path, at: str) -> bool:
-        git_dir = self._git_dir(path)
-        if (git_dir / "index.lock").exists() or is_unfinished(git_dir):
+        if self._use(path):
             return True
         found = await tracked(self._git.at(path))
         if found.head is None or not found.is_clean:
