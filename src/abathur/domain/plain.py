@@ -19,7 +19,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, str) and not isinstance(value, Enum):
         return value if value.isascii() else value.encode(errors="replace").decode()
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        return {name: plain(getattr(value, name)) for name in _names(type(value))}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):
@@ -36,22 +36,31 @@ def typed(kind: Any, value: Any) -> Any:
 
     Raises `KeyError`, `TypeError` or `ValueError` when it isn't one.
     """
-    if get_origin(kind) in {Union, UnionType}:
+    origin, args = _parts(kind)
+    if origin in {Union, UnionType}:
         if value is None:
             return None
-        kind = next(one for one in get_args(kind) if one is not NoneType)
-        return typed(kind, value)
-    if get_origin(kind) is tuple:
-        return _typed_tuple(get_args(kind), value)
-    if get_origin(kind) is Mapping:
-        _, item_kind = get_args(kind)
-        return {key: typed(item_kind, item) for key, item in value.items()}
+        return typed(next(one for one in args if one is not NoneType), value)
+    if origin is tuple:
+        return _typed_tuple(args, value)
+    if origin is Mapping:
+        return {key: typed(args[1], item) for key, item in value.items()}
     if is_dataclass(kind) and isinstance(kind, type):
         hints = _hints(kind)
         return kind(**{name: typed(hints[name], value[name]) for name in hints if name in value})
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(value)
     return datetime.fromisoformat(value) if kind is datetime else value
+
+
+@cache
+def _parts(kind: Any) -> tuple[Any, tuple[Any, ...]]:
+    return get_origin(kind), get_args(kind)
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
 
 
 @cache

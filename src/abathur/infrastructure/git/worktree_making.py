@@ -35,12 +35,12 @@ async def make_worktree(place: Place, path: Path, branch: str | None, commit: st
     Nothing is at `path`, or an empty folder, and no record names it. When it raises `GitError`,
     what was made can be told by its `locked`.
     """
-    if not await asyncio.to_thread(_is_plain, place.common):
-        await _add(place.git, path, branch, commit)
-        return
     head = commit if branch is None else f"ref: {HEADS}{branch}"
     try:
-        record = await asyncio.to_thread(_prepare, place.common, path, head)
+        record = await asyncio.to_thread(_prepared, place.common, path, head)
+        if record is None:
+            await _add(place.git, path, branch, commit)
+            return
         await place.git.at(path).run("read-tree", "--reset", "-u", commit)
         await _check_still_there(place.git, branch, commit)
         (record / "locked").unlink()
@@ -69,6 +69,11 @@ def _is_plain(common: Path) -> bool:
         return _SHARED not in (common / "config").read_bytes().lower()
     except OSError:
         return False
+
+
+def _prepared(common: Path, path: Path, head: str) -> Path | None:
+    """None, and nothing is made, where only git knows what belongs to a worktree."""
+    return _prepare(common, path, head) if _is_plain(common) else None
 
 
 def _prepare(common: Path, path: Path, head: str) -> Path:
