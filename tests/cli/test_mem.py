@@ -149,12 +149,18 @@ def test_pruning_takes_all_that_it_showed(
     assert abathur("mem", "list", "--json").json == []
 
 
-def test_a_server_in_a_cloned_configuration_needs_a_word(
+def test_a_server_in_a_cloned_configuration_needs_a_word_and_words_do_until_then(
     abathur: Abathur, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("ABATHUR_TRUST", raising=False)
+    abathur.ok("mem", "add", "n", "k", "anything")
     configure(abathur, memory={"embedder": "ollama", "model": "m", "url": "http://127.0.0.1:9"})
-    refused = abathur("mem", "search", "anything")
+    for why in ("can't be reached", "abathur trust"):
+        found = abathur("mem", "search", "anything", "--json")
+        assert why in found.err
+        assert [hit["memory"]["key"] for hit in found.json] == ["k"]
+        assert why in abathur("docs", "search", "anything").err
+        monkeypatch.delenv("ABATHUR_TRUST", raising=False)
+    refused = abathur("mem", "embed")
     assert refused.code == 4
     assert "abathur trust" in refused.line
 

@@ -10,6 +10,7 @@ import click
 from abathur.cli import context, output, shapes
 from abathur.cli import shape_fields_memory as fields
 from abathur.cli.context import json_option
+from abathur.cli.meaning import meaning_of
 from abathur.cli.mem.options import why_shape, why_text
 from abathur.cli.output import Column
 from abathur.cli.text import age, clean
@@ -67,11 +68,10 @@ def search(text: str, as_json: bool, **typed: Any) -> None:
 
 
 async def _search(text: str, where: DocumentFilter) -> Sequence[DocumentHit]:
-    from abathur.bootstrap import remembering
     from abathur.services import documents
 
     project = context.project()
-    meaning = await remembering.meaning_of(remembering.embedder(project), text)
+    meaning = await meaning_of(project, text)
     async with context.opened(project) as db:
         return await db.read(documents.search, text, where, meaning=meaning)
 

@@ -9,6 +9,7 @@ import click
 
 from abathur.cli import context, output
 from abathur.cli.context import json_option
+from abathur.cli.meaning import meaning_of
 from abathur.cli.mem.options import filters, memory_shape, wanted, why_shape, why_text
 from abathur.cli.text import clean
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 def search(text: str, as_json: bool, **typed: Any) -> None:
     """Find memories that have words of TEXT, or mean the same; the best first.
 
-    Meaning needs `memory.embedder` in the configuration.
+    Meaning needs `memory.embedder` in the configuration; while that can't be asked, words do.
     """
     hits = context.run(_search, text, wanted(context.now(), **typed))
     if as_json:
@@ -46,11 +47,10 @@ def search(text: str, as_json: bool, **typed: Any) -> None:
 
 
 async def _search(text: str, where: MemoryFilter) -> Sequence[MemoryHit]:
-    from abathur.bootstrap import remembering
     from abathur.services.searching import search_memories
 
     project = context.project()
-    meaning = await remembering.meaning_of(remembering.embedder(project), text)
+    meaning = await meaning_of(project, text)
     async with context.opened(project) as db:
         return await db.read(search_memories, text, where, now=context.now(), meaning=meaning)
 
