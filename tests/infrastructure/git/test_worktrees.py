@@ -326,6 +326,34 @@ async def test_a_worktree_inside_is_checked_and_forgotten_too(
     assert records(git) == set()
 
 
+@pytest.mark.parametrize("is_inside", [False, True])
+async def test_a_worktree_that_somebody_locked_stays_where_it_is(
+    git: Outside, repository: GitRepository, path: Path, is_inside: bool
+) -> None:
+    await repository.add_worktree(path, "work", "main")
+    locked = path / ".agent" / "inside" if is_inside else path
+    if is_inside:
+        git("worktree", "add", "--quiet", "-b", "inside", str(locked), at=path)
+    git("worktree", "lock", "--reason", "on a stick", str(locked))
+    with pytest.raises(GitError, match=r"is locked \(on a stick\)"):
+        await repository.remove_worktree(path, kept_by="main")
+    assert locked.is_dir()
+    git("worktree", "unlock", str(locked))
+    await repository.remove_worktree(path, kept_by="main")
+    assert records(git) == set()
+
+
+async def test_the_record_of_a_locked_worktree_outlives_its_folder(
+    git: Outside, repository: GitRepository, path: Path
+) -> None:
+    await repository.add_detached_worktree(path, git.head())
+    git("worktree", "lock", str(path))
+    path.rename(path.with_name("taken along"))
+    with pytest.raises(GitError, match="is locked"):
+        await repository.remove_detached_worktree(path)
+    assert records(git) == {"work-1"}
+
+
 async def test_a_submodule_with_commits_of_its_own_is_not_lost(
     git: Outside, repository: GitRepository, path: Path
 ) -> None:
