@@ -22,6 +22,7 @@ from abathur.domain.reviews import Review, ReviewKind, ReviewState
 from abathur.domain.runs import LateReport, OutcomeKind, Usage
 from abathur.domain.schedules import MissedPolicy, OverlapPolicy, Schedule
 from abathur.domain.sessions import NewSession, StateScope
+from abathur.services import claiming
 
 if TYPE_CHECKING:
     from abathur.ports.stores import Stores
@@ -91,6 +92,30 @@ async def test_an_agent_ends_with_its_attempt_alone(queue: Queue) -> None:
     # The newest first, then by id.
     assert await queue.read(lambda stores: stores.workers.agents()) == [*agents[1:], ended]
     assert await queue.read(lambda stores: stores.workers.agents(one.id)) == [agents[1], ended]
+    later = queue.now + timedelta(seconds=9)
+    await queue.db.write(lambda stores: stores.workers.end_agents(one.id, later))
+    last = replace(agents[1], state=AgentState.TERMINATED, terminated_at=later)
+    assert await queue.read(lambda stores: stores.workers.agents()) == [last, agents[2], ended]
+
+
+async def test_a_worker_renews_what_it_holds_itself(queue: Queue) -> None:
+    landings, claims = [], []
+    for worker in ("w1", "w2"):
+        await queue.submit()
+        await queue.succeed(await queue.claim_one(worker), f"for {worker}")
+        landings.append(await queue.lander(worker))
+        await queue.submit()
+        claims.append(await queue.claim_one(worker))
+    queue.pass_time(9)
+    await queue.write(claiming.renew, worker_id="w1", now=queue.now, lease=queue.lease)
+    until = queue.now + queue.lease
+    assert (await queue.task(claims[0].task)).lease_until == until
+    assert (await queue.landing(landings[0].id)).lease_until == until
+    assert (await queue.task(claims[1].task)).lease_until == claims[1].task.lease_until
+    assert await queue.landing(landings[1].id) == landings[1]
+    other = await queue.read(lambda stores: stores.workers.get("w2"))
+    assert other is not None
+    assert other.lease_until == until - timedelta(seconds=9)
 
 
 async def test_an_attempt_is_saved_whole_and_alone(queue: Queue) -> None:

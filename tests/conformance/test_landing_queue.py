@@ -13,6 +13,7 @@ from abathur.domain.admission import Hold, HoldCause, HoldScope
 from abathur.domain.audit import Action
 from abathur.domain.errors import IllegalTransitionError, IntegrityViolation, StaleFenceError
 from abathur.domain.landing import Landing, LandingState, Strategy
+from abathur.domain.records import changed
 from abathur.domain.tasks import Task, TaskStatus, moved
 from abathur.services import landing as landings
 from abathur.services import pausing, reconciling, trail
@@ -354,6 +355,9 @@ async def test_a_held_target_is_passed_over_by_a_batch_and_comes_whole_afterward
         created_at=queue.now,
     )
     await queue.write(pausing.pause, hold)
+    # Of another scope, with the name of the other target.
+    another = changed(hold, id="i", scope=HoldScope.AGENT_TYPE, name="side")
+    await queue.write(pausing.pause, another)
     assert await choices(queue) == ["side"]
     assert [one.target for one in await queue.claim_landings()] == ["side"]
     assert await choices(queue) == []

@@ -9,6 +9,7 @@ import pytest
 
 from abathur.domain.audit import Action
 from abathur.domain.errors import StaleFenceError
+from abathur.domain.money import Cost
 from abathur.domain.records import changed
 from abathur.domain.tasks import NewTask, Task
 from abathur.infrastructure.database import Database
@@ -129,3 +130,47 @@ async def test_no_index_holds_what_every_renewal_changes(db: Database) -> None:
     assert rows
     often = re.compile(r"\b(lease_until|worker_id|fence|last_updated_at)\b")
     assert not [row for row in rows if often.search(row["indexdef"])]
+
+
+async def test_costs_that_are_settled_together_take_the_place_of_what_was_reserved(
+    db: Database,
+) -> None:
+    def reserve(task_id: str) -> Callable[[Stores], None]:
+        def use_case(stores: Stores) -> None:
+            stores.costs.reserve(task_id, 1, target="main", agent_type="coder", began=NOON, usd=9.0)
+
+        return use_case
+
+    def cost(task_id: str, target: str) -> Cost:
+        return Cost(
+            task_id=task_id,
+            attempt=1,
+            target=target,
+            agent_type="coder",
+            model=f"model of {task_id}",
+            day="2030-01-31",
+            input_tokens=1,
+            output_tokens=2,
+            cache_read_tokens=3,
+            cache_write_tokens=4,
+            reserved_usd=0,
+            cost_usd=None if task_id == "a" else 0.5,
+            estimated_usd=2.0 if task_id == "a" else None,
+            estimate_rule="the most" if task_id == "a" else None,
+            settled_at=NOON,
+        )
+
+    def settle(one: Cost) -> Callable[[Stores], None]:
+        return lambda stores: stores.costs.settle(one)
+
+    def settled(stores: Stores) -> list[Cost | None]:
+        return [stores.costs.get(name, 1) for name in "abc"]
+
+    await together(db, *(submit(name) for name in "abc"))
+    await together(db, *(reserve(name) for name in "abc"))
+    await together(db, settle(cost("a", "next")), settle(cost("b", "")))
+    *both, untouched = await db.read(settled)
+    # A target that nobody knows at the end is the one that was known at the beginning.
+    assert both == [cost("a", "next"), cost("b", "main")]
+    assert untouched is not None
+    assert (untouched.reserved_usd, untouched.settled_at) == (9.0, None)
