@@ -49,6 +49,14 @@ class ManyStore(Protocol):
         """Write tasks that nobody holds any more, and the landings that carry them on."""
         ...
 
+    def landable(self, limit: int, now: datetime) -> Sequence[Landing]:
+        """The next ones that wait, of all targets; none while one that was begun comes before."""
+        ...
+
+    def land(self, landings: Sequence[Landing]) -> None:
+        """Write landings that were taken."""
+        ...
+
     def announce(self, landings: Sequence[Landing]) -> None:
         """Write to which commits targets are about to be moved."""
         ...

@@ -24,6 +24,7 @@ from abathur.services.admitting import is_held_landing
 from abathur.services.asking import Asking, approval
 from abathur.services.claiming import actor_of
 from abathur.services.finishing import complete, completed, fail
+from abathur.services.taking_landings import Taking, take_at_once, tell_start
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ def closed_targets(stores: Stores, rules: AdmissionRules) -> frozenset[str]:
     return rules.closed(landing.target for landing in stores.landings.wanted())
 
 
+@at_once_by(Taking, take_at_once)
 def claim_landings(
     stores: Stores,
     *,
@@ -75,10 +77,8 @@ def claim_landings(
 ) -> Sequence[Landing]:
     """Take the next landings of one target, to bring them on together; see `LandingStore.claim`."""
     claimed = stores.landings.claim(worker_id, limit, now, now + lease, closed)
-    actor = actor_of(worker_id)
     for landing in claimed:
-        data = {"attempt": landing.attempt, "batch": landing.batch}
-        trail.record(stores, Action.LANDING_STARTED, landing.task_id, actor, now, **data)
+        tell_start(stores, landing, now)
     return claimed
 
 

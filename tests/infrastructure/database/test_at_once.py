@@ -23,6 +23,7 @@ from abathur.ports.stores import Stores
 from abathur.services import claiming, landing, pausing, running
 from abathur.services.claiming import Claim
 from abathur.services.running import Holder, Report
+from abathur.services.taking_landings import Taking, take_at_once
 from tests.conformance.conftest import ALICE, LEASE, POLICY, Queue
 
 Call = Callable[[Queue], Any]
@@ -149,8 +150,14 @@ def reported(chance: random.Random, begun: Claim) -> Report:
     )
 
 
-async def land(queue: Queue) -> Any:
-    return await queue.claim_landings(3)
+def landers(number: int) -> list[Call]:
+    """For several of a target each, or for one."""
+    limits = ([3] * 8, [1] * 8, [1, 3, 2, 4, 1, 1])[number % 3]
+    return [partial(land, limit=limit) for limit in limits]
+
+
+async def land(queue: Queue, limit: int = 3) -> Any:
+    return await queue.claim_landings(limit)
 
 
 async def pause_main(queue: Queue) -> Any:
@@ -214,7 +221,7 @@ async def test_calls_together_leave_the_same_as_one_by_one(queues: Queues, seed:
                 await queue.start(one, branch=f"branch-{one.task.id}-{one.attempt.number}")
         # Starting gives no new fence.
         await done(queues, reports(chance, begun))
-        held = [one for some in await done(queues, [land] * 8) for one in some]
+        held = [one for some in await done(queues, landers(number + seed)) for one in some]
         if number in {0, 4}:
             await done(queues, [pause_main])
         await done(queues, announcements(chance, held))
@@ -262,12 +269,12 @@ async def test_what_is_plain_is_done_together(queues: Queues, left: list[tuple[i
     ]
     pairs = zip(map(queue.holder, begun), plain, strict=True)
     await together(queue, [partial(report, holder, told) for holder, told in pairs])
-    held = [await queue.lander() for _ in begun]
+    held = [one for some in await together(queue, [land] * 6) for one in some]
     merges = [Announcement(landing=one, target_before="b", merge_commit="m") for one in held]
     await together(queue, [partial(announce, [one]) for one in merges])
     there = await queue.read(lambda stores: stores.landings.open())
     await together(queue, [partial(conclude, one, "m") for one in there])
-    assert left == [(6, 0)] * 4
+    assert left == [(6, 0)] * 5
     assert {row["status"] for row in await queue.db.query("SELECT status FROM tasks")} == {
         "completed"
     }
@@ -306,3 +313,18 @@ async def test_who_breaks_a_constraint_is_the_only_one_to_fail(queues: Queues) -
     went_well = await done(queues, [partial(report, holder, told) for holder, told in pairs])
     assert len(went_well) == 4
     assert await stored(queues[0]) == await stored(queues[1])
+
+
+async def test_landings_are_not_taken_together_from_a_part_of_the_queue(queues: Queues) -> None:
+    """A target may have more of them in the other part."""
+    queue, _ = queues
+    for number in range(20):
+        await queue.submit()
+        await queue.succeed(await queue.claim_one(), target=f"target-{number}")
+
+    def taken(limits: Sequence[int]) -> Callable[[Stores], Sequence[object]]:
+        calls = [Taking("w1", limit, queue.now, LEASE) for limit in limits]
+        return lambda stores: take_at_once(stores, calls)
+
+    assert await queue.write(taken([1, 1, 1, 2])) == [ALONE] * 4
+    assert ALONE not in await queue.write(taken([1, 1, 2, 2]))

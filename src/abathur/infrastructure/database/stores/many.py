@@ -62,6 +62,13 @@ class SqlMany:
         self._session.execute_many("landings_insert", map(landing_row, landings))
         self._session.execute_many("many_ask_landings", map(task_row, tasks))
 
+    def landable(self, limit: int, now: datetime) -> Sequence[Landing]:
+        rows = self._session.fetch("many_landable", limit=limit, now=now)
+        return [landing_of(row) for row in rows]
+
+    def land(self, landings: Sequence[Landing]) -> None:
+        self._session.execute_many("many_land", map(landing_row, landings))
+
     def announce(self, landings: Sequence[Landing]) -> None:
         self._session.execute_many("many_announce", map(landing_row, landings))
 

@@ -17,6 +17,35 @@ UPDATE tasks SET
   lost_count = :lost_count, last_updated_at = :last_updated_at
 WHERE id = :id AND fence = :fence - 1;
 
+-- As `landings_claim`, of those that weren't begun: none while there are any that were, for these come
+-- first. The doubled condition is that of the index.
+-- name: many_landable
+SELECT l.* FROM landings AS l
+WHERE l.state IN ('queued', 'running') AND l.state = 'queued' AND l.merge_commit IS NULL
+  AND NOT EXISTS (
+    SELECT 1 FROM landings AS b WHERE b.state = 'queued' AND b.merge_commit IS NOT NULL)
+  AND NOT EXISTS (
+    SELECT 1 FROM landings AS b
+    WHERE b.state = 'running' AND (b.lease_until IS NULL OR b.lease_until <= :now))
+  AND NOT EXISTS (
+    SELECT 1 FROM landings AS o
+    WHERE o.target = l.target AND o.state = 'running' AND o.lease_until > :now)
+  AND NOT EXISTS (
+    SELECT 1 FROM holds AS h
+    WHERE h.scope = 'target' AND h.name = l.target AND h.cause = 'person'
+      AND (h.hold_until IS NULL OR h.hold_until > :now))
+  AND NOT EXISTS (
+    SELECT 1 FROM reviews AS r
+    WHERE r.task_id = l.task_id AND r.state = 'open' AND r.attempt = l.attempt
+      AND r.kind = 'landing')
+ORDER BY l.rank, l.id LIMIT :limit;
+
+-- name: many_land
+UPDATE landings SET
+  state = :state, worker_id = :worker_id, lease_until = :lease_until, fence = :fence,
+  started_at = :started_at, batch = :batch
+WHERE id = :id AND fence = :fence - 1;
+
 -- name: many_announce
 UPDATE landings SET
   target_before = :target_before, merge_commit = :merge_commit, strategy = :strategy, onto = :onto
