@@ -25,6 +25,7 @@ from abathur.domain.errors import IllegalTransitionError, InvalidInputError, Not
 from abathur.domain.records import changed
 from abathur.domain.tasks import TaskStatus
 from abathur.services import admitting, claiming, pausing, reconciling
+from abathur.services.queue_facts import queue_facts
 from abathur.services.verifying import verify
 
 if TYPE_CHECKING:
@@ -315,6 +316,21 @@ async def test_only_holds_whose_time_is_over_are_cleared_away(queue: Queue) -> N
     assert [one.name for one in over] == ["main"]
     left = await queue.read(lambda stores: stores.admission.holds())
     assert [one.id for one in left] == [one.id for one in lasting]
+
+
+async def test_a_pause_of_a_task_is_over_with_the_task(queue: Queue) -> None:
+    await queue.submit()
+    claimed = await queue.claim_one()
+    begun = await pause(queue, HoldScope.TASK, claimed.task.id)
+    asks = changed(begun, id="asks", cause=HoldCause.BUDGET)
+    await queue.write(pausing.pause, asks)
+    assert not (await queue.read(reconciling.facts, queue.now)).overdue
+    await queue.succeed(claimed)
+    await queue.conclude(await queue.announce(await queue.lander()))
+    shown = await queue.read(queue_facts, UNLIMITED, queue.now)
+    assert [one.id for one in shown.holds] == ["asks"]
+    over = await queue.write(pausing.end_overdue, now=queue.now, actor="cli:alice")
+    assert [one.id for one in over] == [begun.id]
 
 
 async def test_a_task_of_a_worker_whose_process_is_gone_is_lost(queue: Queue) -> None:

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from abathur.domain.admission import HoldScope
+from abathur.domain.admission import HoldCause, HoldScope
 from abathur.domain.audit import Action
 from abathur.domain.errors import IllegalTransitionError, InvalidInputError, NotFoundError
 from abathur.domain.records import changed
 from abathur.services import trail
 
 if TYPE_CHECKING:
-    from abathur.domain.admission import Hold, HoldCause
+    from abathur.domain.admission import Hold
     from abathur.ports.stores import Stores
 
 
@@ -63,9 +63,23 @@ def resume_all(stores: Stores, *, now: datetime, actor: str) -> Sequence[Hold]:
 
 
 def end_overdue(stores: Stores, *, now: datetime, actor: str) -> Sequence[Hold]:
-    """Clear away holds whose time is over. They hold nothing any more; this only tells it."""
-    over = [hold for hold in stores.admission.holds() if not hold.is_active(now)]
-    return _end(stores, over, now, actor)
+    """Clear away holds that are over. They hold nothing any more; this only tells it."""
+    return _end(stores, overdue(stores, now), now, actor)
+
+
+def overdue(stores: Stores, now: datetime) -> Sequence[Hold]:
+    """Holds whose time is over, and pauses of tasks that have ended."""
+    return [hold for hold in stores.admission.holds() if is_over(stores, hold, now)]
+
+
+def is_over(stores: Stores, hold: Hold, now: datetime) -> bool:
+    """One for a budget stays until it is answered: taking it away would grant what it asks for."""
+    if not hold.is_active(now):
+        return True
+    if hold.scope is not HoldScope.TASK or hold.cause is not HoldCause.PERSON:
+        return False
+    task = stores.tasks.get(hold.name)
+    return task is not None and task.status.is_final
 
 
 def _end(stores: Stores, holds: Sequence[Hold], now: datetime, actor: str) -> Sequence[Hold]:

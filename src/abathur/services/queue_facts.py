@@ -20,6 +20,7 @@ from abathur.domain.schedules import Schedule
 from abathur.ports.admission import Closed
 from abathur.ports.stores import Stores
 from abathur.services import admitting
+from abathur.services.pausing import is_over
 from abathur.services.reading import SwarmStatus, swarm_status
 
 LOOKED_AT: Final = 5000
@@ -85,7 +86,7 @@ def queue_facts(stores: Stores, rules: AdmissionRules, now: datetime) -> QueueFa
     closed = rules.closures(one.target for one in landings)
     waiting = [one for one in landings if admitting.is_held_landing(one, holds, closed)]
     return QueueFacts(
-        holds=holds,
+        holds=[hold for hold in holds if not is_over(stores, hold, now)],
         refused=found,
         admitted=len(tasks[:LOOKED_AT]) - sum(len(group.tasks) for group in found),
         is_partial=len(tasks) > LOOKED_AT,

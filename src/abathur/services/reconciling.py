@@ -31,7 +31,7 @@ class Facts:
     problems: Sequence[Problem]
     """Where its rows contradict each other."""
     overdue: Sequence[Hold]
-    """Holds whose time is over."""
+    """Holds that hold nothing any more."""
     at_work: Sequence[tuple[Task, Worker]]
     """Running tasks and who holds them."""
     open_landings: Sequence[Landing]
@@ -50,7 +50,7 @@ def facts(stores: Stores, now: datetime) -> Facts:
     workers = {worker.id: worker for worker in stores.workers.live()}
     return Facts(
         problems=stores.upkeep.open_problems(LIMIT),
-        overdue=[hold for hold in stores.admission.holds() if not hold.is_active(now)],
+        overdue=pausing.overdue(stores, now),
         at_work=[
             (task, worker) for worker in workers.values() for task in stores.claims.held(worker.id)
         ],
