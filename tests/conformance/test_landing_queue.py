@@ -355,9 +355,9 @@ async def test_a_held_target_is_passed_over_by_a_batch_and_comes_whole_afterward
         created_at=queue.now,
     )
     await queue.write(pausing.pause, hold)
-    # Of another scope, with the name of the other target.
-    another = changed(hold, id="i", scope=HoldScope.AGENT_TYPE, name="side")
-    await queue.write(pausing.pause, another)
+    # Of another scope with the name of the other target, and of its budget: what is done lands.
+    for more in ({"scope": HoldScope.AGENT_TYPE}, {"cause": HoldCause.BUDGET}):
+        await queue.write(pausing.pause, changed(hold, id=f"h{more}", name="side", **more))
     assert await choices(queue) == ["side"]
     assert [one.target for one in await queue.claim_landings()] == ["side"]
     assert await choices(queue) == []

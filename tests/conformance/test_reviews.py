@@ -108,6 +108,8 @@ async def test_others_of_the_target_go_past_it(queue: Queue) -> None:
     await reviewed(queue, priority=10)
     await queue.submit()
     other = await queue.succeed(await queue.claim_one())
+    wanted = await queue.read(lambda stores: stores.landings.wanted())
+    assert [one.id for one in wanted] == [other.id]
     assert (await queue.lander()).id == other.id
 
 
