@@ -19,6 +19,7 @@ PERSONS = ("db.reject within", "repository.restore_worktree before")
 
 NEEDS_MORE = {
     "db.catch_up": "a server with pgvector, to which vectors were copied",
+    "db.reserve_more": "a loop whose iterations a model judges, under a budget",
 }
 """What no ground reaches, and what it would take."""
 

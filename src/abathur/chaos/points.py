@@ -80,7 +80,7 @@ READS: Final[Mapping[str, frozenset[str]]] = {
     "spool": frozenset({"files", "read"}),
     "source": frozenset({"stamp", "read"}),
     "disk": frozenset({"free", "kept", "transcripts", "transcripts_size"}),
-    "tool_servers": frozenset({"command", "own", "foreign", "described", "answers"}),
+    "tool_servers": frozenset({"command", "own", "foreign", "described", "answers", "kept"}),
 }
 """What only looks. All else that a port offers is taken for a write, so none is forgotten."""
 
