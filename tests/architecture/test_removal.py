@@ -21,7 +21,7 @@ ALLOWED = {
     "remove_folder": {
         "infrastructure/git/worktrees.py:_discard",
         "infrastructure/git/worktrees.py:_clear_the_way",
-        "infrastructure/git/scratch.py:remove_detached_worktree",
+        "infrastructure/git/scratch.py:_discard_scratch",
     },
     # Those of the database forget rows, and that of trust a person's word.
     "forget": {
@@ -32,16 +32,17 @@ ALLOWED = {
         "safeguards.py:distrust",
         "infrastructure/git/worktrees.py:_discard",
         "infrastructure/git/worktrees.py:_clear_the_way",
-        "infrastructure/git/scratch.py:remove_detached_worktree",
+        "infrastructure/git/scratch.py:_discard_scratch",
     },
     # What git doesn't see: a record that was begun, or is forgotten.
     "discard_unseen": {
         "infrastructure/git/worktrees.py:_discard",
         "infrastructure/git/worktrees.py:_clear_the_way",
-        "infrastructure/git/scratch.py:remove_detached_worktree",
+        "infrastructure/git/scratch.py:_discard_scratch",
         "infrastructure/git/unseen_records.py:forget",
     },
     "_discard": {"infrastructure/git/worktrees.py:remove_worktree"},
+    "_discard_scratch": {"infrastructure/git/scratch.py:remove_detached_worktree"},
     # The own repositories of the demo and of the chaos harness, what a scripted agent does in its
     # worktree, and the private folder of a run, in which there is no work.
     "rmtree": {

@@ -6,12 +6,14 @@ import asyncio
 import os
 import signal
 import subprocess
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from abathur.domain.errors import GitError
+from abathur.infrastructure.git import scratch, worktrees
 from abathur.infrastructure.git.repository import GitRepository
 
 if TYPE_CHECKING:
@@ -352,6 +354,23 @@ async def test_the_record_of_a_locked_worktree_outlives_its_folder(
     with pytest.raises(GitError, match="is locked"):
         await repository.remove_detached_worktree(path)
     assert records(git) == {"work-1"}
+
+
+async def test_others_go_on_while_what_a_check_left_is_removed(
+    git: Outside, repository: GitRepository, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await repository.add_detached_worktree(path, git.head())
+    others_went_on = threading.Event()
+
+    def slowly(folder: Path) -> None:
+        assert others_went_on.wait(10)
+        worktrees.remove_folder(folder)
+
+    monkeypatch.setattr(scratch, "remove_folder", slowly)
+    removing = asyncio.create_task(repository.remove_detached_worktree(path))
+    asyncio.get_running_loop().call_later(0.01, others_went_on.set)
+    await removing
+    assert not path.exists()
 
 
 async def test_a_submodule_with_commits_of_its_own_is_not_lost(

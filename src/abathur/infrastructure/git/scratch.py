@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from abathur.infrastructure.git.worktrees import remove_folder
 class Scratch(Placed):
     async def remove_detached_worktree(self, path: Path) -> None:
         """What lies in it uncommitted goes too: nobody was asked to work there."""
+        # There may be as many files as an installation has, and leases want renewing meanwhile.
+        await asyncio.to_thread(self._discard_scratch, path)
+
+    def _discard_scratch(self, path: Path) -> None:
         trash = path.with_name(removal_name(path.name))
         if os.path.lexists(path):
             self._check_scratch(path)
