@@ -134,7 +134,7 @@ async def test_denied_tools_are_told(tmp_path: Path) -> None:
             OutcomeKind.RATE_LIMITED,
             "429",
         ),
-        (Turn(status=401), OutcomeKind.FAILED, "log in"),
+        (Turn(status=401), OutcomeKind.FAILED, "Failed to authenticate"),
         (Turn(status=529), OutcomeKind.RATE_LIMITED, "529"),
     ],
 )

@@ -39,12 +39,19 @@ class SqlMemories:
         self._session = session
 
     def get(self, namespace: str, key: str) -> Memory | None:
-        row = self._session.fetch_one("memories_get", namespace=namespace, key=key)
-        return None if row is None else _memory_of(row)
+        rows = self._whole("memories_get", namespace=namespace, key=key)
+        return _memory_of(rows[0]) if rows else None
 
     def by_ids(self, ids: Collection[int]) -> Sequence[Memory]:
-        rows = self._session.fetch("memories_by_ids", ids=list(ids)) if ids else []
+        rows = self._whole("memories_by_ids", ids=list(ids)) if ids else []
         return [_memory_of(row) for row in rows]
+
+    def _whole(self, name: str, /, **params: object) -> Sequence[Row]:
+        rows = self._session.fetch(name, **params)
+        if all(row["entry_id"] is not None for row in rows):
+            return rows
+        # A version came while we waited for the row; now that it is locked, none comes any more.
+        return self._session.fetch(name, **params)
 
     def select(self, where: MemoryFilter, now: datetime) -> Sequence[Memory]:
         rows = self._session.fetch(
