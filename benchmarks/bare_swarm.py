@@ -12,9 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import Final
 
 from abathur.infrastructure.runtimes.fake import PROGRAM
 from benchmarks.places import git
+
+TRIES: Final = 3
 
 
 @dataclass
@@ -35,7 +38,7 @@ class BareSwarm:
             list(pool.map(one, range(count)))
 
     def work(self, path: Path, branch: str, number: int) -> None:
-        git(self.root, "worktree", "add", "--quiet", "-b", branch, str(path), "main")
+        self.add(path, "-B", branch, str(path), "main")
         plan = {
             "prompt": "bench",
             "attempt": 1,
@@ -65,6 +68,17 @@ class BareSwarm:
         git(self.root, "branch", "--quiet", "-D", branch)
 
     def verify(self, path: Path, commit: str) -> None:
-        git(self.root, "worktree", "add", "--quiet", "--detach", str(path), commit)
+        self.add(path, "--detach", str(path), commit)
         subprocess.run(["true"], cwd=path, check=True)
         git(self.root, "worktree", "remove", str(path))
+
+    def add(self, path: Path, *args: str) -> None:
+        """Seldom git gives up when another worktree is added or removed at the same moment."""
+        for left in reversed(range(TRIES)):
+            try:
+                git(self.root, "worktree", "add", "--quiet", *args)
+            except subprocess.CalledProcessError:
+                if not left or path.exists():
+                    raise
+            else:
+                return
