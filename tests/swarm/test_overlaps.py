@@ -3,6 +3,7 @@
 from typing import Any
 
 from abathur.domain.audit import Action
+from abathur.swarm.events import SwarmEvent
 
 
 def change(path: str, text: str) -> list[dict[str, Any]]:
@@ -32,8 +33,15 @@ async def test_a_change_of_what_a_task_at_work_has_declared_is_told(world: Any) 
     go = world.root / ".abathur" / "go"
     waiting = [{"wait_for": str(go)}, *change("src/a.txt", "a\n")]
     declares = await world.submit("Declares", waiting, touches=("src/",))
-    strays = [*change("src/b.txt", "b\n"), {"touch": str(go)}]
-    stray = await world.submit("Strays", strays)
+    stray = await world.submit("Strays", change("src/b.txt", "b\n"))
+
+    class Following(list[SwarmEvent]):
+        def append(self, event: SwarmEvent) -> None:
+            super().append(event)
+            if (event.kind, event.task_id) == ("task_completed", stray.id):
+                go.touch()
+
+    world.events = Following()
     assert (await world.run_until_idle()).completed == 2
     told = [event for event in world.events if event.kind == "overlap_found"]
     assert (stray.id, {"with_task": declares.id, "paths": ["src/b.txt"]}) in [
