@@ -42,6 +42,7 @@ PATIENCE: Final = 4
 """Tries before another server is looked for."""
 PAUSE_SECONDS: Final = 0.25
 """Between two tries to reach a server that is just being started again."""
+STDOUT: Final = 1
 LAST_SECONDS: Final = 1.0
 """For the answers to what was asked before stdin ended."""
 NOT_REACHED: Final = -32000
@@ -300,9 +301,11 @@ class Bridge:
     def _say(self, text: bytes) -> None:
         if self._version is None and b'"protocolVersion"' in text:
             self._note_version(text)
+        # Not by `sys.stdout`: the interpreter aborts if a thread is writing there when it ends.
+        rest = memoryview(text.strip().replace(b"\n", b" ") + b"\n")
         with self._writing, suppress(BrokenPipeError):
-            sys.stdout.buffer.write(text.strip().replace(b"\n", b" ") + b"\n")
-            sys.stdout.buffer.flush()
+            while rest:
+                rest = rest[os.write(STDOUT, rest) :]
 
 
 class _Hands:

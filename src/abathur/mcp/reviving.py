@@ -11,6 +11,7 @@ It has the standard library alone, since each run has one for each server.
 from __future__ import annotations
 
 import json
+import os
 import queue
 import signal
 import subprocess  # noqa: TID251 - it has the standard library alone
@@ -255,8 +256,11 @@ def _line(message: dict[str, Any]) -> bytes:
 def main(command: Sequence[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(1))
-    return Reviver(command, sys.stdin.buffer, sys.stdout.buffer).run()
+    with suppress(SystemExit):
+        return Reviver(command, sys.stdin.buffer, sys.stdout.buffer).run()
+    return 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    # A thread may be reading stdin for ever; the interpreter would abort when it closes that.
+    os._exit(main(sys.argv[1:]))
