@@ -28,18 +28,6 @@ if TYPE_CHECKING:
 NOTHING_TOLD = Usage()
 
 
-def settle(
-    stores: Stores,
-    task: Task,
-    attempt: Attempt,
-    target: str | None,
-    pricing: Pricing,
-    now: datetime,
-) -> None:
-    """Book an attempt that has ended: one statement, unless its cost has to be estimated."""
-    stores.costs.settle(cost_of(stores, task, attempt, target, pricing, now))
-
-
 def is_known(attempt: Attempt) -> bool:
     """Whether what it cost can be told without looking at what others did."""
     if attempt.usage is None:

@@ -96,7 +96,7 @@ def _end_run(stores: Stores, task: Task, now: datetime) -> None:
         if attempt.ended_at is None:
             ended = changed(attempt, ended_at=now, outcome=OutcomeKind.CANCELLED)
             stores.attempts.save(ended)
-            accounting.settle(stores, task, ended, None, UNPRICED, now)
+            stores.costs.settle(accounting.cost_of(stores, task, ended, None, UNPRICED, now))
     stores.workers.end_agents(task.id, now)
 
 

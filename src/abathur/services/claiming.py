@@ -271,4 +271,4 @@ def _lose(stores: Stores, task: Task, attempt: Attempt, pricing: Pricing, now: d
         error_message=f"worker {attempt.worker_id} was gone",
     )
     stores.attempts.save(lost, attempt)
-    accounting.settle(stores, task, lost, None, pricing, now)
+    stores.costs.settle(accounting.cost_of(stores, task, lost, None, pricing, now))

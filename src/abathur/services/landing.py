@@ -272,7 +272,8 @@ def conclude(
     """Complete the task on the strength of a proof, and let go what waited for it."""
     current, task = _current(stores, landing)
     _check_proof(current, proof)
-    ended = _end(stores, current, _state(proof), now, detail=detail, proof=proof, facts=facts)
+    ended = _ended(current, _state(proof), now, detail=detail, proof=proof, facts=facts)
+    _end(stores, current, ended, now)
     actor = actor_of(landing.worker_id or "")
     done, released = complete(stores, task, actor, now)
     return Concluded(ended, done, released)
@@ -317,9 +318,8 @@ def refuse(
     failure = _note_failure(stores, current, state)
     if asking is not None and not may_rework(failure, spent, max_rework):
         return _leave_to_person(stores, changed(current, detail=detail, facts=facts), asking, now)
-    ended = _end(
-        stores, current, state, now, detail=detail, facts=facts, verify_log=facts.get("log")
-    )
+    ended = _ended(current, state, now, detail=detail, facts=facts, verify_log=facts.get("log"))
+    _end(stores, current, ended, now)
     actor = actor_of(landing.worker_id or "")
     if not may_rework(failure, spent, max_rework):
         taken_along = fail(stores, task, detail, actor, now)
@@ -361,23 +361,9 @@ def _note_failure(stores: Stores, landing: Landing, state: LandingState) -> Fail
     return failure
 
 
-def _end(
-    stores: Stores,
-    landing: Landing,
-    state: LandingState,
-    now: datetime,
-    *,
-    detail: str | None,
-    proof: Proof | None = None,
-    facts: JsonObject | None = None,
-    verify_log: str | None = None,
-) -> Landing:
-    ended = _ended(
-        landing, state, now, detail=detail, proof=proof, facts=facts, verify_log=verify_log
-    )
+def _end(stores: Stores, landing: Landing, ended: Landing, now: datetime) -> None:
     stores.landings.save(ended, landing.fence, landing)
     _tell_end(stores, ended, now)
-    return ended
 
 
 def _ended(

@@ -228,9 +228,8 @@ def report(
     end = ended(attempt, outcome, report.head_commit, now)
     stores.attempts.save(end, attempt)
     _learn(stores, task, end, report, holder, now)
-    accounting.settle(
-        stores, task, end, report.target, (report.spending or UNBUDGETED).pricing, now
-    )
+    pricing = (report.spending or UNBUDGETED).pricing
+    stores.costs.settle(accounting.cost_of(stores, task, end, report.target, pricing, now))
     at_work = _at_work(stores, report, attempt)
     if at_work:
         stores.workers.end_agent(task.id, attempt.number, now)

@@ -150,6 +150,16 @@ def reported(chance: random.Random, begun: Claim) -> Report:
     )
 
 
+def succeeded(target: str, landing_id: str) -> Report:
+    return Report(
+        outcome=Outcome(kind=OutcomeKind.SUCCEEDED),
+        base_commit="base",
+        head_commit="work",
+        target=target,
+        landing_id=landing_id,
+    )
+
+
 def landers(number: int) -> list[Call]:
     """For several of a target each, or for one."""
     limits = ([3] * 8, [1] * 8, [1, 3, 2, 4, 1, 1])[number % 3]
@@ -257,16 +267,7 @@ async def test_what_is_plain_is_done_together(queues: Queues, left: list[tuple[i
     for _number in range(6):
         await queue.submit()
     begun = [some[0] for some in await together(queue, [partial(claim, 1, "w1")] * 6)]
-    plain = [
-        Report(
-            outcome=Outcome(kind=OutcomeKind.SUCCEEDED),
-            base_commit="base",
-            head_commit="work",
-            target=one.task.id,
-            landing_id=f"landing-{one.task.id}",
-        )
-        for one in begun
-    ]
+    plain = [succeeded(one.task.id, f"landing-{one.task.id}") for one in begun]
     pairs = zip(map(queue.holder, begun), plain, strict=True)
     await together(queue, [partial(report, holder, told) for holder, told in pairs])
     held = [one for some in await together(queue, [land] * 6) for one in some]
@@ -299,16 +300,8 @@ async def test_who_breaks_a_constraint_is_the_only_one_to_fail(queues: Queues) -
         for _number in range(5):
             await queue.submit()
     begun = [some[0] for some in await done(queues, [partial(claim, 1, "w1")] * 5)]
-    same = [
-        Report(
-            outcome=Outcome(kind=OutcomeKind.SUCCEEDED),
-            base_commit="base",
-            head_commit="work",
-            target="main",
-            landing_id="the-same" if number < 2 else f"landing-{number}",
-        )
-        for number in range(5)
-    ]
+    names = ["the-same", "the-same", "landing-2", "landing-3", "landing-4"]
+    same = [succeeded("main", name) for name in names]
     pairs = zip(map(queues[0].holder, begun), same, strict=True)
     went_well = await done(queues, [partial(report, holder, told) for holder, told in pairs])
     assert len(went_well) == 4
