@@ -91,6 +91,19 @@ def test_a_file_that_can_not_be_read_is_told_by_one_line(
     assert (file.read_bytes() if file.is_file() else None) == before
 
 
+def test_a_file_of_a_name_that_was_given_is_told_to_be_gone_too(
+    abathur: "Abathur", tmp_path: Path
+) -> None:
+    at = ("--db", str(tmp_path / "other.db"))
+    never = abathur(*at, "task", "list")
+    assert (never.code, "there is no database" in never.line) == (3, True)
+    abathur.ok(*at, "task", "submit", "Lost")
+    (tmp_path / "other.db").unlink()
+    told = abathur(*at, "task", "list")
+    assert told.code == DATABASE
+    assert "is gone, though there was a queue in it; put a backup back" in told.line
+
+
 def test_a_queue_that_is_given_up_begins_anew(abathur: "Abathur", file: Path) -> None:
     for found in file.parent.glob("abathur.db*"):
         found.unlink()
@@ -181,6 +194,14 @@ def test_a_full_disk_refuses_and_loses_nothing(abathur: "Abathur", small_disk: P
         assert told.code == DATABASE
         assert "no space is left for" in told.line
         assert "nothing was written; free some" in told.line
+    # What reads goes on, also where there is no room for the index of a log.
+    copy = abathur.root / "copy.db"
+    assert abathur.ok(*at, "task", "show", kept[:13])
+    assert abathur.ok(*at, "db", "check") == "no problems found"
+    assert abathur.ok(*at, "db", "backup", str(copy))
+    assert [one["id"] for one in abathur("--db", str(copy), "task", "list", "--json").json] == [
+        kept
+    ]
     filler.unlink()
     assert [one["id"] for one in abathur(*at, "task", "list", "--json").json] == [kept]
     assert abathur(*at, "mem", "list", "--json").json == []
@@ -251,14 +272,15 @@ def read_only_disk(file: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", place], check=True)
 
 
-@pytest.mark.parametrize("command", [["task", "submit", "In vain"], ["task", "list"]])
-def test_a_read_only_disk_is_told(
-    abathur: "Abathur", read_only_disk: Path, command: list[str]
+def test_a_read_only_disk_is_told_to_who_writes_and_read_by_others(
+    abathur: "Abathur", read_only_disk: Path
 ) -> None:
     abathur.root = read_only_disk
-    told = abathur(*command)
+    told = abathur("task", "submit", "In vain")
     assert told.code == DATABASE
     assert "can't be written (Read-only file system)" in told.line
+    assert len(abathur("task", "list", "--json").json) == 20
+    assert abathur.ok("db", "check", "--full") == "no problems found"
 
 
 # --- files taken away under a swarm --------------------------------------------------------------

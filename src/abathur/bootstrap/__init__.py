@@ -137,14 +137,17 @@ def is_missing(database: Path | str) -> bool:
 
 
 @asynccontextmanager
-async def open_database(project: Project, *, may_migrate: bool = False) -> AsyncIterator[Database]:
+async def open_database(
+    project: Project, *, may_migrate: bool = False, only_reads: bool = False
+) -> AsyncIterator[Database]:
     """The project's database, initialized; closed at the end. Raises `DatabaseError`.
 
-    `may_migrate` lets it change the schema of a database on a server.
+    `may_migrate` lets it change the schema of a database on a server. Who `only_reads` isn't
+    refused because a file can't be written.
     """
     from abathur.infrastructure.database import Database
 
-    db = Database(project.database, may_migrate=may_migrate)
+    db = Database(project.database, may_migrate=may_migrate, only_reads=only_reads)
     try:
         await db.initialize()
         yield db

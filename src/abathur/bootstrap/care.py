@@ -94,12 +94,19 @@ def log_problems(project: Project) -> Sequence[Problem]:
     return problems(project.file) if isinstance(project.database, Path) else []
 
 
+def was_made(project: Project) -> bool:
+    """Whether it is known that the file was there."""
+    from abathur.infrastructure.database.engines import sqlite_lock
+
+    return sqlite_lock.was_made(project.file)
+
+
 def missing(project: Project) -> AbathurError:
     """The error of a file that isn't there: there never was one, or it got lost."""
     from abathur.domain.errors import DatabaseError, NotFoundError
-    from abathur.infrastructure.database.engines.sqlite_lock import lost, was_made
+    from abathur.infrastructure.database.engines.sqlite_lock import lost
 
-    if was_made(project.file):
+    if was_made(project):
         return DatabaseError(lost(project.file))
     return NotFoundError(
         f"there is no database {project.file}; `abathur init` makes one, and `abathur db restore "

@@ -88,11 +88,11 @@ def run(work: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kw
 
 
 @asynccontextmanager
-async def opened(found: Project) -> AsyncIterator[UnitOfWork]:
+async def opened(found: Project, *, only_reads: bool = False) -> AsyncIterator[UnitOfWork]:
     """The project's database. An id that fits several tasks is refused with their summaries."""
     from abathur import bootstrap
 
-    async with bootstrap.open_database(found) as db:
+    async with bootstrap.open_database(found, only_reads=only_reads) as db:
         try:
             yield db
         except AmbiguousIdError as error:
@@ -111,7 +111,7 @@ def read(query: Callable[Concatenate[Stores, P], T], *args: P.args, **kwargs: P.
     """Ask the project's database one thing."""
 
     async def ask() -> T:
-        async with opened(_asked()) as db:
+        async with opened(_asked(), only_reads=True) as db:
             return await db.read(query, *args, **kwargs)
 
     return run(ask)
@@ -124,6 +124,10 @@ def _asked() -> Project:
 
     found = queue()
     if app().database is not None and bootstrap.is_missing(found.database):
+        from abathur.bootstrap import care
+
+        if care.was_made(found):
+            raise care.missing(found)
         raise NotFoundError(f"there is no database {found.database}; look at --db")
     return found
 

@@ -42,5 +42,5 @@ def metrics() -> None:
 async def _read(project: Project) -> str:
     from abathur.bootstrap import measuring
 
-    async with context.opened(project) as db:
+    async with context.opened(project, only_reads=True) as db:
         return await measuring.exposition(db, context.now())

@@ -47,6 +47,7 @@ def open_notes() -> Iterator[OpenNotes]:
         *,
         migrations: tuple[Migration, ...] = (NOTES,),
         prepare: Callable[[SchemaConnection], None] | None = None,
+        require: Callable[[SchemaConnection], None] | None = None,
         busy_timeout: float = 30.0,
     ) -> SqliteEngine[Session]:
         engine = SqliteEngine(
@@ -54,6 +55,7 @@ def open_notes() -> Iterator[OpenNotes]:
             statements=STATEMENTS,
             open_stores=lambda session: session,
             prepare=prepare or partial(migrate.upgrade, migrations=migrations),
+            require=require,
             busy_timeout=busy_timeout,
         )
         engine.open()

@@ -42,7 +42,7 @@ def prompt(task_id: str, system: bool, as_json: bool) -> None:
 async def _prompt(project: Project, task_id: str) -> Prompt:
     from abathur.bootstrap.prompting import prompt_of
 
-    async with context.opened(project) as db:
+    async with context.opened(project, only_reads=True) as db:
         return await prompt_of(project, db, task_id, context.now())
 
 

@@ -35,6 +35,6 @@ def backup(target: Path, as_json: bool) -> None:
 
 
 async def _backup(target: Path) -> int:
-    async with bootstrap.open_database(existing()) as database:
+    async with bootstrap.open_database(existing(), only_reads=True) as database:
         await database.backup(target)
     return target.stat().st_size

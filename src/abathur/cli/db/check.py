@@ -75,7 +75,7 @@ def check(full: bool, fix: bool, dry_run: bool, no_backup: bool, undo: bool, as_
 async def _check(wanted: Wanted) -> Found:
     project = existing()
     in_log = care.log_problems(project)
-    async with bootstrap.open_database(project) as database:
+    async with bootstrap.open_database(project, only_reads=not wanted.fix) as database:
         found = Found([*in_log, *await _look(database, wanted)], dry_run=wanted.dry_run)
         if not wanted.fix:
             return found

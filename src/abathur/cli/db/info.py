@@ -26,7 +26,7 @@ def info(as_json: bool) -> None:
 
 
 async def _info() -> dict[str, Any]:
-    async with bootstrap.open_database(existing()) as database:
+    async with bootstrap.open_database(existing(), only_reads=True) as database:
         return await database.info()
 
 

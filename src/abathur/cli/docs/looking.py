@@ -72,7 +72,7 @@ async def _search(text: str, where: DocumentFilter) -> Sequence[DocumentHit]:
 
     project = context.project()
     meaning = await meaning_of(project, text)
-    async with context.opened(project) as db:
+    async with context.opened(project, only_reads=True) as db:
         return await db.read(documents.search, text, where, meaning=meaning)
 
 

@@ -51,7 +51,7 @@ async def _search(text: str, where: MemoryFilter) -> Sequence[MemoryHit]:
 
     project = context.project()
     meaning = await meaning_of(project, text)
-    async with context.opened(project) as db:
+    async with context.opened(project, only_reads=True) as db:
         return await db.read(search_memories, text, where, now=context.now(), meaning=meaning)
 
 

@@ -52,7 +52,7 @@ def show(review_id: str, as_json: bool) -> None:
 
 async def _look(text: str) -> Shown:
     project = context.queue()
-    async with context.opened(project) as db:
+    async with context.opened(project, only_reads=True) as db:
         review, task = await db.read(_read, text)
     if review.kind is not ReviewKind.LANDING:
         return Shown(review, task, (), target_moved=False)

@@ -90,7 +90,7 @@ async def _find(task_id: str | None) -> Sequence[Salvaged]:
 
     project = context.queue()
     repository = await bootstrap.open_repository(project.root)
-    async with context.opened(project) as db:
+    async with context.opened(project, only_reads=True) as db:
         return await find(db, repository, task_id)
 
 
@@ -99,7 +99,7 @@ async def _look(name: str) -> tuple[Salvaged, Sequence[ChangedFile]]:
 
     project = context.queue()
     repository = await bootstrap.open_repository(project.root)
-    async with context.opened(project) as db:
+    async with context.opened(project, only_reads=True) as db:
         found = await find_one(db, repository, name)
     if found.base is None:
         return found, ()

@@ -54,7 +54,7 @@ def diff(task_id: str, number: int | None, as_json: bool) -> None:
 
 async def _work(text: str, number: int | None) -> Work:
     project = context.queue()
-    async with context.opened(project) as db:
+    async with context.opened(project, only_reads=True) as db:
         attempt = await db.read(find_attempt, text, number)
         wanted = None if number else await db.read(_landing, attempt)
     repository = await bootstrap.open_repository(project.root)

@@ -43,7 +43,7 @@ def _matching(ctx: click.Context, prefix: str) -> Sequence[Task]:
         return []
 
     async def ask() -> Sequence[Task]:
-        async with bootstrap.open_database(project) as db:
+        async with bootstrap.open_database(project, only_reads=True) as db:
             return await db.read(_with_prefix, prefix)
 
     return run(ask)

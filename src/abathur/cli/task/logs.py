@@ -44,7 +44,7 @@ async def _logs(text: str, number: int | None, view: View, follows: bool) -> Non
     from abathur.cli.task.log_views import follow, show_once
     from abathur.services.reading import get_task
 
-    async with context.opened(context.queue()) as db:
+    async with context.opened(context.queue(), only_reads=not follows) as db:
         if follows:
             await follow(db, await db.read(get_task, text), number, view)
         else:

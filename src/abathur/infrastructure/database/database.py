@@ -41,18 +41,27 @@ class Database:
 
     `where` is the path of a SQLite file, `:memory:`, or a URL `postgresql://user@host/database`.
     `may_migrate` is for servers, whose schema is changed on request only; files are always brought
-    up to date.
+    up to date. Who `only_reads` can do so also while the file's disk is full, or where the file may
+    not be written; writing is refused then by what was in the way of opening it.
     """
 
     def __init__(
-        self, where: Path | str, *, busy_timeout: float = PATIENCE, may_migrate: bool = False
+        self,
+        where: Path | str,
+        *,
+        busy_timeout: float = PATIENCE,
+        may_migrate: bool = False,
+        only_reads: bool = False,
     ) -> None:
         self._name = name_of(where)
         file = file_of(where)
         self._path = file or Path(self._name)
         self._upgrades: list[Upgrade] = []
         opening = Opening(
-            patience=busy_timeout, may_migrate=may_migrate, upgraded=self._upgrades.append
+            patience=busy_timeout,
+            may_migrate=may_migrate,
+            only_reads=only_reads,
+            upgraded=self._upgrades.append,
         )
         make_vectors = _server_vectors if is_url(str(where)) else None
         stores = partial(open_stores, indexes=SignIndexes(), make_vectors=make_vectors)

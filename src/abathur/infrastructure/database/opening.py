@@ -62,6 +62,8 @@ class Opening:
     """Seconds that an operation waits for other processes, or for a server."""
     may_migrate: bool
     """Lets it change the schema of a database on a server; files are always brought up to date."""
+    only_reads: bool
+    """Lets a file be read that has no room to be opened, or may not be written."""
     upgraded: Callable[[Upgrade], None]
     """Told what was done to the tables."""
 
@@ -83,12 +85,16 @@ def engine_for(
         done = migrate.upgrade(schema, migrate.load("sqlite"))
         opening.upgraded(converted.pop() if converted else done)
 
+    def require(schema: SchemaConnection) -> None:
+        opening.upgraded(migrate.require(schema, migrate.load("sqlite")))
+
     return SqliteEngine(
         file_of(where),
         statements=queries.load("sqlite"),
         open_stores=open_stores,
         prepare=prepare,
         convert=convert,
+        require=require if opening.only_reads else None,
         busy_timeout=opening.patience,
     )
 

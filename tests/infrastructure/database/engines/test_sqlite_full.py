@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from abathur.domain.errors import DatabaseError, DatabaseFullError
+from abathur.domain.errors import DatabaseError, DatabaseFullError, MigrationError
 from abathur.infrastructure.database.engines import sqlite_commit
-from abathur.infrastructure.database.engines.base import Session
+from abathur.infrastructure.database.engines.base import SchemaConnection, Session
 from abathur.infrastructure.database.engines.sqlite import (
     Connection,
     DriverError,
@@ -57,6 +57,42 @@ def fill_up(disk: Path, leave: int) -> Path:
     filler = disk / "filler"
     filler.write_bytes(bytes(max(0, shutil.disk_usage(disk).free - leave)))
     return filler
+
+
+async def test_who_only_reads_can_do_so_without_room_and_what_writes_is_refused(
+    open_notes: OpenNotes, disk: Path
+) -> None:
+    file = disk / "notes.db"
+    engine = open_notes(file)
+    await engine.write(add, "kept")
+    engine.close()
+    fill_up(disk, leave=0)
+    with pytest.raises(DatabaseFullError):
+        open_notes(file)
+    onlooker = open_notes(file, require=lambda schema: schema.columns("notes"))
+    assert await onlooker.read(texts) == ["kept"]
+    assert await onlooker.query("SELECT text FROM notes", ()) == [{"text": "kept"}]
+    with pytest.raises(DatabaseFullError, match=r"no space is left for .*notes\.db"):
+        await onlooker.write(add, "more")
+    with pytest.raises(DatabaseError, match="may only read"):
+        await onlooker.read(add, "more")
+    (disk / "filler").unlink()
+    open_again = open_notes(file)
+    await open_again.write(add, "more")
+    assert await onlooker.read(texts) == ["kept", "more"]
+
+
+def missing(schema: SchemaConnection) -> None:
+    raise MigrationError(f"`{schema.where}` has another schema")
+
+
+async def test_a_file_of_another_schema_is_not_read_where_it_can_not_be_brought_up_to_date(
+    open_notes: OpenNotes, disk: Path
+) -> None:
+    open_notes(disk / "notes.db").close()
+    fill_up(disk, leave=0)
+    with pytest.raises(DatabaseFullError):
+        open_notes(disk / "notes.db", require=missing)
 
 
 async def test_a_disk_that_is_full_when_the_log_is_copied_loses_nothing(

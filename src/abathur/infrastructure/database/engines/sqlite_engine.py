@@ -11,7 +11,13 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 
-from abathur.domain.errors import DatabaseBusyError, DatabaseError, OlderDatabaseError
+from abathur.domain.errors import (
+    DatabaseBusyError,
+    DatabaseError,
+    DatabaseFullError,
+    DatabaseReadOnlyError,
+    OlderDatabaseError,
+)
 from abathur.domain.problems import Problem
 from abathur.infrastructure.clock import SystemClock
 from abathur.infrastructure.database.engines import sqlite_inspection
@@ -30,6 +36,7 @@ from abathur.infrastructure.database.engines.sqlite_forks import note_closed, no
 from abathur.infrastructure.database.engines.sqlite_gate import refuse_library, refuse_network
 from abathur.infrastructure.database.engines.sqlite_glance import glance
 from abathur.infrastructure.database.engines.sqlite_lock import Alone, Turns, lost, taken, turns
+from abathur.infrastructure.database.engines.sqlite_onlooker import Onlooker
 from abathur.infrastructure.database.engines.sqlite_opened import Opened
 from abathur.infrastructure.database.engines.sqlite_readers import Readers
 from abathur.infrastructure.database.engines.sqlite_schema import ReplacedError, SqliteSchema
@@ -63,18 +70,23 @@ class SqliteEngine(Generic[C]):
         open_stores: Callable[[Session], C],
         prepare: Callable[[SchemaConnection], object],
         convert: Callable[[Path, float], object] | None = None,
+        require: Callable[[SchemaConnection], object] | None = None,
         busy_timeout: float = BUSY_TIMEOUT,
     ) -> None:
+        """With `require`, which raises unless the schema is today's, a file that has no room to
+        be opened, or may not be written, is only read."""
         self._path = path
         self._where = MEMORY if path is None else str(path)
         self._statements = statements
         self._open_stores = open_stores
         self._prepare = prepare
         self._convert = convert
+        self._require = require
         self._busy_timeout = busy_timeout
         self._lifecycle = Lock()
         self._writer: Writer[C] | None = None
         self._readers: Readers[C] | None = None
+        self._onlooker: Onlooker[C] | None = None
         self._pulse: Pulse | None = None
         self._files: OpenFiles | None = None
         self._process = os.getpid()
@@ -87,7 +99,7 @@ class SqliteEngine(Generic[C]):
     def open(self) -> None:
         self._begin_again_in_a_child()
         with self._lifecycle:
-            if self._writer is None:
+            if self._writer is None and self._onlooker is None:
                 self._open()
 
     def examine(self, look: Callable[[SchemaConnection], T]) -> T:
@@ -110,7 +122,7 @@ class SqliteEngine(Generic[C]):
             self._shut(wait=True)
             if self._writer is not None and self._path is not None:
                 note_closed(self._path)
-            self._writer = self._readers = self._pulse = None
+            self._writer = self._readers = self._pulse = self._onlooker = None
 
     def abandon(self) -> None:
         if os.getpid() == self._process:
@@ -155,6 +167,8 @@ class SqliteEngine(Generic[C]):
         return writer.commits if pulse is None else pulse.beat()
 
     def on_commit(self, listener: Callable[[], None]) -> Callable[[], None]:
+        if self._onlooker is not None:
+            return lambda: None
         return self._live().listen(listener)
 
     def _open(self) -> None:
@@ -163,6 +177,28 @@ class SqliteEngine(Generic[C]):
             self._start_writer(Alone())
             return
         refuse_library()
+        try:
+            self._open_file(path)
+        except (DatabaseFullError, DatabaseReadOnlyError) as error:
+            self._look_on(path, error)
+
+    def _look_on(self, path: Path, refusal: DatabaseError) -> None:
+        if self._require is None:
+            raise refusal
+        try:
+            self.examine(self._require)
+        except DatabaseError:
+            # What is in the way of opening it is what has to go first.
+            raise refusal from None
+        self._onlooker = Onlooker(
+            path,
+            self._statements,
+            self._open_stores,
+            refusal=refusal,
+            timeout=self._busy_timeout,
+        )
+
+    def _open_file(self, path: Path) -> None:
         _make_folder(path.parent)
         refuse_network(path.parent)
         note_open(path)
@@ -263,6 +299,8 @@ class SqliteEngine(Generic[C]):
                 part.close(wait)
 
     def _apart(self, work: Callable[..., T], /, *args: Any, **kwargs: Any) -> asyncio.Future[T]:
+        if (onlooker := self._onlooker) is not None:
+            return onlooker.submit(work, *args, **kwargs)
         writer = self._live()
         # Another thread may close it just now.
         readers = self._readers
@@ -277,6 +315,8 @@ class SqliteEngine(Generic[C]):
     def _live(self) -> Writer[C]:
         writer = self._writer
         if writer is None:
+            if self._onlooker is not None:
+                self._onlooker.refuse()
             raise closed(self._where)
         self._refuse_after_fork()
         return writer

@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 TRIES: Final = 5
 SIDECARS: Final = ("-wal", "-shm", "-journal")
+INDEX_SIZE: Final = 32 * 1024
+"""In bytes: that of the first part of a `-shm`, of which there is always one."""
 
 State = tuple[tuple[int, int, int] | None, ...]
 
@@ -56,9 +58,12 @@ def _glance(path: Path, look: Callable[[Connection], T], timeout: float, state: 
 
 
 def _is_live(state: State) -> bool:
-    """Somebody has it open, or had until a crash: both files of its log are there."""
+    """Somebody has it open, or had until a crash: both files of its log are there.
+
+    A shorter index is what is left where there was no room for one.
+    """
     file, log, index, journal = state
-    return bool(file and log and index and not journal)
+    return bool(file and log and index and index[1] >= INDEX_SIZE and not journal)
 
 
 def _at_a_copy(path: Path, look: Callable[[Connection], T], timeout: float) -> T:

@@ -15,7 +15,7 @@ from threading import Lock, Thread
 from typing import Final, Protocol
 
 from abathur.domain.errors import DatabaseError
-from abathur.infrastructure.database.engines.sqlite import busy, read_only
+from abathur.infrastructure.database.engines.sqlite import NO_SPACE, busy, full, read_only
 
 try:
     import fcntl
@@ -223,4 +223,6 @@ def _open(path: Path) -> int:
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise read_only(str(path), error) from error
+        if error.errno in NO_SPACE:
+            raise full(str(path)) from error
         raise DatabaseError(f"can't open the lock file `{path}`: {error.strerror}") from error
