@@ -13,7 +13,7 @@ from abathur.domain.budgets import Budgets, SpendingRules
 from abathur.domain.errors import StaleFenceError
 from abathur.domain.failures import ASKING, FailureClass
 from abathur.domain.money import CostGroup, Pricing
-from abathur.domain.pools import PROBE, Observation, PoolKey, PoolSource
+from abathur.domain.pools import PROBE, Observation, PoolKey, PoolSource, host_pool
 from abathur.domain.runs import Outcome, OutcomeKind, Usage
 from abathur.services import accounting, budgeting, claiming, pausing, pooling, running
 from abathur.services.claiming import Claim
@@ -312,7 +312,7 @@ async def test_a_pool_waits_then_one_task_tries_it_then_all(queue: Any) -> None:
     queue.pass_time(61)
     (probe,) = await claim(queue, POOLED)
     assert await claim(queue, POOLED) == []
-    assert await queue.read(pooling.is_probe, draws(probe))
+    assert await queue.read(pooling.tried_by, draws(probe).run) == {FAKE}
     assert await queue.write(pooling.answered, draws(probe), queue.now)
     assert len(await claim(queue, POOLED)) == 3
 
@@ -415,4 +415,67 @@ async def test_guesses_from_text_are_charged_in_the_end(queue: Any) -> None:
         (claimed,) = await claim(queue)
         charged.append((await end(queue, claimed, guess)).retry_count)
     assert charged == [0, 0, 0, 1, 1]
+    assert (await queue.task(task)).status == "failed"
+
+
+# A host on which nothing can be prepared
+
+
+ON_HOST = AdmissionRules(pools_of=lambda _: ("fake/default",), host="here:1")
+ELSEWHERE = AdmissionRules(pools_of=lambda _: ("fake/default",), host="there:1")
+OUTAGE = failed(FailureClass.NETWORK, is_guess=True)
+
+
+def of_host(claimed: Claim) -> Draws:
+    return Draws(f"{claimed.task.id}/{claimed.attempt.number}", (host_pool("here:1"),))
+
+
+async def test_an_outage_of_a_host_charges_nobody_and_one_tries_it_again(queue: Any) -> None:
+    for _ in range(3):
+        await queue.submit(max_retries=0)
+    waits = []
+    for _ in range(8):
+        (claimed, *others) = await claim(queue, ON_HOST)
+        ended = [await end(queue, one, OUTAGE, draws=of_host(one)) for one in (claimed, *others)]
+        assert {(one.status, one.retry_count) for one in ended} == {("pending", 0)}
+        (pool,) = await queue.read(lambda stores: stores.pools.all())
+        waits.append((len(others), (pool.exhausted_until - queue.now).total_seconds()))
+        queue.now = max(pool.exhausted_until, *[one.not_before for one in ended])
+    assert waits[0] == (2, 10)
+    assert {others for others, _ in waits[1:]} == {0}
+    assert [seconds for _, seconds in waits[1:]] == [20, 40, 60, 60, 60, 60, 60]
+
+
+async def test_the_outage_is_told_and_holds_up_its_host_alone(queue: Any) -> None:
+    for _ in range(2):
+        await queue.submit()
+    (first,) = await claim(queue, ON_HOST, 1)
+    await end(queue, first, OUTAGE, draws=of_host(first))
+    (refused,) = (await queue.read(queue_facts, ON_HOST, queue.now)).refused
+    assert "worktrees can't be prepared on host `here`" in refused.text
+    assert refused.until is not None
+    assert await claim(queue, ON_HOST) == []
+    assert len(await claim(queue, ELSEWHERE)) == 1
+
+
+async def test_who_tried_a_host_lets_all_others_go(queue: Any) -> None:
+    for _ in range(3):
+        await queue.submit()
+    (first,) = await claim(queue, ON_HOST, 1)
+    await end(queue, first, OUTAGE, draws=of_host(first))
+    queue.pass_time(11)
+    (probe,) = await claim(queue, ON_HOST)
+    assert await queue.read(pooling.tried_by, of_host(probe).run) == {host_pool("here:1")}
+    assert await queue.write(pooling.answered, of_host(probe), queue.now)
+    assert len(await claim(queue, ON_HOST)) == 2
+
+
+async def test_who_fails_alone_where_others_succeed_is_charged_in_the_end(queue: Any) -> None:
+    task = await queue.submit(max_retries=0)
+    for _ in range(4):
+        queue.pass_time(7200)
+        (claimed,) = await claim(queue, ON_HOST)
+        await end(queue, claimed, OUTAGE, draws=of_host(claimed))
+        queue.pass_time(7200)
+        await queue.write(pooling.answered, of_host(claimed), queue.now)
     assert (await queue.task(task)).status == "failed"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from abathur.domain.failures import FailureClass
 from abathur.domain.landing import LandingState, Proof
 from abathur.domain.runs import OutcomeKind
 from abathur.domain.tasks import TaskStatus
@@ -64,6 +65,18 @@ def test_a_scheduled_task_tells_its_time(why: Make) -> None:
         "It waits 2 h more, until 2030-01-31 14:00:00 UTC, because it is scheduled for then."
     )
     assert (found.until, found.next_step) == (NOON + timedelta(hours=2), NOTHING)
+
+
+def test_an_outage_before_the_agent_started_is_not_called_the_providers(
+    why: Make, make_attempt: Make
+) -> None:
+    end = {"outcome": OutcomeKind.FAILED, "failure_class": FailureClass.NETWORK}
+    told = {"error_message": "no such host", "number": 2, **end}
+    task = {"not_before": NOON + 3 * MINUTE, "attempt_count": 2}
+    before = why(S.PENDING, task, attempt=make_attempt(pid=None, **told))
+    during = why(S.PENDING, task, attempt=make_attempt(pid=7, **told))
+    assert "attempt 2 couldn't begin, as its surroundings failed: no such host" in before.summary
+    assert "attempt 2 got no answer from the provider" in during.summary
 
 
 @pytest.mark.parametrize(

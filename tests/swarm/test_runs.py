@@ -8,6 +8,7 @@ from abathur.domain.runs import OutcomeKind
 from abathur.services.cancelling import cancel
 from abathur.swarm.events import SwarmEvent, SwarmEventKind
 
+UNRESOLVED = "curl: (6) Could not resolve host: example.org"
 HANG = [{"write": {"path": "half.txt", "text": "half\n"}}, {"say": "hanging"}, {"hang": True}]
 
 
@@ -176,6 +177,49 @@ async def test_a_setup_command_runs_before_the_agent_and_its_failure_is_told(wor
     failed = await world.task(task)
     assert failed.status == "failed"
     assert "set-up command ended with code 4: no network" in failed.error_message
+
+
+async def test_an_outage_that_setup_meets_spends_no_retry_and_all_go_on_after_it(
+    world: Any,
+) -> None:
+    seen = world.root / ".abathur" / "seen"
+    fetch = f'echo x >> "{seen}"; [ $(wc -l < "{seen}") -gt 2 ] || {{ echo "{UNRESOLVED}" >&2; '
+    world.configure(setup={"command": ["sh", "-c", f"{fetch} echo see the log >&2; exit 6; }}"]})
+    tasks = [await world.submit(f"Write {n}", max_retries=0) for n in range(2)]
+    result = await world.run_until_idle()
+    assert result.completed == 2
+    ends = [end for task in tasks for end in await world.attempts(task)]
+    failed = [one for one in ends if one.outcome == "failed"]
+    assert {one.failure_class for one in failed} == {"network"}
+    assert all(UNRESOLVED in one.error_message for one in failed)
+    assert [(await world.task(task)).retry_count for task in tasks] == [0, 0]
+    assert SwarmEventKind.LIMIT_OVER in world.kinds()
+    await world.assert_sound()
+
+
+async def test_files_that_git_cannot_fetch_spend_no_retry_and_keep_no_work_from_landing(
+    world: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("abathur.swarm.lander.LONGEST_PAUSE_SECONDS", 0.01)
+    seen = world.root / ".abathur" / "seen"
+    count = f'echo x >> "{seen}"; n=$(wc -l < "{seen}")'
+    fails = f'{{ echo "{UNRESOLVED}" >&2; exit 2; }}'
+    world.git("config", "filter.far.required", "true")
+    world.git("config", "filter.far.clean", "cat")
+    (world.root / ".gitattributes").write_text("*.far filter=far\n")
+    (world.root / "one.far").write_text("far away\n")
+    world.git("add", ".")
+    world.git("commit", "-qm", "far")
+    # The attempt's first worktree, and then more of the landing's than are taken for its fault.
+    smudge = f"{count}; [ $n -ne 1 ] || {fails}; [ $n -lt 3 -o $n -gt 8 ] || {fails}; cat"
+    world.git("config", "filter.far.smudge", smudge)
+    world.configure(verify={"command": ["cat", "one.far"]})
+    task = await world.submit("Write", [{"write": {"path": "a", "text": "a\n"}}], max_retries=0)
+    result = await world.run_until_idle()
+    assert result.completed == 1
+    assert outcomes(await world.attempts(task)) == ["failed", "succeeded"]
+    waits = [e for e in world.events if "the landing waits until this is over" in e.text]
+    assert len(waits) == 1
 
 
 async def test_the_prompt_of_a_sent_back_task_holds_the_facts(world: Any) -> None:

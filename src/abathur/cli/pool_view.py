@@ -22,7 +22,9 @@ def pool_lines(pools: Iterable[Pool], now: datetime) -> Iterator[str]:
 
 def pool_text(pool: Pool, now: datetime) -> str:
     """`limit five_hour of anthropic/default: used up, 41:07 more (until 15:00)`."""
-    name = clean(f"limit {pool.limit_window} of {pool.key}")
+    name, state = clean(f"limit {pool.limit_window} of {pool.key}"), "used up"
+    if pool.key.is_of_host:
+        name, state = clean(f"host {pool.account}"), f"no worktrees ({pool.limit_window} failed)"
     if pool.exhausted_until is None:
         near = pool.used_share is not None and pool.used_share > 0
         return f"{name}: {pool.used_share:.0%} used" if near else ""
@@ -31,4 +33,4 @@ def pool_text(pool: Pool, now: datetime) -> str:
     if pool.is_half_open(now):
         return f"{name}: its time is over; the next task tries it"
     left = elapsed(now, pool.exhausted_until)
-    return f"{name}: used up, {left} more (until {local(pool.exhausted_until)})"
+    return f"{name}: {state}, {left} more (until {local(pool.exhausted_until)})"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from abathur.domain.budgets import UNBUDGETED
 from abathur.domain.concurrency import Limits
-from abathur.domain.hosts import machine_of
+from abathur.domain.hosts import machine_of, pool_of
 from abathur.domain.patterns import overlap
 from abathur.domain.records import record
 from abathur.domain.wording import short
@@ -113,6 +113,10 @@ class AdmissionRules:
             return {}
         found = {one: self.closure(one) for one in set(targets) if one is not None}
         return {one: closure for one, closure in found.items() if closure is not None}
+
+    @property
+    def host_pool(self) -> str:
+        return pool_of(self.host)
 
     @property
     def restricts(self) -> bool:
@@ -233,11 +237,24 @@ class ProbeGate:
             name=task.agent_type,
         )
 
+    def refuses_all(self) -> Refusal | None:
+        if self._rules.host_pool not in self._taken:
+            return None
+        return Refusal(
+            kind=RefusalKind.POOL,
+            text="another task tries first whether worktrees can be prepared again on host "
+            f"`{machine_of(self._rules.host)}`",
+            scope=HoldScope.EVERYTHING,
+        )
+
     def take(self, task: Candidate) -> None:
         self._taken.update(self._pools(task))
 
     def _pools(self, task: Candidate) -> Collection[str]:
-        return [pool for pool in self._rules.pools_of(task.agent_type) if pool in self._half_open]
+        if not self._half_open:
+            return ()
+        drawn = (self._rules.host_pool, *self._rules.pools_of(task.agent_type))
+        return [pool for pool in drawn if pool in self._half_open]
 
 
 class Admission:
@@ -251,7 +268,8 @@ class Admission:
         gates: Iterable[Gate] = (),
     ) -> None:
         self.rules, self.restrictions = rules, restrictions
-        self._gates = (ProbeGate(rules, restrictions.half_open), *gates)
+        self._probes = ProbeGate(rules, restrictions.half_open)
+        self._gates = (self._probes, *gates)
         self._holds = {
             (hold.scope, hold.place): hold for hold in _lasting_first(restrictions.holds)
         }
@@ -300,6 +318,8 @@ class Admission:
         return (
             self._held(HoldScope.EVERYTHING, "")
             or self._held(HoldScope.HOST, machine_of(self.rules.host))
+            or self._host_out()
+            or self._probes.refuses_all()
             or self._host_full()
         )
 
@@ -352,6 +372,18 @@ class Admission:
             until=until,
             scope=HoldScope.AGENT_TYPE,
             name=agent_type,
+        )
+
+    def _host_out(self) -> Refusal | None:
+        until = self.restrictions.exhausted.get(self.rules.host_pool)
+        if until is None:
+            return None
+        return Refusal(
+            kind=RefusalKind.POOL,
+            text=f"worktrees can't be prepared on host `{machine_of(self.rules.host)}`: the "
+            "network, a server or the disk that this needs has failed",
+            until=until,
+            scope=HoldScope.EVERYTHING,
         )
 
     def _agent_type_full(self, agent_type: str) -> Refusal | None:

@@ -160,6 +160,8 @@ def _why_later(facts: Facts) -> str:
     match attempt.outcome:
         case OutcomeKind.RATE_LIMITED:
             return f"because {number} ran into the provider's limit: {reason}"
+        case OutcomeKind.FAILED if attempt.failure_class in WAITING and attempt.pid is None:
+            return f"because {number} couldn't begin, as its surroundings failed: {reason}"
         case OutcomeKind.FAILED if attempt.failure_class in WAITING:
             return f"because {number} got no answer from the provider: {reason}"
         case OutcomeKind.LOST:

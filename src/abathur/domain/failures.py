@@ -27,6 +27,8 @@ class FailureClass(StrEnum):
     """The provider failed."""
     NETWORK = "network"
     """The provider couldn't be reached."""
+    DISK = "disk"
+    """There is no room on a disk of the host."""
     MODEL_NOT_FOUND = "model_not_found"
     PROCESS = "process"
     """The agent's program didn't start, died, or ended without a word about the end."""
@@ -79,6 +81,7 @@ RULES: Final[Mapping[FailureClass, Rule]] = {
     FailureClass.CAPACITY: Rule(Reaction.WAIT),
     FailureClass.SERVER: Rule(Reaction.WAIT),
     FailureClass.NETWORK: Rule(Reaction.WAIT),
+    FailureClass.DISK: Rule(Reaction.WAIT, advice="make room on the disk"),
     FailureClass.MODEL_NOT_FOUND: Rule(
         Reaction.ASK,
         advice="name a model that the provider has, under `runtimes:` or for the agent type",
@@ -91,7 +94,7 @@ RULES: Final[Mapping[FailureClass, Rule]] = {
 }
 
 WAITING: Final = frozenset(kind for kind, rule in RULES.items() if rule.reaction is Reaction.WAIT)
-"""The provider's doing: they use up its pool for a while."""
+"""The doing of a provider, or of the host: they use up its pool for a while."""
 ASKING: Final = frozenset(kind for kind, rule in RULES.items() if rule.reaction is Reaction.ASK)
 
 MAX_GUESSED_WAITS: Final = 3

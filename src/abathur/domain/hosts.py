@@ -7,6 +7,10 @@ stored without the last part stay as they are.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
+
+POOL: Final = "host"
+"""In the place of a provider, where a pool is that of a host."""
 
 
 class Sight(StrEnum):
@@ -28,6 +32,11 @@ def host_of(machine: str, boot: str, process_namespace: str) -> str:
 def machine_of(host: str) -> str:
     """What people call it."""
     return host.partition(":")[0]
+
+
+def pool_of(host: str) -> str:
+    """The name of what work needs there before an agent starts, beside the providers' pools."""
+    return f"{POOL}/{machine_of(host)}"
 
 
 def sight_of(there: str, *, here: str) -> Sight:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from abathur.domain.agents import AgentSpec
+from abathur.domain.hosts import POOL, machine_of
 from abathur.domain.records import record
 from abathur.domain.retry import MAX_RATE_LIMIT_SECONDS
 from abathur.domain.runs import EventKind, RunEvent
@@ -55,6 +56,10 @@ class PoolKey:
 
     def __str__(self) -> str:
         return f"{self.provider}/{self.account}"
+
+    @property
+    def is_of_host(self) -> bool:
+        return self.provider == POOL
 
 
 @record
@@ -110,6 +115,11 @@ def pools_of(spec: AgentSpec) -> tuple[PoolKey, ...]:
     models = [name for name in _MODELS if spec.model is None or name in spec.model.lower()]
     own_windows = [PoolKey(provider, f"{account}:{name}") for name in models]
     return (PoolKey(provider, account), *own_windows)
+
+
+def host_pool(host: str) -> PoolKey:
+    """What worktrees and `setup` need there: the network, servers and the disk."""
+    return PoolKey(POOL, machine_of(host))
 
 
 def _name(value: object) -> str:

@@ -176,6 +176,8 @@ class Exit:
     stopped: bool = False
     """We stopped it: cancelled, lease lost or the swarm was told to stop."""
     stderr_tail: str = ""
+    stdout_tail: str = ""
+    """Of the project's own commands only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

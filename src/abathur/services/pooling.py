@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from abathur.domain.admission import AdmissionRules
 from abathur.domain.failures import WAITING, FailureClass
@@ -85,6 +85,9 @@ def refused(
     tried = [pool for pool in closed if pool.probe == draws.run or pool.is_half_open(now)]
     refusals = 0 if outcome.is_guess else max((pool.refusals for pool in tried), default=0)
     until = exhausted(refusals, seen, now, wait)
+    if draws.pools[0].is_of_host:
+        # Trying costs nothing there, and who brings the network back doesn't want to wait.
+        until = min(until, now + max(wait, timedelta(seconds=policy.max_seconds)))
     for pool in tried:
         again = changed(pool, exhausted_until=until, refusals=refusals + 1, probe=None)
         stores.pools.save(changed(again, observed_at=now))
@@ -105,6 +108,17 @@ def _shut(key: PoolKey, seen: Observation, until: datetime, refusals: int, now: 
         source=seen.source,
         observed_at=now,
     )
+
+
+def taken_for(stores: Stores, draws: Draws, outcome: Outcome) -> Outcome:
+    """The outcome; of what failed by its host a guess only, as long as others succeed there.
+
+    A host has failed as a whole while its pool is closed: until then it may be the task's doing.
+    """
+    if not draws.pools[0].is_of_host or not is_refusal(outcome):
+        return outcome
+    is_closed = any(pool.key in draws.pools for pool in stores.pools.closed())
+    return replace(outcome, is_guess=not is_closed)
 
 
 def answered(stores: Stores, draws: Draws, now: datetime) -> bool:
@@ -134,12 +148,13 @@ def begin_probes(
     if not half_open:
         return
     for task in tasks:
-        drawn = set(rules.pools_of(task.agent_type))
+        drawn = {rules.host_pool, *rules.pools_of(task.agent_type)}
         run = f"{task.id}/{task.attempt_count}"
         for pool in half_open:
             if str(pool.key) in drawn:
                 stores.pools.save(changed(pool, exhausted_until=now + PROBE, probe=run))
 
 
-def is_probe(stores: Stores, draws: Draws) -> bool:
-    return any(pool.probe == draws.run for pool in stores.pools.closed())
+def tried_by(stores: Stores, run: str) -> frozenset[PoolKey]:
+    """The pools of which a run, named as in `Draws`, tries whether they are open again."""
+    return frozenset(pool.key for pool in stores.pools.closed() if pool.probe == run)

@@ -400,6 +400,8 @@ def after_failure(
 ) -> Task:
     """Hand the running task back for another try, now or later, or let it fail."""
     outcome, actor = report.outcome, actor_of(worker_id)
+    if report.draws:
+        outcome = pooling.taken_for(stores, report.draws, outcome)
     decision = decide(
         outcome,
         wait_count=_waits(stores, task, outcome),

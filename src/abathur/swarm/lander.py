@@ -16,6 +16,7 @@ from abathur.domain.errors import (
     UnrelatedHistoriesError,
 )
 from abathur.domain.landing import Landing, LandingState
+from abathur.domain.outages import outage_in
 from abathur.domain.runs import Attempt
 from abathur.ports.stores import Stores
 from abathur.services import landing as landings
@@ -31,6 +32,7 @@ MAX_PARALLEL: Final = 2
 """Targets that are landed on at once by this process; one target is never by two."""
 MAX_ERRORS: Final = 5
 ERROR_PAUSE_SECONDS: Final = 1.0
+LONGEST_PAUSE_SECONDS: Final = 60.0
 HOPELESS: Final = (UnrelatedHistoriesError,)
 """Errors that no second try makes go away."""
 CANCELLED: Final = LandingState.CANCELLED
@@ -43,6 +45,7 @@ class Lander:
         self._parts, self._state = parts, state
         self._bell = state.bell("lander")
         self._errors: dict[str, int] = {}
+        self._outages: dict[str, int] = {}
         self._under_way = 0
         """Targets that are landed on here at this moment."""
 
@@ -164,6 +167,9 @@ class Lander:
     async def _after_error(self, run: LandingRun, error: Exception) -> str | None:
         """Try again a few times. What stays fails the task, unless its work has arrived."""
         landing = run.landing
+        if outage_in(str(error).replace("; ", "\n")) is not None:
+            await self._wait_out(run, error)
+            return None
         self._errors[landing.id] = self._errors.get(landing.id, 0) + 1
         is_last = self._errors[landing.id] >= MAX_ERRORS
         if is_last or isinstance(error, HOPELESS) or await self._is_gone(landing):
@@ -172,6 +178,24 @@ class Lander:
         await self._parts.clock.sleep(ERROR_PAUSE_SECONDS)
         await self._release(run)
         return None
+
+    async def _wait_out(self, run: LandingRun, error: Exception) -> None:
+        """The network, a server or the disk failed: however long that lasts, the work waits."""
+        name = run.landing.id
+        self._outages[name] = times = self._outages.get(name, 0) + 1
+        if times == 1:
+            self._state.warn(f"the landing waits until this is over: {error}")
+        seconds = min(ERROR_PAUSE_SECONDS * 2 ** min(times, 20), LONGEST_PAUSE_SECONDS)
+        waits = [
+            asyncio.ensure_future(self._parts.clock.sleep(seconds)),
+            asyncio.ensure_future(run.stop.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        await self._release(run)
 
     async def _is_gone(self, landing: Landing) -> bool:
         """Whether somebody deleted its branch and had git collect its commit."""

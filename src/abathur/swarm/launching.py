@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from abathur.domain.agents import AgentSpec
+from abathur.domain.outages import LAST_LINES, LONGEST_LINE
 from abathur.domain.runs import Command, Exit
 from abathur.domain.sandbox import Confinement
 from abathur.domain.settings import CommandSetting
@@ -65,15 +67,17 @@ class Launcher:
         )
 
     async def run(self, name: str, setting: CommandSetting, place: Workspace) -> Exit:
-        """A command of the project's, to its end."""
+        """A command of the project's, to its end, with the last that it said on stdout."""
+        said: deque[str] = deque(maxlen=LAST_LINES)
         command = Command(argv=setting.argv, pass_env=self._parts.settings.swarm.pass_env)
         log = f"{name.replace('-', '')}.log"
-        return await self._parts.processes.run(
+        end = await self._parts.processes.run(
             self.launch(command, place, log, setting.timeout_seconds),
             on_started=lambda _: None,
-            on_line=lambda _: None,
+            on_line=lambda line: said.append(line[:LONGEST_LINE]),
             stop=self._run.stop,
         )
+        return replace(end, stdout_tail="\n".join(said))
 
     def _traced(self) -> dict[str, str]:
         named = self._parts.traceparent

@@ -12,7 +12,7 @@ from abathur.domain.budgets import EPSILON
 from abathur.domain.continuing import Unfinished, without
 from abathur.domain.errors import AbathurError, DatabaseError
 from abathur.domain.failures import FailureClass
-from abathur.domain.pools import Observation, observation, pools_of
+from abathur.domain.pools import Observation, PoolKey, observation, pools_of
 from abathur.domain.runs import EventKind, Outcome, OutcomeKind, RunEvent, Usage
 from abathur.domain.tasks import JsonObject
 from abathur.ports.stores import Stores
@@ -40,6 +40,8 @@ class Meter:
         self._spending = spending_rules(parts)
         self._draws: Draws | None = None
         self._is_probe = False
+        self.tries: frozenset[PoolKey] = frozenset()
+        """Pools of which the run tries whether they are open again."""
         self._spent = 0.0
         self._before: Usage | None = None
         """What earlier runs of the session have used, and programs count that tell its total."""
@@ -59,7 +61,8 @@ class Meter:
         """Look up what the run may spend, and whether it tries a pool. Raises `DatabaseError`."""
         task_id, number = self._run.key
         self._draws = Draws(f"{task_id}/{number}", pools_of(spec))
-        left, self._is_probe = await self._parts.db.read(self._facts, self._draws)
+        left, self.tries = await self._parts.db.read(self._facts, self._draws.run)
+        self._is_probe = not self.tries.isdisjoint(self._draws.pools)
         self._left_usd, self._own_usd = left, spec.settings.get("budget")
         self.keep_to(1, None)
         turns = spec.settings.get("max_turns")
@@ -77,13 +80,17 @@ class Meter:
         task_id, number = self._run.key
         self._draws, self._is_probe = Draws(f"{task_id}/{number}", pools_of(spec)), False
 
+    def draw_on(self, draws: Draws) -> None:
+        """Let the end of the run count for other pools than its agent's, which it didn't reach."""
+        self._draws, self._is_probe = draws, False
+
     def begin_behind(self, unfinished: Unfinished | None) -> None:
         """Don't take for this run's what the runs before have used of the session."""
         self._before = unfinished.used if unfinished else None
 
-    def _facts(self, stores: Stores, draws: Draws) -> tuple[float | None, bool]:
+    def _facts(self, stores: Stores, run: str) -> tuple[float | None, frozenset[PoolKey]]:
         left = budgeting.left_for_task(stores, self._spending, self._run.task.id)
-        return left, pooling.is_probe(stores, draws)
+        return left, pooling.tried_by(stores, run)
 
     def take(self, event: RunEvent) -> None:
         if event.kind is EventKind.USAGE:

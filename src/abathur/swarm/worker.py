@@ -25,9 +25,9 @@ from abathur.domain.errors import (
     UnknownBranchError,
 )
 from abathur.domain.failures import FailureClass
+from abathur.domain.outages import outage_in
 from abathur.domain.run_specs import run_spec
 from abathur.domain.runs import Attempt, Command, Exit, Outcome, OutcomeKind, RunEvent, RunSpec
-from abathur.domain.settings import CommandSetting
 from abathur.domain.silence import settings_of
 from abathur.domain.tasks import TaskStatus
 from abathur.ports.processes import Launch, ProcessId
@@ -44,6 +44,7 @@ from abathur.swarm.launching import BUSY_VARIABLE, Launcher
 from abathur.swarm.meter import Meter
 from abathur.swarm.own_check import own_check
 from abathur.swarm.parts import Parts
+from abathur.swarm.preparing import Preparing
 from abathur.swarm.prompting import prompt_for
 from abathur.swarm.recorder import Recorder
 from abathur.swarm.refining import Refining
@@ -72,6 +73,7 @@ class Worker:
         self._workspace: Workspace | None = None
         self._launcher = Launcher(parts, state, run)
         self._meter = Meter(parts, state, run)
+        self._preparing = Preparing(parts, state, run, self._meter)
         self._run_spec: RunSpec | None = None
         self._repair: Repair | None = None
         self._timeout = run.task.max_execution_timeout_seconds
@@ -140,9 +142,12 @@ class Worker:
                 failure=FailureClass.CONFIGURATION,
             )
         except (AbathurError, OSError) as error:
-            return Outcome(
+            failed = Outcome(
                 kind=OutcomeKind.FAILED, message=_one_line(error), failure=FailureClass.PROCESS
             )
+            if self._recorder is not None:
+                return failed
+            return self._preparing.failed(failed, str(error).replace("; ", "\n"))
         except Exception as error:
             # A bug in one runtime, perhaps a third party's, must not take the swarm down.
             message = f"internal error: {type(error).__name__}: {_one_line(error)}"
@@ -174,9 +179,9 @@ class Worker:
         await self._parts.repository.add_worktree(place.path, place.branch, place.start)
         await self._launcher.confine(spec, place)
         try:
-            setup = self._parts.settings.setup
-            if setup is not None and (failed := await self._run_command("set-up", setup, place)):
+            if failed := await self._set_up(place):
                 return failed
+            await self._preparing.done()
 
             async def run_agent() -> Outcome:
                 outcome = await self._run_agent(spec, runtime, command, place)
@@ -306,16 +311,25 @@ class Worker:
         check = own_check(spec)
         if check is None or outcome.kind is not OutcomeKind.SUCCEEDED:
             return outcome
-        failed = await self._run_command("verify", check, place)
+        failed = self._failure("verify", await self._launcher.run("verify", check, place))
         if failed is None:
             return outcome
         return replace(outcome, kind=failed.kind, message=failed.message, failure=failed.failure)
 
-    async def _run_command(
-        self, name: str, setting: CommandSetting, place: Workspace
-    ) -> Outcome | None:
+    async def _set_up(self, place: Workspace) -> Outcome | None:
         """None when it succeeds."""
-        end = await self._launcher.run(name, setting, place)
+        setup = self._parts.settings.setup
+        if setup is None:
+            return None
+        end = await self._launcher.run("set-up", setup, place)
+        outage = outage_in(f"{end.stdout_tail}\n{end.stderr_tail}")
+        if outage is not None:  # its line tells more than the last one
+            end = replace(end, stderr_tail=outage.line)
+        failed = self._failure("set-up", end)
+        return None if failed is None else self._preparing.failed(failed, end.stderr_tail)
+
+    def _failure(self, name: str, end: Exit) -> Outcome | None:
+        """Of a command of the project's; None when it succeeded."""
         if end.code == 0:
             return None
         if end.stopped:
@@ -439,6 +453,7 @@ class Worker:
             number = self._run.attempt.number
             tell_end(self._state, number, report.outcome, found.task, told)
             await approvals.tell_asked(self._parts, self._state, report.asking, found.task)
+            await self._preparing.call()
 
     async def _salvage(self, why: str) -> None:
         """Keep what was made and clear the place. Never raises: what can't be kept stays put."""

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from abathur.domain.errors import GitError
+from abathur.domain.outages import outage_in
 from abathur.infrastructure import secrets
 from abathur.infrastructure.cancellation import result_of, settle
 from abathur.infrastructure.git import spawning, stale_locks, torn_records
@@ -317,7 +318,11 @@ def _why_not_started(folder: Path) -> str:
 def _error(args: Sequence[str], result: Result) -> GitError:
     lines = [line for line in result.stderr.decode(errors="replace").splitlines() if line.strip()]
     useful = [line for line in lines if not line.startswith(("hint:", "warning:"))] or lines
-    said = "; ".join(line.strip() for line in useful[:_SHOWN_LINES]) or "it said nothing"
+    shown = [line.strip() for line in useful[:_SHOWN_LINES]]
+    outage = outage_in("\n".join(useful))
+    if outage is not None and not any(outage.line in line for line in shown):
+        shown.append(outage.line)  # a filter may have said much before
+    said = "; ".join(shown) or "it said nothing"
     command = " ".join(arg if arg.isprintable() else repr(arg) for arg in args)
     text = f"`git {command}` failed with exit code {result.code}: {said}"
     # Git names remotes with their passwords.
