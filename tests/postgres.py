@@ -4,7 +4,8 @@ All workers of one run share one, each with a database of its own; who restarts 
 starts another. The data lies in memory where there is a file system in memory: there the server
 syncs every commit, as it always does, and it costs nothing. ABATHUR_TEST_POSTGRES_PROGRAMS names
 the folder of another version's programs, which are started likewise; ABATHUR_TEST_POSTGRES names a
-server that is there already, as the URL of a database whose user may create others.
+server that is there already, as the URL of a database whose user may create others. A server whose
+run was killed is ended, and its folder removed, by the next run that starts one.
 """
 
 import fcntl
@@ -12,23 +13,33 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import psutil
 import psycopg
 import pytest
+
+from abathur.infrastructure import process_times
 
 GIVEN = os.environ.get("ABATHUR_TEST_POSTGRES")
 PROGRAMS = os.environ.get("ABATHUR_TEST_POSTGRES_PROGRAMS")
 IS_OURS = GIVEN is None and PROGRAMS is None
 """Whether the server is the one of the wheel, which has pgvector."""
 IS_REQUIRED = "CI" in os.environ
-OPTIONS = "-c listen_addresses='' -c max_connections=200 -c shared_buffers=32MB"
+OPTIONS = (
+    "-c listen_addresses='' -c max_connections=200 -c shared_buffers=32MB "
+    # In the folder, so that nothing is left beside it by one that is killed.
+    "-c dynamic_shared_memory_type=mmap"
+)
 NOBODY = 65534
+PREFIX = "abathur-"
+OWNERS = "owners.json"
 
 
 class Server:
@@ -44,6 +55,33 @@ class Server:
 
     def url_of(self, database: str) -> str:
         return f"postgresql://postgres@/{database}?host={self.folder}"
+
+    def own(self) -> None:
+        """Note that this process uses it."""
+        file = self.folder / OWNERS
+        present = json.loads(file.read_text()) if file.exists() else []
+        file.write_text(json.dumps([*present, _myself()]))
+
+    def is_left(self) -> bool:
+        """Whether all that used it are known to be gone."""
+        try:
+            owners = json.loads((self.folder / OWNERS).read_text())
+        except (OSError, ValueError):
+            return False
+        return all(
+            namespace == _pid_namespace() and not process_times.lives(pid, start)
+            for pid, start, namespace in owners
+        )
+
+    def end(self) -> None:
+        """Stop it without its programs, which may be gone, and remove what it had."""
+        with suppress(OSError, ValueError, psutil.Error):
+            pid = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+            process = psutil.Process(pid)
+            if str(self.folder / "data") in process.cmdline():
+                process.send_signal(signal.SIGQUIT)
+                process.wait(timeout=30)
+        self.remove()
 
     def create(self) -> None:
         """Without syncing: what isn't there yet can't be lost."""
@@ -81,9 +119,11 @@ def new_server() -> Server:
     """A server with an empty database, not started. Skips the test where there can't be one."""
     memory = Path("/dev/shm")
     place = memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
-    folder = Path(tempfile.mkdtemp(prefix="abathur-", dir=place))
+    end_left(place)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
     try:
         server = Server(folder, _programs(folder))
+        server.own()
         if os.getuid() == 0:
             # The server refuses to run as root.
             os.chown(folder, NOBODY, NOBODY)
@@ -94,6 +134,26 @@ def new_server() -> Server:
             raise
         pytest.skip(f"NO POSTGRESQL SERVER CAN BE STARTED HERE: {error}")
     return server
+
+
+def end_left(place: Path) -> None:
+    """End the servers below this folder whose runs are gone, as those that were killed."""
+    for folder in place.glob(f"{PREFIX}*"):
+        server = Server(folder, folder)
+        if server.is_left():
+            server.end()
+
+
+def _myself() -> tuple[int, float | None, str]:
+    return os.getpid(), process_times.started_at(os.getpid()), _pid_namespace()
+
+
+def _pid_namespace() -> str:
+    """A pid says nothing about processes of another container that shares the folder."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
 
 
 def _programs(folder: Path) -> Path:
@@ -126,6 +186,7 @@ def shared_server(folder: Path) -> Iterator[str]:
             users["folder"], users["programs"] = str(server.folder), str(server._programs)
         users["count"] = str(int(users.get("count", "0")) + 1)
         server = Server(Path(users["folder"]), Path(users["programs"]))
+        server.own()
     try:
         yield server.url
     finally:
