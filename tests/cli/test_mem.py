@@ -1,12 +1,19 @@
 """`abathur mem`, `docs` and `session`, as a person has them."""
 
 import json
+import os
 import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from abathur.bootstrap import load_project, make_project_files
+from abathur.cli.docs.rounds import Rounds
+from abathur.domain.documents import GIVEN, NewDocument
+from abathur.infrastructure.database import Database
+from abathur.infrastructure.document_files import stamp
+from abathur.services import documents
 from tests.cli.conftest import Abathur, configure
 
 
@@ -214,6 +221,93 @@ def test_what_git_ignores_and_what_leads_elsewhere_is_left_out(
     assert "isn't inside the project" in refused.line
 
 
+def test_why_a_file_is_left_out_is_told_and_what_git_ignores_is_indexed_on_request(
+    abathur: Abathur, tmp_path: Path
+) -> None:
+    root = abathur.root
+    (root / ".gitignore").write_text("\n*.log\nbuild/\n")
+    (root / "build").mkdir()
+    for name in ("a.log", "b.md", "build/c.md"):
+        (root / name).write_text("sesame\n")
+    (root / "away.md").symlink_to(tmp_path)
+    (root / "link.md").symlink_to("b.md")
+    (root / "empty").mkdir()
+    os.mkfifo(root / "pipe")
+    asked = ("a.log", "build/c.md", "away.md", "empty", "pipe", ".git")
+    done = abathur("docs", "index", *(str(root / name) for name in asked), "--json").json
+    assert done["indexed"] == []
+    assert {one["file_path"]: one["reason"] for one in done["skipped"]} == {
+        "a.log": "`*.log` in .gitignore:2 ignores it; `--ignored` indexes it all the same",
+        "build/c.md": "`build/` in .gitignore:3 ignores it; `--ignored` indexes it all the same",
+        "away.md": "it leads out of the project",
+        "empty": "no file is in it, or git ignores them all; `--ignored` indexes those",
+        "pipe": "no regular file",
+        ".git": "what Abathur and git keep for themselves is never indexed",
+    }
+    assert "link.md: a symbolic link; index what it leads to" in abathur("docs", "index").err
+
+    abathur.ok("docs", "index", "--ignored", str(root / "a.log"), str(root / "build"))
+    (root / "a.log").write_text("open\n")
+    (root / "build" / "c.md").unlink()
+    again = abathur("docs", "index", "--json").json
+    assert (again["indexed"], again["removed"]) == (["a.log"], ["build/c.md"])
+    abathur.ok("docs", "remove", "a.log")
+    assert abathur("docs", "index", "--json").json["indexed"] == []
+
+
+def test_a_document_stays_in_its_namespace_until_another_is_named(abathur: Abathur) -> None:
+    file = abathur.root / "a.md"
+    file.write_text("one\n")
+    abathur.ok("docs", "index", str(file), "-n", "docs:api")
+    file.write_text("two\n")
+    abathur.ok("docs", "index")
+    (found,) = abathur("docs", "list", "-n", "docs:api", "--json").json
+    assert found["file_path"] == "a.md"
+    abathur.ok("docs", "index", str(file), "-n", "")
+    assert abathur("docs", "list", "-n", "docs:api", "--json").json == []
+
+
+async def test_a_file_is_read_again_only_once_it_may_have_changed(git_repo: Path) -> None:
+    make_project_files(git_repo, "main")
+    project = load_project(git_repo)
+    old, new = git_repo / "old.md", git_repo / "new.md"
+    given = NewDocument(
+        file_path="told.md",
+        title="Told",
+        document_type="markdown",
+        content_hash="0",
+        chunks=(),
+        metadata={GIVEN: True},
+    )
+    async with Database(project.file) as db:
+        now = db.clock().now()
+        await db.write(documents.index, given, actor="mcp:ada", now=now)
+        rounds = Rounds(db=db, root=git_repo, places=[git_repo], namespace=None, with_ignored=False)
+        old.write_text("x\n")
+        assert (await rounds.once()).indexed[-1] == "old.md"
+        assert not (await rounds.once()).is_news
+        old.rename(new)
+        new.write_text("y\n")
+        done = await rounds.once()
+        assert (done.indexed, done.removed) == (["new.md"], ["old.md"])
+        await db.write(documents.remove, "new.md", actor="cli:ada", now=now)
+        assert (await rounds.once()).indexed == ["new.md"]
+        assert await db.read(lambda stores: stores.documents.get("told.md"))
+
+
+def test_a_stamp_tells_a_changed_file_from_the_one_before(tmp_path: Path) -> None:
+    file = tmp_path / "a.md"
+    file.write_text("one")
+    now = file.stat().st_ctime_ns
+    assert stamp(tmp_path, "a.md", now) is None  # it may change within the same tick
+    later = now + 3_000_000_000
+    first = stamp(tmp_path, "a.md", later)
+    assert first == stamp(tmp_path, "a.md", later) is not None
+    file.write_text("another")
+    assert stamp(tmp_path, "a.md", later) != first
+    assert stamp(tmp_path, "gone", later) is None
+
+
 def test_what_changes_is_indexed_until_somebody_ends_that(abathur: Abathur) -> None:
     docs = abathur.root / "docs"
     docs.mkdir()
@@ -224,5 +318,6 @@ def test_what_changes_is_indexed_until_somebody_ends_that(abathur: Abathur) -> N
         assert b"Ctrl-C ends it" in watching.stderr.readline()
         watching.send_signal(signal.SIGINT)
         said, talk = watching.communicate(timeout=60)
-    assert (watching.returncode, talk) == (0, b"")
+    assert watching.returncode == 0
+    assert talk == b"no longer watching; `abathur docs list` shows what is indexed\n"
     assert json.loads(said)["indexed"] == ["docs/guide.md"]

@@ -157,3 +157,35 @@ async def test_documents_are_indexed_once_and_found_by_their_places(site: Site) 
     for path in ("/etc/passwd", "../x", "a/../../x", "C:/x", "..\\x"):
         with pytest.raises(Refused, match="isn't a path within the project"):
             await site.call("document_index", **{**document, "file_path": path})
+
+
+async def test_an_agent_changes_no_document_that_is_not_its_own(site: Site) -> None:
+    theirs: dict[str, Any] = {"file_path": "docs/guide.md", "content": "the lever is red"}
+    await site.call("document_index", **theirs, namespace="docs")
+    run, own = await site.run()
+    forged = {**theirs, "content": "no lever"}
+    with pytest.raises(Refused, match="PermissionError: file_path: `docs/guide"):
+        await site.call("document_index", run, **forged, namespace=f"task:{own.id}")
+    assert await site.call("document_semantic_search", query_text="red", namespace="docs")
+    note: dict[str, Any] = {"file_path": "notes.md", "namespace": f"task:{own.id}"}
+    for content in ("first", "second"):
+        assert (await site.call("document_index", run, **note, content=content))["indexed"]
+
+
+async def test_what_an_agent_may_not_see_takes_no_place_among_its_hits(site: Site) -> None:
+    run, _ = await site.run()
+    for number in range(3):
+        hidden: dict[str, Any] = {
+            "file_path": f"{number}.md",
+            "content": "lever lever",
+            "namespace": "user:ada",
+        }
+        await site.call("document_index", **hidden)
+    shown: dict[str, Any] = {
+        "file_path": "x.md",
+        "content": "a lever among many words",
+        "namespace": "docs",
+    }
+    await site.call("document_index", **shown)
+    (hit,) = await site.call("document_semantic_search", run, query_text="lever", limit=1)
+    assert hit["file_path"] == "x.md"

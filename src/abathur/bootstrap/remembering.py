@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,7 +12,7 @@ from abathur import safeguards
 
 if TYPE_CHECKING:
     from abathur.bootstrap import Project
-    from abathur.domain.documents import NewDocument
+    from abathur.domain.documents import Listing, NewDocument
     from abathur.ports.stores import UnitOfWork
     from abathur.ports.vectors import Embedder
     from abathur.services.searching import Meaning
@@ -60,14 +61,21 @@ async def embed_missing(db: UnitOfWork, maker: Embedder) -> int:
     return await embed(db, maker)
 
 
-async def files_below(root: Path, places: Sequence[Path]) -> Sequence[str]:
-    """Paths of the files there, relative to the project, without what git ignores.
+async def files_below(root: Path, places: Sequence[Path], *, with_ignored: bool = False) -> Listing:
+    """The files there, without what git ignores unless that is asked for.
 
     Raises `InvalidInputError` for a place outside of the project, `GitError`.
     """
     from abathur.infrastructure.document_files import listed
 
-    return await listed(root, places)
+    return await listed(root, places, with_ignored=with_ignored)
+
+
+def is_file(root: Path, path: str) -> bool:
+    """Whether a regular file is there, no link to one."""
+    from abathur.infrastructure.document_files import is_file as look
+
+    return look(root, path)
 
 
 def read_document(root: Path, path: str, namespace: str) -> NewDocument | str:
@@ -77,8 +85,15 @@ def read_document(root: Path, path: str, namespace: str) -> NewDocument | str:
     return read(root, path, namespace, MOST_BYTES)
 
 
+def stamp_of(root: Path, path: str) -> object:
+    """Another one once the file is another; None while that can't be told."""
+    from abathur.infrastructure.document_files import stamp
+
+    return stamp(root, path, time.time_ns())
+
+
 async def changes(root: Path, places: Sequence[Path]) -> AsyncIterator[None]:
-    """Something below these places has changed, again and again.
+    """Something below these places may have changed, again and again.
 
     Raises `InvalidInputError` when the program for that isn't installed.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -11,6 +12,10 @@ from abathur.domain.records import record
 from abathur.domain.tasks import JsonObject
 
 MAX_PATH: Final = 1000
+IGNORED: Final = "ignored"
+"""In the metadata: git ignores the file, and it was asked for all the same."""
+GIVEN: Final = "given"
+"""In the metadata: its text came from a client, and no file may be there."""
 MAX_CONTENT: Final = 4_000_000
 """Characters of a document that is indexed at all."""
 
@@ -35,6 +40,17 @@ class NewDocument:
     chunks: tuple[Chunk, ...]
     namespace: str = ""
     metadata: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """Files of a project that can be documents, by paths relative to it."""
+
+    files: Sequence[str] = ()
+    ignored: Sequence[str] = ()
+    """Those among them that git ignores."""
+    left_out: Sequence[tuple[str, str]] = ()
+    """What was asked for and can't be one, and why."""
 
 
 @record

@@ -8,7 +8,7 @@ from typing import Final
 
 from abathur.bootstrap.remembering import embedder, meaning_of
 from abathur.domain.chunking import chunks_of, kind_of, title_of
-from abathur.domain.documents import Document, NewDocument
+from abathur.domain.documents import GIVEN, Document, NewDocument
 from abathur.domain.errors import AbathurError, InvalidInputError
 from abathur.domain.memories import SEPARATOR
 from abathur.mcp.enqueueing import own_task
@@ -32,6 +32,8 @@ from abathur.services import documents, reaching
 from abathur.services.searching import DocumentHit, Meaning
 
 MOST_FOUND: Final = 100
+LOOKED_AT: Final = 400
+"""Places that are found for a run, before those that it may not see are left out."""
 
 
 async def index(call: Call) -> Answer:
@@ -45,12 +47,14 @@ async def index(call: Call) -> Answer:
         content_hash=sha256(content.encode()).hexdigest(),
         chunks=tuple(chunks_of(content, kind)),
         namespace=args["namespace"],
+        metadata={GIVEN: True},
     )
 
     def write(stores: Stores) -> tuple[Document, bool]:
         if own is not None:
             settings = call.host.project.settings.mcp
             reaching.check_writable(stores, own, new.namespace, settings)
+            reaching.check_document(stores, own, path, settings)
         task_id = own.id if own else None
         actor, now = call.caller.actor, call.now
         return documents.index(stores, new, actor=actor, now=now, task_id=task_id)
@@ -70,9 +74,9 @@ def _inside(path: str) -> str:
 
 
 async def search(call: Call) -> Answer:
-    own, namespace = await own_task(call), call.get("namespace", "")
+    own, namespace, limit = await own_task(call), call.get("namespace", ""), call.get("limit", 10)
     where = DocumentFilter(
-        namespace=namespace.strip().strip(SEPARATOR) or None, limit=call.get("limit", 10)
+        namespace=namespace.strip().strip(SEPARATOR) or None, limit=LOOKED_AT if own else limit
     )
     query = call.args["query_text"]
     maker, meaning = None, None
@@ -86,7 +90,7 @@ async def search(call: Call) -> Answer:
         found = documents.search(stores, query, where, meaning=meaning)
         if own is None:
             return list(found)
-        return [one for one in found if reaching.is_readable(stores, own, one.namespace)]
+        return [one for one in found if reaching.is_readable(stores, own, one.namespace)][:limit]
 
     return [_told(hit, meaning) for hit in await call.read(read)]
 

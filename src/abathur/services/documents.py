@@ -31,7 +31,7 @@ def index(
     if new.namespace:
         check_namespace(new.namespace)
     old = stores.documents.get(new.file_path)
-    if old is not None and _is_same(old, new):
+    if old is not None and is_same(old, new):
         return old, False
     document_id = stores.documents.save(new, now)
     stores.passages.set_document(document_id, new.chunks)
@@ -43,12 +43,13 @@ def index(
     return kept, True
 
 
-def _is_same(old: Document, new: NewDocument) -> bool:
+def is_same(old: Document, new: NewDocument) -> bool:
+    """Whether there is nothing to write."""
     return (
         old.sync_status == "synced"
         and (old.content_hash, old.namespace, old.chunk_count)
         == (new.content_hash, new.namespace, len(new.chunks))
-        and old.document_type == new.document_type
+        and (old.document_type, old.metadata) == (new.document_type, new.metadata)
     )
 
 

@@ -37,6 +37,20 @@ def check_writable(stores: Stores, own: Task, namespace: str, settings: McpSetti
         )
 
 
+def check_document(stores: Stores, own: Task, file_path: str, settings: McpSettings) -> None:
+    """A run changes documents only where it might have put them. Raises `RefusedError`."""
+    there = stores.documents.get(file_path)
+    if there is None:
+        return
+    try:
+        check_writable(stores, own, there.namespace, settings)
+    except RefusedError as error:
+        raise RefusedError(
+            f"file_path: `{file_path[:100]}` is indexed already, and isn't an agent's to change;"
+            " take another name, or a memory"
+        ) from error
+
+
 def is_readable(stores: Stores, own: Task, namespace: str) -> bool:
     """All but what belongs to a person, or to tasks that the run may not see."""
     kind, _, rest = namespace.partition(SEPARATOR)

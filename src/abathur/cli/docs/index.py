@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,124 +14,88 @@ from abathur.cli.text import clean
 from abathur.domain.wording import count
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from abathur.cli.docs.rounds import Indexed
 
-    from abathur.domain.documents import NewDocument
-    from abathur.ports.stores import Stores, UnitOfWork
-
-BATCH = 50
 SHOWN = 10
-
-
-@dataclass(slots=True)
-class Indexed:
-    indexed: list[str] = field(default_factory=list)
-    unchanged: int = 0
-    removed: list[str] = field(default_factory=list)
-    skipped: list[tuple[str, str]] = field(default_factory=list)
-
-    @property
-    def is_news(self) -> bool:
-        return bool(self.indexed or self.removed)
 
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="PATH...")
-@click.option("-n", "--namespace", default="", help="Put them there, like `docs:api`.")
+@click.option(
+    "-n",
+    "--namespace",
+    help="Put them there, like `docs:api`.  [default: where they are; else in none]",
+)
+@click.option(
+    "--ignored",
+    "with_ignored",
+    is_flag=True,
+    help="Also files that git ignores, from now on until `abathur docs remove`.",
+)
 @click.option("--watch", is_flag=True, help="Go on, and index what changes, until Ctrl-C.")
 @json_option
-def index(paths: Sequence[Path], namespace: str, watch: bool, as_json: bool) -> None:
+def index(
+    paths: Sequence[Path],
+    namespace: str | None,
+    with_ignored: bool,
+    watch: bool,
+    as_json: bool,
+) -> None:
     """Index the files below PATH (the project without one): Markdown, text and source.
 
     Only what changed is indexed again, what is gone is taken out, and what git ignores is left
     out.
     """
-    # Ctrl-C is the way to end watching.
-    with suppress(KeyboardInterrupt) if watch else nullcontext():
-        context.run(_index, [path.absolute() for path in paths], namespace, watch, as_json)
+    places = [path.absolute() for path in paths]
+    try:
+        context.run(_index, places, namespace, with_ignored, watch, as_json)
+    except KeyboardInterrupt:
+        if not watch:
+            raise
+        output.say("no longer watching; `abathur docs list` shows what is indexed")
 
 
-async def _index(paths: Sequence[Path], namespace: str, watch: bool, as_json: bool) -> None:
+async def _index(
+    paths: Sequence[Path],
+    namespace: str | None,
+    with_ignored: bool,
+    watch: bool,
+    as_json: bool,
+) -> None:
     from abathur.bootstrap import remembering
+    from abathur.cli.docs.rounds import Rounds, documents_known
 
     project = context.project()
     places = paths or [project.root]
     async with context.opened(project) as db:
-        _check_places(project.root, places, await db.read(_known))
-        _tell(await _once(db, project.root, places, namespace), as_json)
+        _check_places(project.root, places, await db.read(documents_known))
+        rounds = Rounds(
+            db=db,
+            root=project.root,
+            places=places,
+            namespace=namespace,
+            with_ignored=with_ignored,
+        )
+        _tell(await rounds.once(), as_json)
         if not watch:
             return
         output.say("watching; Ctrl-C ends it")
         async for _ in remembering.changes(project.root, places):
-            done = await _once(db, project.root, places, namespace)
+            done = await rounds.once()
             if done.is_news:
                 _tell(done, as_json, line=True)
 
 
-def _check_places(root: Path, places: Sequence[Path], known: Mapping[str, object]) -> None:
+def _check_places(root: Path, places: Sequence[Path], known: Iterable[str]) -> None:
     """A path that is gone has its files taken out; one that never was is a slip."""
+    from abathur.cli.docs.rounds import below
     from abathur.domain.errors import NotFoundError
 
     for place in places:
-        if not place.exists() and not _below(root, [place], known):
+        if not place.exists() and not place.is_symlink() and not below(root, [place], known):
             raise NotFoundError(
                 f"there is no `{place}`, nor is anything indexed of it; name what is in {root}"
             )
-
-
-async def _once(db: UnitOfWork, root: Path, places: Sequence[Path], namespace: str) -> Indexed:
-    from abathur.bootstrap import actor, remembering
-
-    done, waiting = Indexed(), []
-    files = await remembering.files_below(root, places)
-    known = await db.read(_known)
-    for path in files:
-        document = remembering.read_document(root, path, namespace)
-        if isinstance(document, str):
-            done.skipped.append((path, document))
-        elif known.get(path) == (document.content_hash, namespace):
-            done.unchanged += 1
-        else:
-            waiting.append(document)
-            if len(waiting) == BATCH:
-                done.indexed += await db.write(_write, waiting, actor(), context.now())
-                waiting = []
-    done.indexed += await db.write(_write, waiting, actor(), context.now())
-    gone = sorted(
-        {*_below(root, places, known)} - {*files} | {p for p, _ in done.skipped} & {*known}
-    )
-    done.removed += await db.write(_remove, gone, actor(), context.now())
-    return done
-
-
-def _known(stores: Stores) -> dict[str, tuple[str, str]]:
-    from abathur.ports.memory import DocumentFilter
-
-    found = stores.documents.select(DocumentFilter(limit=1_000_000))
-    return {one.file_path: (one.content_hash, one.namespace) for one in found}
-
-
-def _below(root: Path, places: Sequence[Path], known: Any) -> list[str]:
-    folders = [(root / place).resolve() for place in places]
-    return [
-        path
-        for path in known
-        if any((root.resolve() / path).is_relative_to(folder) for folder in folders)
-    ]
-
-
-def _write(stores: Stores, batch: Sequence[NewDocument], actor: str, now: datetime) -> list[str]:
-    from abathur.services import documents
-
-    return [new.file_path for new in batch if documents.index(stores, new, actor=actor, now=now)[1]]
-
-
-def _remove(stores: Stores, gone: Sequence[str], actor: str, now: datetime) -> Sequence[str]:
-    from abathur.services import documents
-
-    for path in gone:
-        documents.remove(stores, path, actor=actor, now=now)
-    return gone
 
 
 def _tell(done: Indexed, as_json: bool, *, line: bool = False) -> None:
@@ -151,4 +113,6 @@ def _tell(done: Indexed, as_json: bool, *, line: bool = False) -> None:
         f"{len(done.removed)} removed, {len(done.skipped)} skipped"
     )
     for path, why in done.skipped[:SHOWN]:
-        output.say(f"  {clean(path)}: {why}")
+        output.say(f"  {clean(path)}: {clean(why)}")
+    if len(done.skipped) > SHOWN:
+        output.say(f"  and {len(done.skipped) - SHOWN} more, which `--json` lists")
