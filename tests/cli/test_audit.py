@@ -180,6 +180,26 @@ def test_the_queue_of_any_moment_is_listed(abathur: Any, chain: Sequence[str]) -
     assert "cancelled" not in told
 
 
+def test_a_task_of_any_moment_is_shown(abathur: Any, chain: Sequence[str]) -> None:
+    before = abathur("task", "show", chain[1], "--json").json["task"]
+    moment = times(abathur, chain[2])[0]
+    abathur.ok("task", "cancel", chain[0])
+    assert "cancelled by" in abathur.ok("task", "show", chain[1])
+    told = abathur("task", "show", chain[1], "--at", moment)
+    assert told.code == 0
+    lines = {line.strip(): line for line in told.out.splitlines()}
+    assert "status        blocked" in lines
+    assert "cancelled" not in told.out
+    (prerequisite,) = [line for line in lines if line.startswith(chain[0][:13])]
+    assert prerequisite.split()[1] == "ready"
+    assert "aren't told of then" in told.err
+    shown = abathur("task", "show", chain[1], "--at", moment, "--json")
+    assert (shown.json, shown.err) == (before, "")
+    early = abathur("task", "show", chain[1], "--at", "1w ago")
+    assert (early.code, early.out) == (3, "")
+    assert abathur("task", "show", chain[1], "--at", "yesterday").code == 2
+
+
 def test_the_past_can_be_filtered(abathur: Any, chain: Sequence[str]) -> None:
     abathur.ok("task", "cancel", chain[0])
     moment = times(abathur, chain[2])[0]

@@ -288,7 +288,7 @@ SHAPES: Final[Mapping[str, Fields]] = {
 COMMAND_SHAPES: Final[Mapping[str, str]] = {
     "task submit": "Submitted",
     "task list": "Task[]",
-    "task show": "Detail",
+    "task show": "Detail; a Task with `--at`",
     "task why": "Explanation",
     "task logs": "Event, one on each line",
     "task diff": "Diff",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
@@ -47,6 +48,29 @@ def task_at(stores: Stores, text: str, at: datetime | None) -> Task:
             "tells its history"
         )
     return task
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    task: Task
+    prerequisites: Sequence[Task]
+    """As they were at the same moment, in the order of their ids; none that the trail has lost."""
+
+
+def past_of(stores: Stores, text: str, at: datetime) -> Past:
+    """A task as it was, with what it waited for. Raises as `task_at`."""
+    task = task_at(stores, text, at)
+    return Past(task, list(_told(stores, task.prerequisites, at)))
+
+
+def _told(stores: Stores, ids: Iterable[str], at: datetime) -> Iterator[Task]:
+    for task_id in sorted(ids):
+        try:
+            task = replay(stores.audit.rows_of(task_id), at)
+        except NotTold as error:
+            raise _broken(task_id) from error
+        if task is not None:
+            yield task
 
 
 def _broken(task_id: str) -> DatabaseCorruptError:

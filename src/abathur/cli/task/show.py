@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,9 +13,10 @@ from abathur.cli import context, output, shapes
 from abathur.cli.context import json_option
 from abathur.cli.loop_shapes import loop_shape, winner
 from abathur.cli.loop_view import line_of, unread
-from abathur.cli.output import paint, status_colour
+from abathur.cli.task.facts import block, facts, line, pretty, told, when
 from abathur.cli.task.ids import id_argument
-from abathur.cli.text import clean, clean_block, length, local, pad, short
+from abathur.cli.task.listing import at_option
+from abathur.cli.text import clean, clean_block, length, short
 
 if TYPE_CHECKING:
     from abathur.domain.admission import Overlap
@@ -26,17 +26,23 @@ if TYPE_CHECKING:
     from abathur.domain.tasks import Task
     from abathur.services.reading import TaskDetail
 
-LABEL = 14
-
 
 @click.command()
 @id_argument()
+@at_option
 @json_option
-def show(task_id: str, as_json: bool) -> None:
-    """Show all about one task: what it is, what it waits for, its attempts and landings."""
+def show(task_id: str, at: str | None, as_json: bool) -> None:
+    """Show all about one task: what it is, what it waits for, its attempts and landings.
+
+    With --at as the audit trail tells that it was, without attempts and landings.
+    """
     from abathur.services.reading import task_detail
 
     now = context.now()
+    if at is not None:
+        from abathur.cli.task.show_at import show_at
+
+        return show_at(task_id, at, now, as_json=as_json)
     found = context.read(task_detail, task_id, now)
     if as_json:
         loop = loop_shape(found.loop) if found.loop else None
@@ -47,58 +53,34 @@ def show(task_id: str, as_json: bool) -> None:
 
 def _lines(found: TaskDetail, now: datetime) -> Iterator[str]:
     task = found.task
-    yield paint(clean(task.summary), "bold")
-    for name, value in _facts(found, now):
-        if value:
-            colour = status_colour(task.status.value) if name == "status" else None
-            yield paint(pad(name, LABEL), "dim") + paint(clean(value), colour)
-    yield from _block("prompt", clean_block(task.prompt.strip("\n")))
+    yield from told(task, _facts(found, now))
+    yield from block("prompt", clean_block(task.prompt.strip("\n")))
     for title, data in (("input", task.input_data), ("result", task.result_data)):
         if data:
-            yield from _block(title, _pretty(data))
-    yield from _block("waits for", [_line(other) for other in found.prerequisites])
-    yield from _block("waited for by", [_line(other) for other in found.dependents])
-    yield from _block("attempts", [_attempt(one, now) for one in found.attempts])
-    yield from _block(*_loop(found))
-    yield from _block("late reports", [_late_report(one, now) for one in found.late_reports])
-    yield from _block("landings", [_landing(one) for one in found.landings])
-    yield from _block("gates", [_gate_run(run, found) for run in found.gate_runs])
-    yield from _block("overlaps", [_overlap(one, task) for one in found.overlaps])
-
-
-def _block(title: str, lines: Sequence[str]) -> Iterator[str]:
-    if lines:
-        yield ""
-        yield paint(title, "dim")
-        yield from (f"  {line}" for line in lines)
+            yield from block(title, pretty(data))
+    yield from block("waits for", [line(other) for other in found.prerequisites])
+    yield from block("waited for by", [line(other) for other in found.dependents])
+    yield from block("attempts", [_attempt(one, now) for one in found.attempts])
+    yield from block(*_loop(found))
+    yield from block("late reports", [_late_report(one, now) for one in found.late_reports])
+    yield from block("landings", [_landing(one) for one in found.landings])
+    yield from block("gates", [_gate_run(run, found) for run in found.gate_runs])
+    yield from block("overlaps", [_overlap(one, task) for one in found.overlaps])
 
 
 def _facts(found: TaskDetail, now: datetime) -> Iterator[tuple[str, str]]:
     task = found.task
-    yield "id", task.id
-    yield "status", task.status.value
-    yield "error", task.error_message or ""
-    yield "target", task.feature_branch or ""
-    yield "agent type", task.agent_type
-    yield "priority", f"{task.priority} (at present {found.calculated_priority:.2f})"
-    yield "source", task.source.value
-    yield "submitted", f"{_when(task.submitted_at, now)} by {task.created_by or 'unknown'}"
-    yield "not before", _when(task.not_before, now)
-    yield "deadline", _when(task.deadline, now)
-    yield "started", _when(task.started_at, now)
-    yield "ended", _when(task.completed_at, now)
-    yield "progress", _progress(found, now)
-    yield "estimate", length(task.estimated_duration_seconds).strip("-")
-    yield "timeout", length(task.max_execution_timeout_seconds)
-    yield "touches", ", ".join(found.touches)
-    yield "may overlap", "yes" if found.may_overlap else ""
-    yield "retries", f"{task.retry_count} of {task.max_retries} spent"
-    yield "parent", task.parent_task_id or ""
-    if task.worktree_path and Path(task.worktree_path).is_dir():  # both are removed together
-        yield "branch", task.task_branch or ""
-        yield "worktree", task.worktree_path
-    yield "cancelled by", task.cancelled_by or ""
-    yield "key", task.idempotency_key or ""
+    is_there = task.worktree_path and Path(task.worktree_path).is_dir()
+    beside = {
+        "priority": f"{task.priority} (at present {found.calculated_priority:.2f})",
+        "progress": _progress(found, now),
+        "touches": ", ".join(found.touches),
+        "may overlap": "yes" if found.may_overlap else "",
+        # Both are removed together.
+        "branch": (task.task_branch or "") if is_there else "",
+        "worktree": (task.worktree_path or "") if is_there else "",
+    }
+    return facts(task, now, beside)
 
 
 def _progress(found: TaskDetail, now: datetime) -> str:
@@ -109,24 +91,6 @@ def _progress(found: TaskDetail, now: datetime) -> str:
     percent = f"{said['percent']:g} %: " if "percent" in said else ""
     ago = length((now - found.progress.timestamp).total_seconds())
     return f"{percent}{said['note']} (attempt {said['attempt']}, {ago} ago)"
-
-
-def _when(time: datetime | None, now: datetime) -> str:
-    if time is None:
-        return ""
-    seconds = (now - time).total_seconds()
-    distance = f"{length(seconds)} ago" if seconds >= 0 else f"in {length(-seconds)}"
-    return f"{local(time)} ({distance})"
-
-
-def _pretty(data: Any) -> list[str]:
-    text = json.dumps(data, indent=2, ensure_ascii=not output.has_unicode(), default=output.plain)
-    return clean_block(text)
-
-
-def _line(task: Task) -> str:
-    status = paint(pad(task.status.value, 9), status_colour(task.status.value))
-    return f"{short(task.id)}  {status}  {clean(task.summary)}"
 
 
 def _attempt(attempt: Attempt, now: datetime) -> str:
@@ -202,6 +166,6 @@ def _late_report(late: LateReport, now: datetime) -> str:
     outcome = late.report.get("outcome") or {}
     message = f": {outcome['message']}" if outcome.get("message") else ""
     return clean(
-        f"{late.attempt}  {outcome.get('kind', 'unknown')}, came {_when(late.received_at, now)} "
+        f"{late.attempt}  {outcome.get('kind', 'unknown')}, came {when(late.received_at, now)} "
         f"when the lease was lost; kept, not applied{message}"
     )
