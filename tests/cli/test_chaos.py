@@ -50,3 +50,18 @@ def test_a_finding_is_kept_and_can_be_played_again(
 def test_a_folder_without_notes_is_refused(temporary: Path, capsys: Any) -> None:
     assert call(["chaos", "--repeat", str(temporary)]) == 3
     assert "round.jsonl" in capsys.readouterr().err
+
+
+def test_a_server_that_cannot_be_used_is_told_before_anything_begins(
+    temporary: Path, capsys: Any
+) -> None:
+    assert call(["chaos", "--kills", "1", "--restart-server", "true"]) == 2
+    assert "name it by --db URL" in capsys.readouterr().err
+    assert call(["--db", str(temporary / "queue.db"), "chaos", "--kills", "1"]) == 2
+    assert "leave --db out" in capsys.readouterr().err
+    nobody = "postgresql://ada:secret@localhost:1/queue"
+    assert call(["--db", nobody, "chaos", "--kills", "1"]) == 6
+    said = capsys.readouterr().err
+    assert "can't connect to `postgresql://ada@localhost:1/queue`" in said
+    assert "secret" not in said
+    assert list(temporary.iterdir()) == []

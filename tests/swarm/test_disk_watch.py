@@ -198,6 +198,34 @@ async def test_a_hold_waits_for_more_room_than_its_limit_and_comes_back_when_it_
     assert len(await holds(world)) == 1
 
 
+async def test_what_is_landing_lands_though_there_is_no_room_and_nothing_else_begins(
+    world: Any,
+) -> None:
+    begun, go = world.root / ".abathur" / "begun", world.root / ".abathur" / "go"
+    os.mkfifo(begun)
+    os.mkfifo(go)
+    world.configure(verify={"command": ["sh", "-c", f"echo run > {begun}; read word < {go}"]})
+    landing = await world.submit("Write", WRITE)
+    disk = Said((await world.supervisor())._parts.disk)
+    looking = await watch(world, disk)
+    running = asyncio.create_task(world.run_until_idle())
+    async with asyncio.timeout(SECONDS):
+        await asyncio.to_thread(begun.read_text)
+        disk.room = 0
+        await looking.round()
+        waiting = await world.submit("Write more", WRITE)
+        await asyncio.to_thread(go.write_text, "on\n")
+        await running
+    assert len(await holds(world)) == 1
+    assert (await world.task(landing)).status == "completed"
+    assert (await world.task(waiting)).status == "ready"
+    assert world.landed() == [landing.id]
+    disk.room = 10**12
+    await looking.round()
+    assert await holds(world) == []
+    await world.assert_sound()
+
+
 async def test_a_hold_of_another_host_keeps_nobody_here(world: Any) -> None:
     looking = await watch(world, Said((await world.supervisor())._parts.disk, room=0))
     looking._parts = replace(looking._parts, host="elsewhere")

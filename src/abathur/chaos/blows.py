@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import psutil
 
+from abathur.chaos.tight_disk import TightDisk
 from abathur.ports.clock import Clock
+
+if TYPE_CHECKING:
+    from abathur.chaos.servers import Place
 
 FAULT_SECONDS: Final = 0.6
 """How long a fault lasts that goes away by itself."""
@@ -31,6 +35,8 @@ class Blow(StrEnum):
     """SIGKILL of the swarm and of everything that it has started, as when a machine goes down."""
     FREEZE = "freeze"
     """SIGSTOP, and SIGCONT when another swarm has taken over."""
+    CANCEL = "cancel"
+    """SIGSTOP, a person cancels all that the swarm has under way, and SIGCONT."""
     TERM = "term"
     """SIGTERM: the orderly stop."""
     TERM_TWICE = "term-twice"
@@ -39,8 +45,10 @@ class Blow(StrEnum):
     """SIGKILL, and git's own lock files are left behind."""
     FULL = "full"
     """No file can grow for a while."""
+    TIGHT = "tight"
+    """The disk has less room for a while than the swarm is to leave."""
     AWAY = "away"
-    """The database's file is gone for a while."""
+    """The database's file is gone for a while, or the server lets nobody in."""
     FORWARD = "forward"
     """The time of day jumps two hours ahead."""
     BACK = "back"
@@ -73,9 +81,14 @@ class Scene:
     """What a blow needs to know of the process that it hits."""
 
     root: Path
+    note: Path
+    """File that says that the blow has fallen."""
     database: Path | None
     """None when it is no file."""
+    place: Place | None = None
+    """Of the database, when it is on a server."""
     clock: MovableClock | None = None
+    disk: TightDisk | None = None
 
 
 def strike(blow: Blow, scene: Scene) -> None:
@@ -119,13 +132,29 @@ def _fill(_: Scene) -> None:
     _later(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard)))
 
 
+def _tighten(scene: Scene) -> None:
+    disk = scene.disk
+    if disk is not None:
+        disk.is_full = True
+        _later(lambda: setattr(disk, "is_full", False))
+
+
 def _take_away(scene: Scene) -> None:
+    if scene.place is not None:
+        place, over = scene.place, over_of(scene.note)
+        if place.take_away(over):
+            _later(lambda: place.bring_back(over))
     if scene.database is None:
         return
     there, gone = scene.database, gone_to(scene.database)
     with suppress(OSError):
         there.rename(gone)
         _later(lambda: bring_back(there))
+
+
+def over_of(note: Path) -> Path:
+    """File that says that the fault of this note is over."""
+    return note.with_name(f"{note.name}-over")
 
 
 def gone_to(database: Path) -> Path:
@@ -154,10 +183,12 @@ _BY_KIND: Final[Mapping[Blow, Callable[[Scene], None]]] = {
     Blow.KILL: _die,
     Blow.CUT: _cut,
     Blow.FREEZE: _freeze,
+    Blow.CANCEL: _freeze,
     Blow.TERM: _term,
     Blow.TERM_TWICE: _term_twice,
     Blow.LOCKS: _leave_locks,
     Blow.FULL: _fill,
+    Blow.TIGHT: _tighten,
     Blow.AWAY: _take_away,
     Blow.FORWARD: lambda scene: _jump(scene, JUMP),
     Blow.BACK: lambda scene: _jump(scene, -JUMP),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from abathur.chaos import notes
+from abathur.chaos import notes, servers
 from abathur.chaos.blows import SIGNALS, Blow
 from abathur.chaos.catalogue import Catalogue
 from abathur.chaos.points import known
@@ -24,13 +24,15 @@ Told = Callable[[Round], None]
 
 KILLS_A_ROUND: Final = 10
 WEIGHTS: Final[Mapping[Blow, int]] = {
-    Blow.KILL: 66,
+    Blow.KILL: 62,
     Blow.CUT: 10,
     Blow.FREEZE: 2,
+    Blow.CANCEL: 2,
     Blow.TERM: 6,
     Blow.TERM_TWICE: 3,
     Blow.LOCKS: 2,
     Blow.FULL: 5,
+    Blow.TIGHT: 2,
     Blow.AWAY: 3,
     Blow.FORWARD: 2,
     Blow.BACK: 1,
@@ -104,8 +106,10 @@ class Outcome:
 class Campaign:
     """Plays rounds until enough kills have been dealt."""
 
-    def __init__(self, folder: Path, seed: int, profile: Profile, url: str | None = None) -> None:
-        self._folder, self._seed, self._profile, self._url = folder, seed, profile, url
+    def __init__(
+        self, folder: Path, seed: int, profile: Profile, server: servers.Server | None = None
+    ) -> None:
+        self._folder, self._seed, self._profile, self._server = folder, seed, profile, server
         self._catalogue = Catalogue(WEIGHTS)
         self._lock = threading.Lock()
         self._left = profile.kills
@@ -147,22 +151,29 @@ class Campaign:
         seed = self._seed * 10_000 + number
         folder = self._folder / f"round-{seed}"
         folder.mkdir(parents=True)
-        player = Player(folder, seed, self._catalogue, self._url)
-        done = player.play(kills, self._profile.between_rests)
+        with servers.made(self._server) as place:
+            player = Player(folder, seed, self._catalogue, place)
+            done = player.play(kills, self._profile.between_rests)
+            if place is not None and done.findings:
+                servers.keep(place, folder)
         if not done.findings:
             shutil.rmtree(folder, ignore_errors=True)
         return done
 
 
-def repeat(recorded: Path, folder: Path) -> Outcome:
+def repeat(recorded: Path, folder: Path, server: servers.Server | None = None) -> Outcome:
     """Play a round once more that left its notes in the folder `recorded`: the same tasks, blows.
 
     Processes run as the machine lets them, so a blow may find another state than it did before.
-    Raises `OSError`, `ValueError`.
+    Raises `DatabaseError`, `OSError`, `ValueError`.
     """
     began, catalogue = time.monotonic(), Catalogue(WEIGHTS)
     seed, steps = notes.read(recorded)
-    outcome = Outcome(seed, [Player(folder, seed, catalogue, None).replay(steps)])
+    with servers.made(server) as place:
+        done = Player(folder, seed, catalogue, place).replay(steps)
+        if place is not None and done.findings:
+            servers.keep(place, folder)
+    outcome = Outcome(seed, [done])
     outcome.end(catalogue, began)
     return outcome
 

@@ -43,6 +43,11 @@ class Failpoints:
         finally:
             self._striking.now = False
 
+    def told(self) -> Mapping[str, int]:
+        """Point -> how often it was reached until now."""
+        with self._lock:
+            return {str(point): count for point, count in self.reached.items()}
+
     def into(self, parts: Parts) -> Parts:
         changed: dict[str, Any] = {
             name: _Watched(getattr(parts, name), name, self) for name, _ in points.ports()

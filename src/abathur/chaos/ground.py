@@ -7,6 +7,7 @@ import random
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.util import find_spec
@@ -16,6 +17,8 @@ from typing import Any, Final
 from abathur import bootstrap
 from abathur.chaos import surroundings
 from abathur.chaos.programs import git
+from abathur.chaos.servers import Place
+from abathur.domain.errors import AbathurError
 from abathur.domain.tasks import NewTask, TaskStatus
 from abathur.ports.stores import Stores
 from abathur.services.cancelling import cancel
@@ -42,6 +45,8 @@ CONFIG: Final[Mapping[str, Any]] = {
     "retry": {"initial_seconds": 0.05, "max_seconds": 0.2},
     "landing": {"secrets": "hold"},
     "disk": {"min_free": 1, "keep_transcripts": 0},
+    # So much that nothing waits for it; what is set aside is written all the same.
+    "budget": {"task_usd": 1e6, "target_usd": 1e6, "day_usd": 1e6},
     "agents": {
         "briefed": {"runtime": "fake", "briefing": True},
         # Hangs, and is found out by it.
@@ -51,6 +56,16 @@ CONFIG: Final[Mapping[str, Any]] = {
             "runtime": "command",
             "prompt": "none",
             "argv": ["sh", "-c", "exec >&- 2>&-; mkdir -p out; echo {input.key} > out/{input.key}"],
+        },
+        # Judges what another one has made.
+        "critic": {
+            "runtime": "fake",
+            "settings": {
+                "script": [
+                    {"usage": {"cost_usd": 0.1}},
+                    {"result": {"text": '{"score": 0.9, "reasons": ["it is there"]}'}},
+                ]
+            },
         },
         # Is handed our own server of tools.
         "equipped": {"runtime": "fake", "mcp_servers": ["abathur"]},
@@ -72,16 +87,17 @@ class Known:
 @dataclass(slots=True)
 class Ground:
     root: Path
-    url: str | None = None
+    place: Place | None = None
     """Of the database, when it is on a server."""
     tasks: list[Known] = field(default_factory=list)
 
     @property
     def project(self) -> bootstrap.Project:
-        return bootstrap.load_project(self.root, env={}, database=self.url)
+        url = self.place.url if self.place else None
+        return bootstrap.load_project(self.root, env={}, database=url)
 
 
-def make(root: Path, url: str | None = None) -> Ground:
+def make(root: Path, place: Place | None = None) -> Ground:
     """Raises `GitError`, `DatabaseError`, `OSError`."""
     root.mkdir(parents=True, exist_ok=True)
     (root / "README.md").write_text("# Chaos\n")
@@ -94,7 +110,7 @@ def make(root: Path, url: str | None = None) -> Ground:
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "--message", "Start")
     git(root, "branch", SIDE)
-    return Ground(root, url)
+    return Ground(root, place)
 
 
 def _write(key: str) -> dict[str, Any]:
@@ -227,6 +243,7 @@ KINDS: Final[Mapping[str, Callable[[str], Any]]] = {
     "warned": _warned,
     "cancels itself": _cancels_itself,
     "measured": _plain,
+    "judged": _plain,
     "rivals": _rivals,
     "elsewhere": _plain,
     "stuck": _stuck,
@@ -257,6 +274,9 @@ async def submit_some(
         kind for kind in kinds if kind not in PAIRS
     ]
     surroundings.leave_unknown_report(ground.root)
+    if ground.place is not None:
+        # What is derived of vectors has to be made again, as on a server to which they were copied.
+        ground.place.drop_vectors()
     async with bootstrap.open_database(ground.project) as db:
         await db.write(surroundings.surround, db.clock().now())
         known_ids = [task.id for task in ground.tasks]
@@ -307,11 +327,28 @@ def _loop(known: Known) -> Mapping[str, Any] | None:
         return {"candidates": 2}
     if known.kind == "measured":
         return {"passes": ["test", "-e", f"out/{known.key}"], "max_iterations": 2}
+    if known.kind == "judged":
+        asked = {"agent": "critic", "rubric": "Is it there?", "threshold": 0.5}
+        return {"judge": asked, "max_iterations": 2}
     if known.kind == "stuck":
         counted = {"command": f"printf 'lines: '; wc -l < out/{known.key}", "threshold": 2}
         metric = counted | {"pattern": r"lines: *(\d+)"}
         return {"until": {"metric": metric}, "strategies": ["feedback", "decompose", "ask"]}
     return None
+
+
+async def cancel_what_runs(ground: Ground) -> None:
+    """As a person does by a command; what is being merged at this moment can't be cancelled."""
+    async with bootstrap.open_database(ground.project) as db:
+        for known in ground.tasks:
+            with suppress(AbathurError):
+                await db.write(_cancel_if_running, known.id, db.clock().now())
+
+
+def _cancel_if_running(stores: Stores, task_id: str, now: datetime) -> None:
+    task = stores.tasks.get(task_id)
+    if task is not None and task.status is TaskStatus.RUNNING:
+        cancel(stores, task_id, now=now, actor=ACTOR, reason="while its swarm stood still")
 
 
 def _cancel_if_possible(stores: Stores, task_id: str, now: datetime) -> None:

@@ -7,13 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import Self
 
 from abathur.chaos.blows import Blow
+from abathur.chaos.servers import Place, Server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orders:
     root: str
-    database: str | None = None
-    """A URL; without one, the project's own file."""
+    place: Place | None = None
+    """Of the database on a server; without one, it is the project's own file."""
     blow: Blow | None = None
     point: str | None = None
     call: int = 1
@@ -24,7 +25,7 @@ class Orders:
     note: str
     """File that is made when the blow falls."""
     record: str
-    """File that gets the points that were reached, when the swarm has come to its end."""
+    """File that gets the points that were reached until the blow, or until the swarm's end."""
     watchdog_seconds: float
     is_tight: bool = False
     """The disk is full for a while; see `tight_disk`."""
@@ -38,4 +39,6 @@ class Orders:
     def parse(cls, text: str) -> Self:
         found = json.loads(text)
         found["blow"] = Blow(found["blow"]) if found["blow"] else None
+        if place := found["place"]:
+            found["place"] = Place(Server(**place["server"]), place["name"])
         return cls(**found)

@@ -63,6 +63,16 @@ def _run_git(root: Path, args: Sequence[str]) -> subprocess.CompletedProcess[str
     )
 
 
+def start_shell(line: str, over: Path) -> None:
+    """Run a command line by the shell, in a session of its own; `over` is made when it is over."""
+    subprocess.Popen(
+        ["sh", "-c", 'eval "$1"; : > "$2"', "sh", line, str(over)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
 def forget_restored(root: Path) -> None:
     """Take away what a person has restored, whole or half: it is theirs, not the swarm's."""
     shutil.rmtree(place_of(root), ignore_errors=True)

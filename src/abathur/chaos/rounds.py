@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -13,18 +14,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from abathur.chaos import ground as grounds
-from abathur.chaos.blows import LOCKS, SIGNALS, Blow, bring_back
+from abathur.chaos.blows import LOCKS, SIGNALS, Blow, bring_back, over_of
 from abathur.chaos.catalogue import Catalogue, Choice
 from abathur.chaos.invariants import asks, findings, statuses
 from abathur.chaos.notes import Notes
 from abathur.chaos.orders import Orders
 from abathur.chaos.programs import Swarm, forget_restored, git
+from abathur.chaos.servers import Place
+from abathur.domain.errors import AbathurError
 
 WATCHDOG_SECONDS: Final = 90.0
 TASKS: Final = (2, 4)
 """How many are queued before a strike, at least and at most."""
 ANSWERS: Final = 5
 """Rounds of answers after which no question is open any more."""
+SECONDS_TO_CANCEL: Final = 1.5
+"""That a swarm stands still at most while a person cancels; less than its lease."""
 TRIES: Final = 3
 """Swarms after each other that must bring a queue to rest; each may be ended by a fault."""
 
@@ -59,14 +64,14 @@ class Round:
 class Player:
     """Plays one round. Raises only what means that it can't be played at all."""
 
-    def __init__(self, folder: Path, seed: int, catalogue: Catalogue, url: str | None) -> None:
+    def __init__(self, folder: Path, seed: int, catalogue: Catalogue, place: Place | None) -> None:
         self._chance = random.Random(seed)
         self._work = random.Random(seed)
         self._catalogue = catalogue
         self._notes = Notes(folder, seed)
         self._number = 0
         self.round = Round(seed, folder)
-        self.ground = grounds.make(folder / "repository", url)
+        self.ground = grounds.make(folder / "repository", place)
 
     def play(self, kills: int, between_rests: int) -> Round:
         """Strike until `kills` have fallen, with rest and all checks after each `between_rests`."""
@@ -112,12 +117,12 @@ class Player:
         try:
             code = swarm.wait()
             if code is None:
-                self._take_over(swarm)
+                self._hold(swarm, choice.blow)
         finally:
             swarm.end()
-        self._put_right()
+        self._put_right(orders)
+        self._learn(orders)
         if not Path(orders.note).exists():
-            self._learn(orders)
             self._catalogue.missed(choice)
             self.round.missed += 1
             if code != 0:
@@ -128,15 +133,28 @@ class Player:
         self._check(at_rest=False)
         return True
 
-    def _take_over(self, frozen: Swarm) -> None:
-        """Another swarm goes on while one is frozen; then the frozen one wakes up to it.
+    def _hold(self, frozen: Swarm, blow: Blow) -> None:
+        """Another swarm goes on while one is frozen, or a person cancels; then it wakes up to that.
 
         One that was frozen within a transaction holds the database, so the other may fail.
         """
-        self._run()
+        if blow is Blow.CANCEL:
+            person = threading.Thread(target=self._cancel)
+            person.start()
+            person.join(SECONDS_TO_CANCEL)
+        else:
+            self._run()
         code = frozen.thaw()
+        if blow is Blow.CANCEL:
+            person.join()
         if code != 0:
             self._found(f"a swarm that had been frozen ended with code {code}")
+
+    def _cancel(self) -> None:
+        try:
+            asyncio.run(grounds.cancel_what_runs(self.ground))
+        except AbathurError as error:
+            self._found(f"a person couldn't cancel: {error}")
 
     def rest(self) -> None:
         """Run to idle, check everything."""
@@ -175,7 +193,7 @@ class Player:
         told: dict[str, Any] = {} if choice is None else choice.told()
         return Orders(
             root=str(self.ground.root),
-            database=self.ground.url,
+            place=self.ground.place,
             note=str(self.round.folder / f"struck-{self._number}"),
             record=str(self.round.folder / f"reached-{self._number}"),
             watchdog_seconds=WATCHDOG_SECONDS,
@@ -184,13 +202,16 @@ class Player:
             **told,
         )
 
-    def _put_right(self) -> None:
+    def _put_right(self, orders: Orders) -> None:
         """What a fault would have put right a moment later, had the swarm lived.
 
         And what is a person's to put right: the lock of their own index.
         """
-        if not self.ground.url:
+        note = Path(orders.note)
+        if self.ground.place is None:
             bring_back(self.ground.project.file)
+        elif orders.blow is Blow.AWAY and note.exists():
+            self.ground.place.bring_back(over_of(note))
         (self.ground.root / ".git" / "index.lock").unlink(missing_ok=True)
 
     def _check(self, *, at_rest: bool) -> None:

@@ -18,11 +18,16 @@ class TightDisk:
     """Meets `ports.disk.Disk`."""
 
     real: Disk
+    begins_full: bool = False
+    """At the looks that `FULL` names."""
+    is_full: bool = False
     looks: int = 0
 
     async def free(self) -> int | None:
         self.looks += 1
-        return 0 if self.looks in FULL else await self.real.free()
+        if self.is_full or (self.begins_full and self.looks in FULL):
+            return 0
+        return await self.real.free()
 
     async def kept(self) -> Kept:
         return await self.real.kept()

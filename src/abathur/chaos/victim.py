@@ -43,7 +43,7 @@ class _Victim:
     def __init__(self, orders: Orders, project: bootstrap.Project) -> None:
         self._orders, self._project = orders, project
         file = project.database if isinstance(project.database, Path) else None
-        self._scene = Scene(project.root, file)
+        self._scene = Scene(project.root, Path(orders.note), file, orders.place)
         self._events = 0
         self._parts: Parts | None = None
         target = Point.parse(orders.point) if orders.point else None
@@ -65,16 +65,16 @@ class _Victim:
             else:
                 supervisor.reload()
                 is_held = (await supervisor.run(until_idle=True)).stopped_by == "held"
-        reached = {str(point): count for point, count in self._failpoints.reached.items()}
-        Path(self._orders.record).write_text(json.dumps(reached))
+        self._record()
         if is_held and self._orders.blow is None:
             raise SwarmError("there was no room for what is left; another swarm has to do it")
 
     def _arm(self, parts: Parts) -> Parts:
         self._scene.clock = MovableClock(parts.clock)
-        parts = replace(parts, clock=self._scene.clock, embedder=CountingEmbedder())
-        if self._orders.is_tight:
-            parts = replace(parts, disk=TightDisk(parts.disk))
+        self._scene.disk = TightDisk(parts.disk, begins_full=self._orders.is_tight)
+        parts = replace(
+            parts, clock=self._scene.clock, embedder=CountingEmbedder(), disk=self._scene.disk
+        )
         self._parts = self._failpoints.into(parts)
         return self._parts
 
@@ -88,8 +88,12 @@ class _Victim:
             timer.daemon = True
             timer.start()
 
+    def _record(self) -> None:
+        Path(self._orders.record).write_text(json.dumps(self._failpoints.told()))
+
     def _strike(self) -> None:
         if self._orders.blow is not None:
+            self._record()
             os.close(os.open(self._orders.note, os.O_CREAT | os.O_WRONLY))
             strike(self._orders.blow, self._scene)
 
@@ -98,7 +102,8 @@ def main(text: str) -> int:
     orders = Orders.parse(text)
     faulthandler.dump_traceback_later(orders.watchdog_seconds, exit=True)
     # Nothing of the person's environment or settings gets in the place of what the test set up.
-    project = bootstrap.load_project(Path(orders.root), env={}, database=orders.database)
+    url = orders.place.url if orders.place else None
+    project = bootstrap.load_project(Path(orders.root), env={}, database=url)
     # Nobody waits for a minute here, and what the rounds of it repair has to be repaired.
     vars(reconciler)["INTERVAL_SECONDS"] = RECONCILING_SECONDS
     vars(disk_watch)["QUIET_SECONDS"] = LOOKING_SECONDS

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from abathur.cli import output
-from abathur.cli.context import json_option
+from abathur.cli.context import app, json_option
 from abathur.cli.exit_codes import BAD_ANSWER, OK
-from abathur.domain.errors import NotFoundError
+from abathur.domain.errors import InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
     from abathur.chaos.campaign import Outcome
     from abathur.chaos.rounds import Round
+    from abathur.chaos.servers import Server
 
 SHOWN_POINTS: Final = 10
 
@@ -51,8 +52,16 @@ SHOWN_POINTS: Final = 10
     metavar="FOLDER",
     help="Play one round again that found something, from the folder that it left.",
 )
+@click.option(
+    "--restart-server",
+    metavar="COMMAND",
+    help="With --db: a command line that stops the server and starts it again, for the times when "
+    "the database is away; all who use the server notice.",
+)
 @json_option
-def chaos(repeat: Path | None, keep: bool, as_json: bool, **options: Any) -> int:
+def chaos(
+    repeat: Path | None, keep: bool, restart_server: str | None, as_json: bool, **options: Any
+) -> int:
     """Kill swarms on a throw-away repository, and check that nothing was lost.
 
     Real supervisors, agents that follow scripts and real git are killed, frozen and stopped at
@@ -60,11 +69,16 @@ def chaos(repeat: Path | None, keep: bool, as_json: bool, **options: Any) -> int
     clock jumps. After it the queue is run to idle and everything that was promised is checked.
     Needs git, but no account and no network. Exit code 1 when anything isn't as promised: then the
     repository is kept, with what is needed to play the round again.
+
+    `abathur --db URL chaos` has the queues on a server of PostgreSQL: the URL is that of a database
+    whose user may make others. Each repository gets one of its own, which is dropped afterwards;
+    no other one is touched.
     """
+    server = _server(restart_server)
     folder = Path(tempfile.mkdtemp(prefix="abathur-chaos-")).resolve()
     outcome = None
     try:
-        outcome = _repeat(repeat, folder) if repeat else _run(folder, **options)
+        outcome = _repeat(repeat, folder, server) if repeat else _run(folder, server, **options)
     finally:
         if not keep and outcome is not None and not outcome.failed:
             shutil.rmtree(folder, ignore_errors=True)
@@ -75,7 +89,34 @@ def chaos(repeat: Path | None, keep: bool, as_json: bool, **options: Any) -> int
     return BAD_ANSWER if outcome.failed else OK
 
 
-def _run(folder: Path, *, kills: int | None, profile: str, seed: int, parallel: int) -> Outcome:
+def _server(restart: str | None) -> Server | None:
+    """Where the queues shall be; None for files."""
+    named = app().database
+    if named is None and restart:
+        raise InvalidInputError("`--restart-server` needs a server; name it by --db URL")
+    if named is None:
+        return None
+    if isinstance(named, Path):
+        raise InvalidInputError(
+            "chaos makes files of its own; leave --db out, or name a server by it, like "
+            "postgresql://user@host/postgres"
+        )
+    from abathur.chaos.servers import Server, check
+
+    server = Server(named, restart or "")
+    check(server)
+    return server
+
+
+def _run(
+    folder: Path,
+    server: Server | None,
+    *,
+    kills: int | None,
+    profile: str,
+    seed: int,
+    parallel: int,
+) -> Outcome:
     from dataclasses import replace
 
     from abathur.chaos.campaign import PROFILES, Campaign
@@ -84,7 +125,10 @@ def _run(folder: Path, *, kills: int | None, profile: str, seed: int, parallel: 
     if kills is not None:
         chosen = replace(chosen, kills=kills)
     output.say(f"{chosen.kills} kills in {folder}")
-    campaign = Campaign(folder, seed, chosen)
+    campaign = Campaign(folder, seed, chosen, server)
+    if server is not None and server.restart:
+        # The others would be hit while nobody counts on it.
+        parallel = 1
     done = 0
 
     def tell(one: Round) -> None:
@@ -96,13 +140,13 @@ def _run(folder: Path, *, kills: int | None, profile: str, seed: int, parallel: 
     return campaign.run(parallel, tell)
 
 
-def _repeat(recorded: Path, folder: Path) -> Outcome:
+def _repeat(recorded: Path, folder: Path, server: Server | None) -> Outcome:
     from abathur.chaos.campaign import repeat
     from abathur.chaos.notes import FILE
 
     if not (recorded / FILE).is_file():
         raise NotFoundError(f"no `{FILE}` in {recorded}; name the folder that a round has left")
-    return repeat(recorded, folder)
+    return repeat(recorded, folder, server)
 
 
 def plain(outcome: Outcome) -> dict[str, Any]:
