@@ -75,6 +75,31 @@ def test_approved_work_lands(waiting: Any) -> None:
     ]
 
 
+def test_a_question_about_work_that_is_gone_says_so_and_can_be_answered(waiting: Any) -> None:
+    abathur, task, review = waiting
+    abathur.git("worktree", "remove", "--force", abathur_worktree(abathur, task))
+    for branch in abathur.git("branch", "--list", "task/*", "--format=%(refname:short)").split():
+        abathur.git("branch", "-qD", branch)
+    abathur.git("reflog", "expire", "--expire=all", "--all")
+    abathur.git("gc", "-q", "--prune=now")
+    shown = abathur.ok("review", "show", review)
+    assert "the repository no longer has these commits" in shown
+    assert "review approve" not in shown
+    assert abathur("review", "show", review, "--json").json["files"] == []
+    abathur.ok("review", "reject", review, "--comment", "do it again")
+    detail = abathur("task", "show", task, "--json").json
+    assert (detail["task"]["status"], detail["attempts"][0]["salvage_ref"]) == ("ready", None)
+    abathur.run_swarm()
+    (again,) = open_reviews(abathur)
+    assert again["attempt"] == 2
+
+
+def abathur_worktree(abathur: Abathur, task: str) -> str:
+    found = abathur("task", "show", task, "--json").json["task"]["worktree_path"]
+    assert isinstance(found, str)
+    return found
+
+
 def test_a_rejection_needs_a_reason_or_an_end(waiting: Any) -> None:
     abathur, task, review = waiting
     refused = abathur("review", "reject", review)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abathur.domain import conflicts
 from abathur.domain.loop_feedback import ITERATION, iteration_text
 from abathur.domain.questions import ANSWER, answers_text
-from abathur.domain.reviews import REJECTION
+from abathur.domain.reviews import REJECTION, REWRITTEN
 from abathur.domain.tasks import JsonObject
 
 
@@ -27,6 +27,14 @@ def feedback_text(feedback: JsonObject | None) -> str:
             "do the task again so that it fits what is there now, and keeps what others did.\n\n"
             f"{_said(feedback)}{conflicts.told(feedback)}"
         ).rstrip()
+    if feedback.get("kind") == REWRITTEN:
+        target = feedback.get("target")
+        return (
+            f"The branch `{target}` was moved back or rewritten after an earlier attempt of this "
+            f"task had begun. You start from `{target}` as it is now, without that work: do the "
+            f"task again, and don't bring back what was removed from `{target}`. {kept}\n\n"
+            f"{_said(feedback)}"
+        ).rstrip()
     gate = f"`{feedback['gate']}` " if feedback.get("gate") else ""
     return (
         f"The earlier work was merged with `{feedback.get('target')}` for a check, and the check "
@@ -42,6 +50,11 @@ def _said(feedback: JsonObject) -> str:
 
 
 def rejection_text(feedback: JsonObject) -> str:
+    if not feedback.get("salvage_ref"):
+        return (
+            "A person rejected the earlier work, which the repository no longer has: you start "
+            f"from the newest state. What the person said:\n\n```\n{feedback.get('comment')}\n```"
+        )
     return (
         f"A person looked at the earlier work and rejected it. You start from exactly that work, "
         f"which is also kept at `{feedback.get('salvage_ref')}`. Change it so that it can be "

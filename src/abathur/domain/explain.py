@@ -226,6 +226,19 @@ def _completed(facts: Facts) -> Explanation:
     return Explanation(text, tuple(details), None, FINISHED)
 
 
+def no_longer_landed(landing: Landing) -> Explanation:
+    """Of a completed task whose proof the repository doesn't bear out any more."""
+    target, work = landing.target, landing.work_commit
+    return Explanation(
+        f"It was completed, but {target} no longer contains its work: it was moved back or "
+        "rewritten since.",
+        (f"its work is commit {work}",),
+        None,
+        f"`git branch --contains {work[:12]}` tells where it still is; bring it back by "
+        f"`git merge {work[:12]}` on {shlex.quote(target)}, or leave it at that.",
+    )
+
+
 def _failed(facts: Facts) -> Explanation:
     task = facts.task
     attempts = count(task.attempt_count, "attempt")

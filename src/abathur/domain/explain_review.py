@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from typing import Final
 
 from abathur.domain.facts import Explanation, Facts
 from abathur.domain.reviews import Review, ReviewKind, commands
-from abathur.domain.wording import quote, short, span
+from abathur.domain.wording import count, quote, short, span
+
+SHOWN_COMMITS: Final = 5
 
 
 def waits_for_review(facts: Facts, review: Review) -> Explanation:
@@ -16,6 +19,12 @@ def waits_for_review(facts: Facts, review: Review) -> Explanation:
     if conflict := review.data.get("conflict"):
         where, paths = review.data["target"], quote(", ".join(conflict["paths"]))
         text = f"Its work is done, but conflicts with {where} in {paths}; that is left to a person."
+    elif removed := review.data.get("rewritten"):
+        where, commits = review.data["target"], count(len(removed), "commit")
+        text = (
+            f"Its work is done, but {where} was moved back or rewritten since it began, and "
+            f"landing would bring back {commits}; that is left to a person."
+        )
     if review.kind is ReviewKind.PERMISSION:
         text = f"It waits for a person's answer about a permission, for {waited} so far."
     if review.kind is ReviewKind.QUESTION:
@@ -34,6 +43,14 @@ def landing_evidence(review: Review) -> Iterator[str]:
         target = shlex.quote(review.data["target"])
         merge = f"git switch {target} && git merge {conflict['salvage_ref']}"
         yield f"merge it with `{merge}`, then approve; or reject, and an agent does it again"
+    removed = review.data.get("rewritten", ())
+    for one in removed[:SHOWN_COMMITS]:
+        yield f"brings back {one['commit'][:12]}: {quote(one['subject'])}"
+    if removed[SHOWN_COMMITS:]:
+        yield f"and {len(removed) - SHOWN_COMMITS} more"
+    if removed:
+        where = review.data["target"]
+        yield f"approve to have them back; or reject, and an agent starts from {where} as it is"
     for leak in review.data.get("leaks", ()):
         yield f"looks like a secret: {quote(leak['path'])}:{leak['line']}: {quote(leak['text'])}"
 

@@ -14,10 +14,12 @@ from typing import Final
 
 from abathur.domain.records import record
 from abathur.domain.tasks import JsonObject
-from abathur.domain.wording import quote
+from abathur.domain.wording import count, quote
 
 REJECTION: Final = "review"
 """The kind of the facts of a landing that a person has rejected."""
+REWRITTEN: Final = "rewritten"
+"""The kind of the facts of a landing on a target that has lost what the work began on."""
 SHOWN_PATHS: Final = 5
 AGENT_PREFIX: Final = "agent:"
 """Before an agent type, among patterns of targets: no branch has a colon in its name."""
@@ -56,8 +58,9 @@ class Review:
     """For a landing: `landing_id`, `target`, `target_commit` (where the target was when it was
     asked), `base_commit`, `work_commit`; `made_by`, where an earlier attempt made the work;
     `conflict` (`paths`, `message`, `onto`, `salvage_ref`)
-    when it doesn't fit onto the target; `leaks`, a list of `path`, `line` and `text`, when it adds
-    what looks like a secret. For a permission: `denied`, a list of `tool`, `input` and
+    when it doesn't fit onto the target; `rewritten`, a list of `commit` and `subject`, when it
+    would bring back what was removed from the target; `leaks`, a list of `path`, `line` and `text`,
+    when it adds what looks like a secret. For a permission: `denied`, a list of `tool`, `input` and
     `rule`; and `allowed`, the rules that were approved. For a question: `context`, what the agent
     told besides."""
     state: ReviewState
@@ -89,6 +92,9 @@ def landing_question(attempt: int, target: str, evidence: JsonObject) -> str:
         shown = ", ".join(quote(path) for path in conflict["paths"][:SHOWN_PATHS])
         more = " …" if len(conflict["paths"]) > SHOWN_PATHS else ""
         return f"{question}, with which it conflicts in {shown}{more}?"
+    if removed := evidence.get("rewritten"):
+        commits = count(len(removed), "commit")
+        return f"{question}, although that brings back {commits} that {target} has no more?"
     if evidence.get("leaks"):
         return f"{question}, although it adds what looks like a secret?"
     return f"{question}?"

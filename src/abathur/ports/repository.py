@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from abathur.domain.conflicts import BothSides
+from abathur.domain.conflicts import BothSides, Side
 from abathur.domain.landing import Proof, Strategy
 from abathur.domain.leaks import AddedText
 
@@ -252,6 +252,10 @@ class Merging(Protocol):
 
     async def both_sides(self, conflict: Conflict, work: str) -> BothSides:
         """What is to be known about a conflict with that work."""
+        ...
+
+    async def commits_beyond(self, tip: str, commit: str) -> Sequence[Side]:
+        """What the commit comes from and the tip doesn't contain, the newest first and bounded."""
         ...
 
     async def changed_paths(self, old: str, new: str) -> Sequence[str]:

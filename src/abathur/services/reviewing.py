@@ -11,7 +11,7 @@ from abathur.domain.audit import Action
 from abathur.domain.errors import IllegalTransitionError, InvalidInputError, NotFoundError
 from abathur.domain.landing import Landing, LandingState
 from abathur.domain.records import changed
-from abathur.domain.reviews import REJECTION, Review, ReviewKind, ReviewState
+from abathur.domain.reviews import REJECTION, REWRITTEN, Review, ReviewKind, ReviewState
 from abathur.domain.tasks import JsonObject, Task, TaskStatus, moved
 from abathur.ports.stores import Stores
 from abathur.services import asking, trail
@@ -33,7 +33,7 @@ class Rejection:
 
     comment: str
     salvage_ref: str | None
-    """The ref that keeps the work; None for a permission."""
+    """The ref that keeps the work; None for a permission, and for work that is gone."""
     cancels: bool = False
     """Give the task up instead of handing it to an agent again."""
 
@@ -176,6 +176,10 @@ def _hand_back(
             f"`abathur why {task.id}`"
         )
     facts = _facts(review, rejection)
+    if REWRITTEN in review.data:
+        # Nor on what was removed from the target: afresh.
+        kept = ("comment", "review", "salvage_ref", "target")
+        facts = {"kind": REWRITTEN, **{name: facts[name] for name in kept}}
     if "conflict" in review.data:
         # Not on top of its own work, which would conflict again: afresh, knowing both sides.
         facts = {**(landing.facts or {}), "comment": rejection.comment, "review": review.id}
@@ -225,13 +229,19 @@ def _end_landing(
     )
 
 
-def is_approved(stores: Stores, landing: Landing, tree: str) -> bool:
-    """Whether a person has approved exactly this tree as the work of the landing."""
+def is_approved(
+    stores: Stores, landing: Landing, tree: str, removed: Sequence[JsonObject] = ()
+) -> bool:
+    """Whether a person has approved exactly this tree as the work of the landing.
+
+    Knowing that it brings back what is `removed` from the target, where there is anything.
+    """
     return any(
         review.kind is ReviewKind.LANDING
         and review.state is ReviewState.APPROVED
         and review.attempt == landing.attempt
         and review.tree == tree
+        and (not removed or review.data.get(REWRITTEN) == list(removed))
         for review in stores.reviews.of_task(landing.task_id)
     )
 
@@ -241,10 +251,12 @@ def ask_unless_approved(
 ) -> Review | None:
     """The question that holds the landing from now on; None when it is approved as it is."""
     assert wanted.tree is not None
-    if is_approved(stores, landing, wanted.tree):
+    removed = wanted.evidence.get(REWRITTEN, ())
+    if is_approved(stores, landing, wanted.tree, removed):
         return None
     for review in stores.reviews.of_task(landing.task_id):
         is_same = review.attempt == landing.attempt and review.tree == wanted.tree
+        is_same = is_same and list(review.data.get(REWRITTEN, ())) == list(removed)
         if review.state is ReviewState.OPEN and is_same:
             return review
     return asking.approval(stores, landing, wanted, actor=actor, now=now)

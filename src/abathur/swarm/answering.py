@@ -21,7 +21,8 @@ async def reject(
     actor: str,
     now: datetime,
 ) -> Answered:
-    """Answer the review with no. The work of a landing is at a salvage ref before that.
+    """Answer the review with no. The work of a landing is at a salvage ref before that, unless
+    the repository no longer has it.
 
     Raises what `reviewing.reject` raises, and `GitError`.
     """
@@ -29,7 +30,8 @@ async def reject(
     ref: str | None = None
     if review.kind is ReviewKind.LANDING and review.state is ReviewState.OPEN:
         commit = review.data["work_commit"]
-        ref = await repository.salvage(review.task_id, review.attempt, commit)
-        await db.write(running.add_salvage, review.task_id, review.attempt, ref, commit, now)
+        if await repository.resolve(commit) is not None:
+            ref = await repository.salvage(review.task_id, review.attempt, commit)
+            await db.write(running.add_salvage, review.task_id, review.attempt, ref, commit, now)
     rejection = Rejection(comment, ref, cancels)
     return await db.write(reviewing.reject, review.id, rejection, actor=actor, now=now)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from abathur.domain.errors import GitError, IllegalTransitionError
+from abathur.domain.errors import IllegalTransitionError
 from abathur.domain.landing import (
     Landing,
     LandingState,
@@ -15,6 +15,7 @@ from abathur.domain.landing import (
     message_of,
 )
 from abathur.domain.protection import check_target
+from abathur.domain.reviews import REWRITTEN
 from abathur.domain.tasks import JsonObject, Task, TaskStatus
 from abathur.ports.repository import Conflict, Merge
 from abathur.services import landing as landings
@@ -93,11 +94,20 @@ class Approach:
             return None
         proof = await self.proof()
         if proof is None:
-            raise GitError(
-                f"target `{landing.target}` doesn't contain the commit "
-                f"{landing.base_commit[:12]} that the work started from"
-            )
+            return await self._refuse_rewritten()
         return await self.conclude(proof, ["nothing was changed, so there was nothing to land"], {})
+
+    async def _refuse_rewritten(self) -> str:
+        """Nothing was changed, but there may be something to do on the target as it is now."""
+        landing = self._landing
+        ref = await self._keep(landing.work_commit)
+        detail = (
+            f"nothing was changed, but {landing.target} no longer contains the commit "
+            f"{landing.base_commit[:12]} that the work began on"
+        )
+        facts = {"kind": REWRITTEN, "target": landing.target, "salvage_ref": ref}
+        await self._refuse(LandingState.REJECTED, detail, facts)
+        return ref
 
     async def merge_onto(self, onto: str) -> Merge | Conflict:
         """Raises `UnrelatedHistoriesError`."""

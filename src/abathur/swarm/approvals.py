@@ -10,6 +10,7 @@ from abathur.domain import questions, reviews
 from abathur.domain.errors import DatabaseError
 from abathur.domain.landing import Landing
 from abathur.domain.leaks import Leak, Secrets, leaks, told
+from abathur.domain.masking import masked
 from abathur.domain.needs import Need
 from abathur.domain.reviews import Review
 from abathur.domain.runs import Attempt, Outcome, OutcomeKind
@@ -61,8 +62,23 @@ async def _about(parts: Parts, target: str, base: str, head: str) -> Asking | No
         return None
     tip = await parts.repository.resolve(f"refs/heads/{target}")
     found = await _leaks(parts, base, head)
-    evidence = {"leaks": [leak.plain for leak in found]} if found else {}
+    evidence: dict[str, object] = {"leaks": [leak.plain for leak in found]} if found else {}
+    if removed := await _removed(parts, tip, base):
+        evidence[reviews.REWRITTEN] = removed
     return Asking(review_id=parts.new_id(), tree=tree, target_commit=tip, evidence=evidence)
+
+
+async def is_rewritten(parts: Parts, target: str, base: str) -> bool:
+    """Whether the target no longer contains what the work began on, and would get back by it."""
+    tip = await parts.repository.resolve(f"refs/heads/{target}")
+    return tip is not None and not await parts.repository.contains(tip, base)
+
+
+async def _removed(parts: Parts, tip: str | None, base: str) -> list[JsonObject]:
+    if tip is None or await parts.repository.contains(tip, base):
+        return []
+    found = await parts.repository.commits_beyond(tip, base)
+    return [{"commit": one.commit, "subject": masked(one.subject)} for one in found]
 
 
 async def _leaks(parts: Parts, base: str, head: str) -> Sequence[Leak]:
@@ -79,19 +95,23 @@ async def require(parts: Parts, state: State, landing: Landing, task: Task) -> N
     count, and the question is asked anew.
     """
     is_required, secrets = _is_required(parts, task, landing.target), parts.settings.landing.secrets
-    if not is_required and secrets is Secrets.OFF:
+    if not (
+        is_required
+        or secrets is not Secrets.OFF
+        or await is_rewritten(parts, landing.target, landing.base_commit)
+    ):
         return
     wanted = await _about(parts, landing.target, landing.base_commit, landing.work_commit)
     if wanted is None or wanted.tree is None:
         return
-    leaky = wanted.evidence.get("leaks")
-    if not is_required and not leaky:
+    leaky, removed = wanted.evidence.get("leaks"), wanted.evidence.get(reviews.REWRITTEN, ())
+    if not (is_required or leaky or removed):
         return
-    if await parts.db.read(reviewing.is_approved, landing, wanted.tree):
+    if await parts.db.read(reviewing.is_approved, landing, wanted.tree, removed):
         return
     if leaky:
         _warn(state, landing, task, [Leak(**leak) for leak in leaky])
-    if is_required or secrets is Secrets.HOLD:
+    if is_required or removed or (leaky and secrets is Secrets.HOLD):
         await _ask(parts, state, landing, wanted, task)
 
 

@@ -61,6 +61,8 @@ class Batch:
         self._target = runs[0].landing.target
         self._on_end, self._on_lost = on_end, on_lost
         self._moves = 0
+        self._onto: str | None = None
+        """Where the target was when it was last looked at."""
 
     @property
     def open(self) -> Sequence[LandingRun]:
@@ -74,6 +76,7 @@ class Batch:
         before that stays so.
         """
         await self._drop_lost(list(self._open.values()))
+        self._onto = await self._parts.repository.resolve(f"refs/heads/{self._target}")
         for approach in list(self._open.values()):
             await self._begin(approach)
         groups: deque[Group] = deque([list(self._open.values())])
@@ -105,6 +108,7 @@ class Batch:
         onto = await self._parts.repository.resolve(f"refs/heads/{self._target}")
         if onto is None:
             raise GitError(f"target branch `{self._target}` is gone; make it again to land")
+        await self._check_forward(onto)
         links, apart = await self._chain(onto, group)
         alone = [[approach] for approach in apart]
         if any(link.approach.is_withdrawn(link.merge.commit) for link in links):
@@ -118,6 +122,12 @@ class Batch:
             if len(rest) == len(group) or any(one.run.stop.is_set() for one in rest):
                 raise
             return [rest]
+
+    async def _check_forward(self, onto: str) -> None:
+        """Moved back meanwhile: the landings begin anew, and are asked about where it matters."""
+        before, self._onto = self._onto, onto
+        if before not in {None, onto} and not await self._parts.repository.contains(onto, before):
+            raise LandingStoppedError(f"`{self._target}` was moved back")
 
     async def _chain(self, onto: str, group: Group) -> tuple[list[Link], list[Approach]]:
         """Commits on top of each other, and landings that don't fit onto those before them."""

@@ -81,7 +81,7 @@ async def _of_ended(
         for landing in there:
             if landing.id in known:
                 continue
-            if await _is_proven(repository, landing):
+            if await is_proven(repository, landing):
                 known.add(landing.id)
             else:
                 problems.append(reconciling.lost_proof(landing))
@@ -101,7 +101,8 @@ async def _known(repository: Repository, target: str, seen: Seen) -> set[str]:
     return seen.landings.setdefault(target, set())
 
 
-async def _is_proven(repository: Repository, landing: Landing) -> bool:
+async def is_proven(repository: Repository, landing: Landing) -> bool:
+    """Whether the target still contains what the landing's proof says. Raises `GitError`."""
     assert landing.proof is not None
     commit = landing.proof.merge_commit or landing.proof.target_commit
     return await contains(repository, f"refs/heads/{landing.target}", commit)

@@ -80,6 +80,18 @@ def test_a_branch_and_a_worktree_that_are_gone_are_not_shown(abathur: Any) -> No
     assert detail["attempts"][0]["salvage_ref"] in text
 
 
+def test_why_does_not_call_work_landed_that_its_target_lost(abathur: Any) -> None:
+    task = abathur.script("Write it", WRITE)
+    abathur.run_swarm()
+    assert "It is completed: main contains its work" in abathur.ok("why", task)
+    work = abathur("task", "show", task, "--json").json["landings"][0]["work_commit"]
+    abathur.git("reset", "-q", "--hard", "HEAD~1")
+    lines = abathur.ok("why", task).splitlines()
+    assert lines[2].startswith("It was completed, but main no longer contains its work")
+    assert lines[3] == f"  - its work is commit {work}"
+    assert f"`git merge {work[:12]}`" in lines[4]
+
+
 def test_what_a_run_leaves(abathur: Any) -> None:
     task = abathur.script("Write it", SAY, WRITE)
     abathur.run_swarm()

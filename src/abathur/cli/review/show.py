@@ -34,6 +34,8 @@ class Shown:
     files: Sequence[ChangedFile]
     target_moved: bool
     """Others have landed since it was asked."""
+    is_gone: bool = False
+    """The repository no longer has the commits that it is about."""
 
 
 @click.command()
@@ -58,9 +60,11 @@ async def _look(text: str) -> Shown:
         return Shown(review, task, (), target_moved=False)
     data = review.data
     repository = await bootstrap.open_repository(project.root)
-    files = await repository.changed_files(data["base_commit"], data["work_commit"])
+    commits = data["base_commit"], data["work_commit"]
+    is_gone = None in [await repository.resolve(commit) for commit in commits]
+    files = () if is_gone else await repository.changed_files(*commits)
     tip = await repository.resolve(f"refs/heads/{data['target']}")
-    return Shown(review, task, files, tip != data["target_commit"])
+    return Shown(review, task, files, tip != data["target_commit"], is_gone)
 
 
 def _read(stores: Stores, text: str) -> tuple[Review, Task]:
@@ -81,7 +85,7 @@ def _lines(found: Shown) -> Iterator[str]:
     yield from _about(found)
     if review.state is ReviewState.OPEN:
         yield ""
-        yield from _how(review)
+        yield from _how(review, is_gone=found.is_gone)
 
 
 def _about(found: Shown) -> Iterator[str]:
@@ -110,6 +114,12 @@ def _work(found: Shown) -> Iterator[str]:
     data, files = found.review.data, found.files
     yield paint(pad("work", LABEL), "dim") + f"commit {data['work_commit']}"
     yield paint(pad("tree", LABEL), "dim") + clean(found.review.tree or "")
+    if found.is_gone:
+        yield paint(pad("note", LABEL), "dim") + clean(
+            "the repository no longer has these commits: somebody deleted the branch, and git "
+            "cleared them away; nothing of it can land"
+        )
+        return
     if found.target_moved:
         yield paint(pad("note", LABEL), "dim") + clean(
             f"{data['target']} has moved since this was asked; the work is merged with it as it is "
@@ -138,8 +148,12 @@ def _denied(review: Review) -> Iterator[str]:
         yield f"allowed: {clean(', '.join(allowed))}"
 
 
-def _how(review: Review) -> Iterator[str]:
+def _how(review: Review, *, is_gone: bool) -> Iterator[str]:
     name = short(review.id)
+    if is_gone:
+        yield f"again:    abathur review reject {name} --comment TEXT"
+        yield f"give up:  abathur review reject {name} --cancel"
+        return
     if review.kind is ReviewKind.LANDING:
         made_by = review.data.get("made_by", review.attempt)
         yield f"diff:     abathur diff {short(review.task_id)} --attempt {made_by}"

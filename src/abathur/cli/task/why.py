@@ -14,6 +14,8 @@ from abathur.cli.context import json_option
 from abathur.cli.output import paint, status_colour
 from abathur.cli.task.ids import id_argument
 from abathur.cli.text import clean, short
+from abathur.domain.errors import GitError
+from abathur.domain.tasks import TaskStatus
 
 if TYPE_CHECKING:
     from abathur.domain.explain import Explanation
@@ -41,10 +43,30 @@ def why(task_id: str | None, as_json: bool) -> None:
         rules,
         partial(diagnosis.agent_problem, project),
     )
+    if task.status is TaskStatus.COMPLETED:
+        explanation = context.run(_compared, task.id, explanation)
     if as_json:
         output.write_json(shapes.explanation(task, explanation))
     else:
         output.write_lines(_lines(task, explanation))
+
+
+async def _compared(task_id: str, explanation: Explanation) -> Explanation:
+    """The explanation of a completed task, unless its target was moved back since."""
+    from abathur.domain.explain import no_longer_landed
+    from abathur.swarm.reconciler import is_proven
+
+    found = context.queue()
+    async with context.opened(found, only_reads=True) as db:
+        landings = await db.read(lambda stores: stores.landings.of_task(task_id))
+    if not landings or landings[-1].proof is None:
+        return explanation
+    try:
+        repository = await bootstrap.open_repository(found.root)
+        is_there = await is_proven(repository, landings[-1])
+    except GitError:
+        return explanation  # what it was proven by then is told all the same
+    return explanation if is_there else no_longer_landed(landings[-1])
 
 
 def _lines(task: Task, explanation: Explanation) -> list[str]:

@@ -25,6 +25,9 @@ class Conflicts(Placed):
             hunks=hunks(await self._texts(conflict.tree, paths)),
         )
 
+    async def commits_beyond(self, tip: str, commit: str) -> Sequence[Side]:
+        return await _commits(self._git, require_hash(tip), require_hash(commit), ())
+
     async def _texts(self, tree: str | None, paths: Sequence[str]) -> dict[str, str]:
         """The merged files, with git's conflict markers in them; binary ones are left out."""
         if tree is None:
