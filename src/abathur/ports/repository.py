@@ -200,6 +200,10 @@ class Worktrees(Protocol):
         """
         ...
 
+    async def reconnect(self, folder: Path) -> None:
+        """Make git know the worktrees in `folder` again, if it was moved with the repository."""
+        ...
+
     async def recorded_in(self, folder: Path) -> frozenset[str]:
         """Names in `folder` under which git has a record of a worktree, whatever is there now.
 

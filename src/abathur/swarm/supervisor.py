@@ -99,6 +99,7 @@ class Supervisor:
                 warmed_up(parts),
                 parts.open_wakeups() as wakeups,
             ):
+                await parts.repository.reconnect(parts.worktrees)
                 await Lifeline(parts, state).rescue()
                 await self._caretaker.tidy()
                 scheduler = Scheduler(parts, state)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +111,7 @@ async def keep_work(parts: Parts, attempt: Attempt, message: str) -> str | None:
     """
     if attempt.worktree_path is None or attempt.base_commit is None:
         return None
-    place = await parts.db.read(continuing.own_place, attempt)
+    place = await _own_place(parts, attempt)
     head = await _last_commit(parts, attempt, place, message)
     if head is None or await parts.repository.contains(attempt.base_commit, head):
         return None
@@ -117,6 +119,14 @@ async def keep_work(parts: Parts, attempt: Attempt, message: str) -> str | None:
     now = parts.clock.now()
     await parts.db.write(running.add_salvage, attempt.task_id, attempt.number, ref, head, now)
     return ref
+
+
+async def _own_place(parts: Parts, attempt: Attempt) -> str | None:
+    """The attempt's folder, also after the repository was moved with it."""
+    place = await parts.db.read(continuing.own_place, attempt)
+    if place is None or await asyncio.to_thread(os.path.lexists, place):
+        return place
+    return str(parts.worktrees / Path(place).name)
 
 
 async def _last_commit(
@@ -145,7 +155,7 @@ async def remove(parts: Parts, attempt: Attempt, *, kept_by: str) -> None:
 
     A folder in which a later attempt goes on is that one's.
     """
-    place = await parts.db.read(continuing.own_place, attempt)
+    place = await _own_place(parts, attempt)
     if place is not None:
         await parts.repository.remove_worktree(Path(place), kept_by=kept_by)
     if attempt.branch is not None:

@@ -52,7 +52,7 @@ def _read_holders(place: Place, ref: str) -> list[Path] | None:
             if head == ref and not (git_dir == place.common == place.root):  # a bare repository
                 is_main = git_dir == place.common
                 pointer = git_dir / "gitdir"
-                found.append(place.root if is_main else _pointed_to(git_dir, pointer).parent)
+                found.append(place.root if is_main else pointed_to(git_dir, pointer).parent)
     except FileNotFoundError:
         return None
     return found
@@ -92,7 +92,7 @@ def _records(common: Path, likely: str = "") -> Iterator[tuple[Path, str]]:
         record = folder / name
         # Another worktree's record may go away while we look.
         with suppress(FileNotFoundError, NotADirectoryError):
-            yield record, _itself(os.path.dirname(_pointed_to(record, record / "gitdir")))  # noqa: PTH120
+            yield record, _itself(os.path.dirname(pointed_to(record, record / "gitdir")))  # noqa: PTH120
 
 
 def _itself(path: str) -> str:
@@ -110,7 +110,7 @@ def linked_record(common: Path, path: Path) -> Path | None:
     if path.is_symlink() or pointer.is_symlink() or not pointer.is_file():
         return None
     record = record_of(common, path)
-    if record is None or _pointed_to(path, pointer).resolve() != record.resolve():
+    if record is None or pointed_to(path, pointer).resolve() != record.resolve():
         return None
     return record
 
@@ -133,7 +133,8 @@ def _parsed(entry: str) -> WorkingTree:
     return WorkingTree(Path(fields["worktree"]), fields.get("branch"))
 
 
-def _pointed_to(base: Path, pointer: Path) -> Path:
+def pointed_to(base: Path, pointer: Path) -> Path:
+    """What the file of a worktree or of its record names; it needn't be there."""
     text = os.fsdecode(pointer.read_bytes()).removeprefix("gitdir: ").removesuffix("\n")
     return base / text
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from abathur.domain.branches import removal_name
 from abathur.domain.errors import GitError
+from abathur.infrastructure.git.moved import reconnect
 from abathur.infrastructure.git.place import Placed
 from abathur.infrastructure.git.planted import refuse_planted
 from abathur.infrastructure.git.revisions import (
@@ -44,6 +45,9 @@ class Worktrees(Placed):
             "rev-parse", "--verify", "--quiet", "HEAD^{commit}", codes=(0, 1, 128)
         )
         return found.text or None
+
+    async def reconnect(self, folder: Path) -> None:
+        await asyncio.to_thread(reconnect, self._common, folder)
 
     async def recorded_in(self, folder: Path) -> frozenset[str]:
         return await asyncio.to_thread(self._recorded_in, folder)
