@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from abathur.domain.failures import ASKING, FailureClass
 from abathur.domain.money import CostGroup, Pricing
 from abathur.domain.pools import PROBE, Observation, PoolKey, PoolSource, host_pool
 from abathur.domain.runs import Outcome, OutcomeKind, Usage
-from abathur.services import accounting, budgeting, claiming, pausing, pooling, running
+from abathur.services import accounting, budgeting, cancelling, claiming, pausing, pooling, running
 from abathur.services.claiming import Claim
 from abathur.services.pooling import Draws
 from abathur.services.queue_facts import queue_facts
@@ -404,6 +404,33 @@ async def test_a_probe_without_an_answer_is_followed_by_another(queue: Any) -> N
     assert await claim(queue, POOLED) == []
     queue.now += PROBE
     assert len(await claim(queue, POOLED)) == 1
+
+
+@pytest.mark.parametrize("ended_by", ["cancel", "death", "stop"])
+async def test_a_probe_that_was_ended_from_outside_is_followed_by_another_at_once(
+    queue: Any, ended_by: str
+) -> None:
+    for _ in range(3):
+        await queue.submit()
+    (first,) = await claim(queue, POOLED, 1)
+    seen = Observation(window="five_hour", is_rejected=True)
+    pool = await queue.write(pooling.observe, draws(first), seen, queue.now)
+    queue.now = pool.exhausted_until
+    (probe,) = await claim(queue, POOLED)
+    task = probe.task
+    assert await claim(queue, POOLED) == []
+    if ended_by == "cancel":
+        await queue.write(cancelling.cancel, task.id, now=queue.now, actor="test")
+    elif ended_by == "death":
+        taking = {"fence": task.fence, "worker_id": task.worker_id, "lease": timedelta(minutes=1)}
+        await queue.write(claiming.adopt, task.id, now=queue.now, **taking)
+    else:
+        released = Outcome(kind=OutcomeKind.RELEASED)
+        await end(queue, probe, released, draws=draws(probe), is_probe=True)
+    (second,) = await claim(queue, POOLED)
+    assert await queue.read(pooling.tried_by, draws(second).run) == {FAKE}
+    assert await queue.read(pooling.tried_by, draws(probe).run) == frozenset()
+    assert await claim(queue, POOLED) == []
 
 
 async def test_guesses_from_text_are_charged_in_the_end(queue: Any) -> None:

@@ -14,7 +14,7 @@ from abathur.domain.records import changed
 from abathur.domain.runs import OutcomeKind
 from abathur.domain.tasks import Task, TaskStatus, moved
 from abathur.ports.stores import Stores
-from abathur.services import accounting, asking, looping, trail, wholes
+from abathur.services import accounting, asking, looping, pooling, trail, wholes
 from abathur.services.finishing import cancel_dependents, give_up
 from abathur.services.submitting import waiting_status
 
@@ -96,6 +96,7 @@ def _end_run(stores: Stores, task: Task, now: datetime) -> None:
         if attempt.ended_at is None:
             ended = changed(attempt, ended_at=now, outcome=OutcomeKind.CANCELLED)
             stores.attempts.save(ended)
+            pooling.abandon(stores, f"{task.id}/{ended.number}", now)
             stores.costs.settle(accounting.cost_of(stores, task, ended, None, UNPRICED, now))
     stores.workers.end_agents(task.id, now)
 

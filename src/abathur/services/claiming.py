@@ -271,4 +271,5 @@ def _lose(stores: Stores, task: Task, attempt: Attempt, pricing: Pricing, now: d
         error_message=f"worker {attempt.worker_id} was gone",
     )
     stores.attempts.save(lost, attempt)
+    pooling.abandon(stores, f"{task.id}/{lost.number}", now)
     stores.costs.settle(accounting.cost_of(stores, task, lost, None, pricing, now))

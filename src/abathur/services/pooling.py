@@ -155,6 +155,16 @@ def begin_probes(
                 stores.pools.save(changed(pool, exhausted_until=now + PROBE, probe=run))
 
 
+def abandon(stores: Stores, run: str, now: datetime) -> None:
+    """The run, named as in `Draws`, ended without having been able to ask: another one may try.
+
+    Not for one that failed by itself: its provider may be what made it fail.
+    """
+    for pool in stores.pools.closed():
+        if pool.probe == run and pool.is_exhausted(now):
+            stores.pools.save(changed(pool, exhausted_until=now, probe=None))
+
+
 def tried_by(stores: Stores, run: str) -> frozenset[PoolKey]:
     """The pools of which a run, named as in `Draws`, tries whether they are open again."""
     return frozenset(pool.key for pool in stores.pools.closed() if pool.probe == run)

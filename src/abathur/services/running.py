@@ -237,6 +237,8 @@ def report(
         stores.workers.end_agents(task.id, now)
     if report.draws and report.is_probe and pooling.shows_answer(outcome):
         pooling.answered(stores, report.draws, now)
+    elif report.draws and report.is_probe and outcome.kind is OutcomeKind.RELEASED:
+        pooling.abandon(stores, report.draws.run, now)
     actor = actor_of(holder.worker_id)
     if outcome.kind is OutcomeKind.SUCCEEDED and report.trial is None:
         return _ask_landing(stores, task, report, holder, now)
