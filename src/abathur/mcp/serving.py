@@ -64,20 +64,27 @@ def host_of(project: Project, db: Database) -> Host:
 
 
 async def serve_stdio(project: Project, caller: Caller, only: str | None) -> None:
-    """Until stdin ends. Nothing but the protocol reaches stdout: whatever else is printed there
-    goes to stderr.
+    """Until stdin ends and what was asked before is answered. Nothing but the protocol reaches
+    stdout: whatever else is printed there goes to stderr.
     """
     require_extra()
     from mcp.server.stdio import stdio_server
 
+    from abathur.mcp.catalogue import tools_of
     from abathur.mcp.server import Desk, make_server
+    from abathur.mcp.unanswered import Incoming, Outgoing, Unanswered
 
     quieten()
+    unanswered = Unanswered({tool.name for tool in tools_of(only).values() if tool.waits})
     with serving.call_log(project) as log:
         async with stdio_server() as (incoming, outgoing), serving.opened(project) as db:
             desk = Desk(host=host_of(project, db), caller_of=lambda _: caller, log=log)
             server = make_server(desk, only)
-            await server.run(incoming, outgoing, server.create_initialization_options())
+            await server.run(
+                Incoming(incoming, unanswered),
+                Outgoing(outgoing, unanswered),
+                server.create_initialization_options(),
+            )
 
 
 async def serve_http(
