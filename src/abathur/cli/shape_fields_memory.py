@@ -77,6 +77,7 @@ VECTOR_TOTAL: Final[Fields] = {
 MEMORY_STATS: Final[Fields] = {
     "memories": ("MemoryTotal[]", "by namespace and type"),
     "vectors": ("VectorTotal[]", "of memories and documents together, by model"),
+    "passages": ("integer", "parts of memories and documents that are searched"),
 }
 
 PROPOSAL: Final[Fields] = {

@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import Final
 
-from abathur.bootstrap.remembering import embedder, meaning_of
+from abathur.bootstrap.remembering import meaning_of
 from abathur.domain.chunking import chunks_of, kind_of, title_of
 from abathur.domain.documents import GIVEN, Document, NewDocument
 from abathur.domain.errors import AbathurError, InvalidInputError
@@ -81,7 +81,7 @@ async def search(call: Call) -> Answer:
     query = call.args["query_text"]
     maker, meaning = None, None
     try:
-        maker = embedder(call.host.project)
+        maker = call.host.embedder()
         meaning = await meaning_of(maker, query)
     except AbathurError:
         pass  # then words have to do

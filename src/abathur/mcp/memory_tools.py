@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from abathur.bootstrap.remembering import embedder, meaning_of
+from abathur.bootstrap.remembering import meaning_of
 from abathur.domain.errors import AbathurError
 from abathur.domain.memories import SEPARATOR, Memory, MemoryType, MemoryVersion, NewMemory
 from abathur.domain.tasks import Task
@@ -116,7 +116,7 @@ async def search(call: Call) -> Answer:
 async def _meaning(call: Call, query: str) -> Meaning | None:
     """None where words have to do: nobody says what texts mean, or it can't be asked."""
     try:
-        return await meaning_of(embedder(call.host.project), query)
+        return await meaning_of(call.host.embedder(), query)
     except AbathurError:
         return None
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from abathur import bootstrap
 from abathur.bootstrap import serving
+from abathur.bootstrap.embedding import EmbedderOnce, keep_embedded
 from abathur.bootstrap.targets import OpenedOnce
 from abathur.domain.delegation import Caller
 from abathur.domain.errors import AgentUnavailableError
@@ -17,6 +19,7 @@ from abathur.mcp.tool import Host
 
 if TYPE_CHECKING:
     from abathur.bootstrap import Project
+    from abathur.mcp.server import Desk
     from abathur.ports.clock import Clock
     from abathur.ports.stores import UnitOfWork
     from abathur.ports.wakeups import Wakeups
@@ -60,6 +63,7 @@ def host_of(project: Project, db: Database) -> Host:
         new_id=bootstrap.new_id,
         open_wakeups=db.wakeups,
         repository=OpenedOnce(project),
+        embedder=EmbedderOnce(project),
     )
 
 
@@ -80,11 +84,12 @@ async def serve_stdio(project: Project, caller: Caller, only: str | None) -> Non
         async with stdio_server() as (incoming, outgoing), serving.opened(project) as db:
             desk = Desk(host=host_of(project, db), caller_of=lambda _: caller, log=log)
             server = make_server(desk, only)
-            await server.run(
-                Incoming(incoming, unanswered),
-                Outgoing(outgoing, unanswered),
-                server.create_initialization_options(),
-            )
+            async with _embedding(desk, db.clock()):
+                await server.run(
+                    Incoming(incoming, unanswered),
+                    Outgoing(outgoing, unanswered),
+                    server.create_initialization_options(),
+                )
 
 
 async def serve_http(
@@ -112,7 +117,22 @@ async def serve_http(
             stack.enter_context(serving.announced(project, url, place.worker))
             ready(url)
 
+        await stack.enter_async_context(_embedding(desk, db.clock()))
         await http_server.serve(app, place.host, place.port, started)
+
+
+@asynccontextmanager
+async def _embedding(desk: Desk, clock: Clock) -> AsyncIterator[None]:
+    """Vectors are made beside the calls while it is open."""
+    host = desk.host
+    beside = asyncio.create_task(
+        keep_embedded(host.project, host.db, host.embedder, clock, desk.log)
+    )
+    try:
+        yield
+    finally:
+        beside.cancel()
+        await asyncio.wait([beside])
 
 
 def quieten() -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from abathur.bootstrap import Project
     from abathur.ports.repository import Repository
     from abathur.ports.stores import Stores, UnitOfWork
+    from abathur.ports.vectors import Embedder
     from abathur.ports.wakeups import Wakeups
 
 P = ParamSpec("P")
@@ -45,6 +46,8 @@ class Host:
     new_id: Callable[[], str]
     open_wakeups: Callable[[], AbstractAsyncContextManager[Wakeups]]
     repository: Callable[[], Awaitable[Repository]]
+    embedder: Callable[[], Embedder | None]
+    """Raises `EmbeddingError`, `UntrustedError`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

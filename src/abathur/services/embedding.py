@@ -41,3 +41,8 @@ def catch_up(stores: Stores, model: str) -> None:
 
 def totals(stores: Stores) -> Sequence[VectorTotal]:
     return stores.vectors.totals()
+
+
+def passages(stores: Stores) -> int:
+    """How many there are that could have a vector."""
+    return stores.passages.count()

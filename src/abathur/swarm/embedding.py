@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from abathur.domain.errors import AbathurError, EmbeddingError
 from abathur.ports.stores import UnitOfWork
@@ -16,7 +19,15 @@ if TYPE_CHECKING:
     from abathur.swarm.parts import Parts
     from abathur.swarm.state import State
 
+T = TypeVar("T")
+
 INTERVAL_SECONDS: Final = 30.0
+
+
+class OnThread(Protocol):
+    """Runs what blocks."""
+
+    async def __call__(self, work: Callable[[], T], /) -> T: ...
 
 
 async def meaning_of(maker: Embedder | None, text: str) -> Meaning | None:
@@ -27,14 +38,34 @@ async def meaning_of(maker: Embedder | None, text: str) -> Meaning | None:
     return Meaning(maker.model, vector)
 
 
-async def embed_missing(db: UnitOfWork, maker: Embedder) -> int:
+async def _at_once() -> None:
+    """No rest between two steps."""
+
+
+async def _thread(work: Callable[[], T]) -> T:
+    return await asyncio.to_thread(work)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How much is done in one go, and what comes in between."""
+
+    step: int = embedding.STEP
+    """Passages."""
+    rest: Callable[[], Awaitable[None]] = _at_once
+    on_thread: OnThread = _thread
+
+
+async def embed_missing(db: UnitOfWork, maker: Embedder, pace: Pace | None = None) -> int:
     """Give all passages that lack one a vector; how many. May be ended at any time.
 
     Raises `EmbeddingError`, `InvalidInputError` when vectors don't fit, `DatabaseError`.
     """
+    pace = pace or Pace()
     made = after = 0
-    while waiting := await db.read(embedding.missing, maker.model, after):
-        vectors = await asyncio.to_thread(maker.embed, [one.text for one in waiting])
+    while waiting := await db.read(embedding.missing, maker.model, after, pace.step):
+        texts = [one.text for one in waiting]
+        vectors = await pace.on_thread(partial(maker.embed, texts))
         embedded = [
             Embedded(one.passage_id, one.source, vector)
             for one, vector in zip(waiting, vectors, strict=True)
@@ -43,10 +74,12 @@ async def embed_missing(db: UnitOfWork, maker: Embedder) -> int:
         ]
         made += await db.write(embedding.save, maker.model, embedded)
         after = waiting[-1].passage_id
+        await pace.rest()
     if made:
         await db.write(embedding.finish, maker.model)
     while await db.read(embedding.is_behind, maker.model):
         await db.write(embedding.catch_up, maker.model)
+        await pace.rest()
     return made
 
 

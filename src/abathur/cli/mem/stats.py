@@ -33,7 +33,7 @@ COLUMNS = (
 @json_option
 def stats(as_json: bool) -> None:
     """Count memories by namespace and type, and vectors by the model that made them."""
-    memories, vectors = context.read(_totals, context.now())
+    memories, vectors, passages = context.read(_totals, context.now())
     if as_json:
         output.write_json(
             {
@@ -42,6 +42,7 @@ def stats(as_json: bool) -> None:
                     for one in memories
                 ],
                 "vectors": [shapes.pick(fields.VECTOR_TOTAL, one) for one in vectors],
+                "passages": passages,
             }
         )
         return
@@ -50,13 +51,20 @@ def stats(as_json: bool) -> None:
     else:
         output.say("Nothing is remembered yet.")
     for one in vectors:
-        output.say(f"{one.vectors} vectors of {one.dimension} numbers by {one.model}")
+        share = f"{one.vectors} of {passages}" if one.vectors < passages else f"all {passages}"
+        output.say(f"{share} passages have a vector of {one.dimension} numbers by {one.model}")
 
 
-def _totals(stores: Stores, now: datetime) -> tuple[Sequence[MemoryTotal], Sequence[VectorTotal]]:
+def _totals(
+    stores: Stores, now: datetime
+) -> tuple[Sequence[MemoryTotal], Sequence[VectorTotal], int]:
     from abathur.services import embedding, remembering
 
-    return remembering.totals(stores, now=now), embedding.totals(stores)
+    return (
+        remembering.totals(stores, now=now),
+        embedding.totals(stores),
+        embedding.passages(stores),
+    )
 
 
 def _row(one: MemoryTotal) -> list[str]:

@@ -120,6 +120,10 @@ class SqlPassages:
             rows = self._session.fetch("passages_document_allowed", **wanted, ids=list(ids))
         return {row["id"] for row in rows}
 
+    def count(self) -> int:
+        (row,) = self._session.fetch("passages_count")
+        return int(row["n"])
+
     def get_many(self, ids: Collection[int]) -> Mapping[int, Passage]:
         rows = self._session.fetch("passages_by_ids", ids=list(ids)) if ids else []
         return {row["id"]: Passage(**row) for row in rows}

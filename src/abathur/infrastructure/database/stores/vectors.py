@@ -32,7 +32,7 @@ RESCORED: Final = 200
 PAGE: Final = 1000
 SPARE: Final = 500
 """Signs of what is gone that are let be, beyond a fourth of all."""
-STEP: Final = 25
+STEP: Final = 5
 """Blocks that are turned over in one transaction."""
 
 

@@ -8,6 +8,9 @@ DELETE FROM passages WHERE memory_id = :memory_id;
 INSERT INTO passages (document_id, heading, text, first_line, last_line)
 VALUES (:document_id, :heading, :text, :first_line, :last_line);
 
+-- name: passages_count
+SELECT count(*) AS n FROM passages;
+
 -- name: passages_drop_document
 DELETE FROM passages WHERE document_id = :document_id;
 
