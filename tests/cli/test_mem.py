@@ -10,6 +10,7 @@ import pytest
 
 from abathur.bootstrap import load_project, make_project_files
 from abathur.cli.docs.rounds import Rounds
+from abathur.cli.mem import moving
 from abathur.domain.documents import GIVEN, NewDocument
 from abathur.infrastructure.database import Database
 from abathur.infrastructure.document_files import stamp
@@ -134,6 +135,23 @@ def test_a_line_that_is_no_memory_is_told_and_nothing_is_added(
     assert "line 2" in refused.line
     assert part in refused.line
     assert abathur("mem", "list", "--json").json == []
+
+
+def test_an_import_that_ends_early_tells_what_is_written_and_goes_on_from_there(
+    abathur: Abathur, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moving, "BATCH", 2)
+    rows = [{"namespace": "n", "key": str(number), "value": "x"} for number in range(5)]
+    lines = "\n".join(map(json.dumps, rows)).encode()
+    configure(abathur, memory={"quota": 3})
+    refused = abathur("mem", "import", stdin=lines)
+    assert refused.code == 2
+    assert "2 added, 0 updated, 0 unchanged, 0 skipped, 0 expired before this" in refused.err
+    assert "n holds 3 memories, which is its quota" in refused.err
+    configure(abathur, memory={"quota": 5})
+    done = abathur("mem", "import", "--json", stdin=lines).json
+    assert (done["added"], done["unchanged"]) == (3, 2)
+    assert len(abathur.ok("mem", "export").splitlines()) == 5
 
 
 def test_pruning_asks_before_anything_goes(abathur: Abathur) -> None:

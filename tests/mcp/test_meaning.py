@@ -9,7 +9,7 @@ import pytest
 from abathur.bootstrap import Project
 from abathur.bootstrap.embedding import LOOK_SECONDS, EmbedderOnce, keep_embedded
 from abathur.domain.memories import NewMemory
-from abathur.domain.settings import MemorySettings
+from abathur.domain.memory_settings import MemorySettings
 from abathur.infrastructure.turns import turn
 from abathur.services import embedding, remembering
 from tests.embeddings import served
@@ -102,7 +102,7 @@ async def test_a_swarm_that_lives_makes_the_vectors_itself(site: Site) -> None:
         await remember(site, 1)
         project = asking(site.host.project, url)
         maker = EmbedderOnce(project)
-        task = asyncio.create_task(keep_embedded(project, site.db, maker, clock, str))
+        task = asyncio.create_task(keep_embedded(project, site.db, maker, clock, site.log.append))
         await clock.look()
     assert not heard
     task.cancel()

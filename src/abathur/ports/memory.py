@@ -77,6 +77,10 @@ class MemoryStore(Protocol):
         """Live ones in exactly this namespace."""
         ...
 
+    def count_keys(self, namespace: str) -> int:
+        """All of them, deleted and expired ones too; reads an index alone."""
+        ...
+
     def expired(self, where: MemoryFilter, now: datetime) -> Sequence[Memory]:
         """Of the namespace and the types of the filter, those that aren't deleted yet."""
         ...

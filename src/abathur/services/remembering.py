@@ -54,9 +54,17 @@ class MemoryChange:
 
 
 def add(
-    stores: Stores, new: NewMemory, *, actor: str, now: datetime, rules: MemoryRules = RULES
+    stores: Stores,
+    new: NewMemory,
+    *,
+    actor: str,
+    now: datetime,
+    rules: MemoryRules = RULES,
+    has_room: bool = False,
 ) -> Memory:
     """Keep something new. A key whose memory was deleted or has expired goes on with a new version.
+
+    `has_room` says that the caller has counted the namespace.
 
     Raises `ConflictError` when the key is used, `InvalidInputError` beyond the rules.
     """
@@ -64,7 +72,8 @@ def add(
     old = stores.memories.get(new.namespace, new.key)
     if old is not None and not old.is_gone(now):
         raise _taken(new.namespace, new.key)
-    _check_quota(stores, new.namespace, now, rules)
+    if not has_room:
+        _check_quota(stores, new.namespace, now, rules)
     memory = _first(new, actor, now)
     if old is None:
         kept = stores.memories.insert(memory)
@@ -83,6 +92,9 @@ def add(
 
 
 def _check_quota(stores: Stores, namespace: str, now: datetime, rules: MemoryRules) -> None:
+    # Most namespaces are far from full: then it is enough to count keys.
+    if stores.memories.count_keys(namespace) < rules.per_namespace:
+        return
     if stores.memories.count(namespace, now) >= rules.per_namespace:
         raise InvalidInputError(
             f"namespace {namespace} holds {rules.per_namespace} memories, which is its quota; "

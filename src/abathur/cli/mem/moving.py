@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -12,7 +12,7 @@ import click
 from abathur.cli import context, output
 from abathur.cli.context import json_option
 from abathur.cli.mem.options import filters, memory_shape, wanted
-from abathur.domain.errors import InvalidInputError
+from abathur.domain.errors import AbathurError, InvalidInputError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 PAGE = 1000
 BATCH = 200
+OUTCOMES = ("added", "updated", "unchanged", "skipped", "expired")
 KEPT = {
     "namespace": str,
     "key": str,
@@ -41,15 +42,21 @@ def export(as_json: bool, **typed: Any) -> None:
 
     They are JSON with and without --json.
     """
+    context.run(_export, typed)
+
+
+async def _export(typed: Mapping[str, Any]) -> None:
     before_id: int | None = None
-    while True:
-        where = wanted(context.now(), **typed, before_id=before_id, limit=PAGE)
-        page = context.read(_page, where, context.now())
-        for one in page:
-            output.write_json(memory_shape(one), line=True)
-        if len(page) < PAGE:
-            return
-        before_id = page[-1].id
+    now = context.now()
+    async with context.opened(context.queue(), only_reads=True) as db:
+        while True:
+            where = wanted(now, **typed, before_id=before_id, limit=PAGE)
+            page = await db.read(_page, where, now)
+            for one in page:
+                output.write_json(memory_shape(one), line=True)
+            if len(page) < PAGE:
+                return
+            before_id = page[-1].id
 
 
 def _page(stores: Stores, where: Any, now: datetime) -> Sequence[Any]:
@@ -65,27 +72,45 @@ def import_(file: IO[str], replace: bool, as_json: bool) -> None:
 
     What is there already stays as it is, unless --replace.
     """
-    from abathur.bootstrap import actor
-
     done: Counter[str] = Counter()
     rules, now = context.project().settings.memory.rules, context.now()
     # All are read before the first is written.
     read = list(_memories(file, rules, now))
     done["expired"] = read.count(None)
-    for batch in _batches([one for one in read if one is not None]):
-        done += context.write(_import, batch, replace, rules, actor(), now)
-    told = {name: done[name] for name in ("added", "updated", "unchanged", "skipped", "expired")}
+    try:
+        context.run(_write, [one for one in read if one is not None], replace, rules, now, done)
+    except (AbathurError, KeyboardInterrupt):
+        output.say(f"{_in_words(done)} before this; the same command goes on with the rest")
+        raise
     if as_json:
-        output.write_json(told)
+        output.write_json({name: done[name] for name in OUTCOMES})
     else:
-        output.say(", ".join(f"{number} {name}" for name, number in told.items()))
-        if told["skipped"]:
+        output.say(_in_words(done))
+        if done["skipped"]:
             output.say("What was skipped is another one here; --replace takes the new one.")
 
 
-def _batches(memories: Sequence[NewMemory]) -> Iterator[Sequence[NewMemory]]:
-    for start in range(0, len(memories), BATCH):
-        yield memories[start : start + BATCH]
+def _in_words(done: Mapping[str, int]) -> str:
+    return ", ".join(f"{done[name]} {name}" for name in OUTCOMES)
+
+
+async def _write(
+    memories: Sequence[NewMemory],
+    replaces: bool,
+    rules: MemoryRules,
+    now: datetime,
+    done: Counter[str],
+) -> None:
+    """Batch by batch; `done` counts those that are written for good.
+
+    `now` is when they were read, as their lifetimes count from there.
+    """
+    from abathur.bootstrap import actor
+
+    async with context.opened(context.queue()) as db:
+        for start in range(0, len(memories), BATCH):
+            batch = memories[start : start + BATCH]
+            done.update(await db.write(_import, batch, replaces, rules, actor(), now))
 
 
 def _memories(
@@ -139,10 +164,17 @@ def _import(
     from abathur.services import remembering
 
     done: Counter[str] = Counter()
+    # Counting a full namespace for each of its memories would take most of the time.
+    room = {
+        name: rules.per_namespace - stores.memories.count(name, now)
+        for name in {new.namespace for new in batch}
+    }
     for new in batch:
         old = stores.memories.get(new.namespace, new.key)
         if old is None or old.is_gone(now):
-            remembering.add(stores, new, actor=actor, now=now, rules=rules)
+            has_room = room[new.namespace] > 0
+            remembering.add(stores, new, actor=actor, now=now, rules=rules, has_room=has_room)
+            room[new.namespace] -= 1
             done["added"] += 1
         elif _content(old) == _content(new):
             done["unchanged"] += 1

@@ -68,6 +68,10 @@ class SqlMemories:
         row = self._session.fetch_one("memories_count", namespace=namespace, now=now)
         return int(row["n"]) if row else 0
 
+    def count_keys(self, namespace: str) -> int:
+        row = self._session.fetch_one("memories_count_keys", namespace=namespace)
+        return int(row["n"]) if row else 0
+
     def expired(self, where: MemoryFilter, now: datetime) -> Sequence[Memory]:
         rows = self._session.fetch("memories_expired", **conditions(where, now), limit=where.limit)
         return [_memory_of(row) for row in rows]

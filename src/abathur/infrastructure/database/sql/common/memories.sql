@@ -33,6 +33,9 @@ SELECT count(*) AS n FROM memories
 WHERE namespace = :namespace AND deleted_at IS NULL
   AND (expires_at IS NULL OR expires_at > :now);
 
+-- name: memories_count_keys
+SELECT count(*) AS n FROM memories WHERE namespace = :namespace;
+
 -- name: memories_expired
 SELECT m.*, e.id AS entry_id, e.value, e.metadata
 FROM memories AS m JOIN memory_entries AS e
