@@ -122,6 +122,8 @@ DIALECT: Final = (
         rf"FROM {RECORDS} AS \2",
     ),
     (re.compile(r"json_group_array\((\w+)\)"), r"json_agg(\1 ORDER BY \1)::text"),
+    # The words of the condition of `tasks_ready`: no other index can be used for them.
+    (re.compile(r"\b((?:WHERE|AND) )((?:\w+\.)?status = 'ready')"), r"\1(\2) IS TRUE"),
     # A value that is only compared with NULL has no type.
     (re.compile(r"(:\w+)( IS (?:NOT )?NULL)"), r"\1::text\2"),
 )
