@@ -223,6 +223,26 @@ def test_a_folder_that_nobody_works_in(abathur: "Abathur") -> None:
     assert f"warn  worktrees       no task works in {folder}" in out
 
 
+def test_a_sparse_checkout_that_would_take_the_queue_along_is_told_before_and_after(
+    abathur: "Abathur",
+) -> None:
+    abathur.git("sparse-checkout", "set", "--cone", "src")
+    abathur.git("add", "--sparse", "-f", ".abathur/config.yaml", ".abathur/.gitignore")
+    abathur.git("commit", "-qm", "Settings")
+    found = abathur("doctor")
+    assert "the sparse checkout leaves `.abathur` out, so git removes it" in found.out
+    assert "git sparse-checkout add .abathur" in found.out
+    assert (
+        "the sparse checkout leaves `.abathur` out" in abathur("swarm", "start", "--until-idle").out
+    )
+    abathur.git("sparse-checkout", "reapply")
+    gone = abathur("task", "list")
+    assert gone.code == 3
+    assert f"the sparse checkout of {abathur.root} leaves `.abathur` out" in gone.line
+    abathur.git("sparse-checkout", "add", ".abathur")
+    assert abathur("task", "list").code == 0
+
+
 def test_no_database(abathur: "Abathur") -> None:
     for file in (abathur.root / ".abathur").glob("abathur.db*"):
         file.unlink()

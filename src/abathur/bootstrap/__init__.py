@@ -73,9 +73,25 @@ def find_root(start: Path) -> Path:
             return main
         if (place / FOLDER).is_dir() and not _is_agents_worktree(place):
             return place
+    for place in (start, *start.parents):
+        if _is_left_out(place):
+            raise NotFoundError(
+                f"the sparse checkout of {place} leaves `.abathur` out; `git sparse-checkout add "
+                ".abathur` brings its settings back, but git removes a queue with the folder: then "
+                "`abathur db restore BACKUP` brings back a backup"
+            )
     raise NotFoundError(
         f"no Abathur project at or above {start}; run `abathur init` in a git repository first"
     )
+
+
+def _is_left_out(place: Path) -> bool:
+    """Whether a sparse checkout has tracked files of ours that aren't there."""
+    try:
+        is_sparse = (place / ".git" / "info" / "sparse-checkout").is_file()
+        return is_sparse and f"{FOLDER}/".encode() in (place / ".git" / "index").read_bytes()
+    except OSError:
+        return False
 
 
 def _main_tree(place: Path) -> Path | None:

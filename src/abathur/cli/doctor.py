@@ -121,6 +121,8 @@ async def _with_agents(facts: Facts, used: InUse | None, project: Project) -> Fa
     facts = replace(facts, programs=await diagnosis.agent_programs(project, wanted))
     try:
         repository = await bootstrap.open_repository(project.root)
-        return replace(facts, target=await diagnosis.default_target(project, repository))
+        is_left_out = await repository.leaves_out(project.folder.name)
+        target = await diagnosis.default_target(project, repository)
+        return replace(facts, target=target, is_left_out=is_left_out)
     except GitError:
         return facts

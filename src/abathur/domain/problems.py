@@ -109,6 +109,12 @@ ADVICE: Final[Mapping[str, str]] = {
 }
 """What a person does about what `--fix` leaves, by code word, or how several of them begin."""
 
+SPARSE_RISK: Final = (
+    "the sparse checkout leaves `.abathur` out, so git removes it, with the queue and all agents' "
+    "folders, as soon as somebody changes what is checked out"
+)
+SPARSE_REMEDY: Final = "run `git sparse-checkout add .abathur`"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:

@@ -200,6 +200,13 @@ class Worktrees(Protocol):
         """
         ...
 
+    async def leaves_out(self, folder: str) -> bool:
+        """Whether the main working tree's sparse checkout leaves out a folder with tracked files.
+
+        Git removes it then when somebody changes what is checked out, with all that is ignored.
+        """
+        ...
+
     async def reconnect(self, folder: Path) -> None:
         """Make git know the worktrees in `folder` again, if it was moved with the repository."""
         ...

@@ -12,6 +12,7 @@ from typing import Final
 from abathur.domain.agents import Worker
 from abathur.domain.closed_targets import Closure
 from abathur.domain.disk import Kept, shortage
+from abathur.domain.problems import SPARSE_REMEDY, SPARSE_RISK
 from abathur.domain.settings import DiskSettings
 from abathur.domain.tasks import TaskStatus
 from abathur.domain.wording import size_text
@@ -72,6 +73,8 @@ class Facts:
     """Others that work waits for -> why nothing can land there."""
     orphans: Sequence[Orphan] = ()
     stale_worktrees: Sequence[Path] = ()
+    is_left_out: bool = False
+    """The sparse checkout leaves the project's folder out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +284,8 @@ def _room(facts: Facts) -> Iterator[Check]:
 
 
 def _leftovers(facts: Facts) -> Iterator[Check]:
+    if facts.is_left_out:
+        yield Check("sparse", Verdict.WARN, SPARSE_RISK, SPARSE_REMEDY)
     for orphan in facts.orphans:
         held = "1 task" if orphan.tasks == 1 else f"{orphan.tasks} tasks"
         text = f"{orphan.worker.id} (process {orphan.worker.pid}) is gone and holds {held}"

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from abathur.domain.agents import Worker
 from abathur.domain.errors import DatabaseError
+from abathur.domain.problems import SPARSE_REMEDY, SPARSE_RISK
 from abathur.ports.stores import Stores
 from abathur.ports.wakeups import Wakeups
 from abathur.swarm import preflight
@@ -100,6 +101,8 @@ class Supervisor:
                 parts.open_wakeups() as wakeups,
             ):
                 await parts.repository.reconnect(parts.worktrees)
+                if await parts.repository.leaves_out(parts.folder.name):
+                    state.warn(f"{SPARSE_RISK}; {SPARSE_REMEDY}")
                 await Lifeline(parts, state).rescue()
                 await self._caretaker.tidy()
                 scheduler = Scheduler(parts, state)

@@ -25,6 +25,7 @@ from abathur.infrastructure.git.refs import Refs
 from abathur.infrastructure.git.scratch import Scratch
 from abathur.infrastructure.git.seals import Seals
 from abathur.infrastructure.git.snapshots import Snapshots
+from abathur.infrastructure.git.sparse import Sparse
 from abathur.infrastructure.git.worktree_list import working_trees
 from abathur.infrastructure.git.worktrees import Worktrees
 
@@ -45,6 +46,7 @@ class GitRepository(
     Conflicts,
     Inspecting,
     MetadataFiles,
+    Sparse,
 ):
     """Made by `open_repository`."""
 
