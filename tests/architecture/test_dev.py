@@ -41,3 +41,28 @@ def test_a_demo_takes_the_persons_own_program(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(dev, "install_agents", lambda: pytest.fail("nothing is to be installed"))
     assert dev.pinned_places(["--runtime", "claude"]) == []
+
+
+def test_tests_that_pass_beside_a_check_that_fails_are_a_failure(
+    dev: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """And what the check says is told in one piece, though both write at once."""
+    found = "echo somewhere.py:1: wrong; echo hint >&2; exit 1"
+    monkeypatch.setattr(dev, "BIN", Path("/bin"))
+    monkeypatch.setattr(dev, "prepare", lambda *_: None)
+    monkeypatch.setattr(dev, "run", lambda *command: 0)
+    monkeypatch.setattr(dev, "CHECKS", (("sh", "-c", "exit 0"), ("sh", "-c", found)))
+    assert dev.test(()) == 1
+    told = capfd.readouterr().err
+    assert "somewhere.py:1: wrong\nhint\n" in told
+    assert told.endswith(f"dev: failed: sh -c {found}; what it says is above\n")
+    assert "exit 0" not in told
+
+
+def test_tests_that_fail_are_a_failure_though_the_checks_pass(
+    dev: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dev, "prepare", lambda *_: None)
+    monkeypatch.setattr(dev, "run", lambda *command: 3)
+    monkeypatch.setattr(dev, "CHECKS", ())
+    assert dev.test(()) == 3

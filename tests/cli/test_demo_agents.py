@@ -94,17 +94,17 @@ def test_options_that_dont_fit_are_refused_before_anything_is_made(
 
 @pytest.mark.slow
 @needs("codex")
-def test_a_real_agent_plays_the_whole_demo(tmp_path: Path) -> None:
+def test_a_real_agent_plays_the_whole_demo(disk_path: Path) -> None:
     real = program("codex")
     assert real is not None
-    bin_folder = tmp_path / "bin"
+    bin_folder = disk_path / "bin"
     bin_folder.mkdir()
     (bin_folder / "codex").symlink_to(real)
     path = f"{bin_folder}{os.pathsep}{os.environ['PATH']}"
     env = {**os.environ, "PATH": path, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-m", "abathur", "demo", "--runtime", "codex", "--json"]
     done = subprocess.run(
-        [*command, "--path", str(tmp_path / "demo")],
+        [*command, "--path", str(disk_path / "demo")],
         env=env,
         capture_output=True,
         text=True,

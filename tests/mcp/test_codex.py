@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +30,11 @@ ALWAYS = ('default_tools_approval_mode="approve"', "required=true", "startup_tim
 PLACE = {"namespace": "project:wings", "key": "material"}
 NOTE = {**PLACE, "value": {"of": "wax"}, "memory_type": "semantic", "created_by": "planner"}
 PART = {"name": "wing", "summary": "Build the wing", "description": "Write wing.txt"}
+
+
+@pytest.fixture
+def tmp_path(disk_path: Path) -> Path:
+    return disk_path
 
 
 def talk(prompt: str, *turns: Turn) -> Conversation:

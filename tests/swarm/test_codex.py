@@ -17,6 +17,11 @@ EDIT = (
 )
 
 
+@pytest.fixture
+def tmp_path(disk_path: Path) -> Path:
+    return disk_path
+
+
 def configure(world: Any, server: ModelServer, **sections: Any) -> None:
     settings = {
         "program": str(program("codex")),

@@ -27,6 +27,11 @@ LIMIT = Turn(status=429, headers={"retry-after": "0"}, message="Rate limit reach
 HANG = Turn(wait=FOREVER)
 
 
+@pytest.fixture
+def tmp_path(disk_path: Path) -> Path:
+    return disk_path
+
+
 class Served(ModelServer):
     """Plays each turn once, whichever session asks."""
 

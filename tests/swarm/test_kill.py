@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.forked import Forked
+from tests.swarm.test_kill_points import LEFT_BEHIND
 
 KILLS_PER_SEED = 10
 GIVE_UP_SECONDS = 60
@@ -18,7 +19,7 @@ def backlog(index: int) -> list[dict[str, Any]]:
     return [
         {"say": f"working on {index}"},
         {"write": {"path": f"out/{index}.txt", "text": f"{index}\n"}},
-        {"spawn": {"argv": ["sleep", "600"], "setsid": True}},
+        {"spawn": {"argv": LEFT_BEHIND, "setsid": True}},
         {"sleep": 0.05},
         {"commit": f"Write {index}"},
         {"append": {"path": f"out/{index}.txt", "text": "done\n"}},

@@ -18,10 +18,12 @@ from tests.forked import Forked
 from tests.swarm.test_schedules import add
 
 DIE_AT = Path(__file__).with_name("die_at.py")
+LEFT_BEHIND = ["sh", "-c", "exec sleep 600 >/dev/null 2>&1"]
+"""Holds no output, for the last of which a run would wait a second after its agent's end."""
 SCRIPT = [
     {"write": {"path": "a.txt", "text": "a\n"}},
     {"commit": "Mine"},
-    {"spawn": {"argv": ["sleep", "600"], "setsid": True}},
+    {"spawn": {"argv": LEFT_BEHIND, "setsid": True}},
     {"write": {"path": "b.txt", "text": "b\n"}},
 ]
 

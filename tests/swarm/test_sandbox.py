@@ -25,6 +25,11 @@ needs_bubblewrap = pytest.mark.skipif(
 )
 
 
+@pytest.fixture
+def tmp_path(disk_path: Path) -> Path:
+    return disk_path
+
+
 def confine(world: World, script: str, **sandbox: Any) -> None:
     world.configure(
         default_runtime="command",

@@ -9,8 +9,10 @@ killed); `thaw` on it lets a stopped victim go on, and its end kills the victim.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
+import pkgutil
 import select
 import signal
 import socket
@@ -23,24 +25,51 @@ from typing import Final, NoReturn, TypeAlias
 from abathur.chaos import victim
 
 PRELOADED: Final = (
+    "abathur.bootstrap.reloading",
+    "abathur.bootstrap.remembering",
+    "abathur.infrastructure.agent_servers",
+    "abathur.infrastructure.config",
     "abathur.infrastructure.database.database",
+    "abathur.infrastructure.database.engines.sqlite_engine",
+    "abathur.infrastructure.database.engines.sqlite_swap",
+    "abathur.infrastructure.definitions",
+    "abathur.infrastructure.disk",
     "abathur.infrastructure.evidence",
+    "abathur.infrastructure.functions",
     "abathur.infrastructure.git.repository",
+    "abathur.infrastructure.hosts",
     "abathur.infrastructure.processes",
+    "abathur.infrastructure.project_templates.sources",
+    "abathur.infrastructure.prompts.sandbox",
+    "abathur.infrastructure.prompts.writer",
     "abathur.infrastructure.runtimes.fake",
+    "abathur.infrastructure.schemas",
+    "abathur.infrastructure.server_files",
     "abathur.infrastructure.spool",
+    "abathur.infrastructure.timetable",
+    "abathur.infrastructure.trust",
     "abathur.infrastructure.warden",
+    "abathur.infrastructure.watched_files",
+    "abathur.infrastructure.yaml_text",
     "abathur.swarm.supervisor",
     "concurrent.futures.thread",
+    "uuid_utils",
+    "yaml",
 )
 """What a swarm imports only when it is built."""
+STORES: Final = "abathur.infrastructure.database.stores"
 LENGTH, DESCRIPTORS = 4, 3
 Main: TypeAlias = Callable[[str], int]
 
 
 def preload() -> None:
-    for name in PRELOADED:
+    stores = pkgutil.iter_modules(importlib.import_module(STORES).__path__, f"{STORES}.")
+    for name in (*PRELOADED, *(store.name for store in stores)):
         importlib.import_module(name)
+    # What is there by now stays for good. Looked through for garbage, it would be copied for each
+    # victim, page by page.
+    gc.collect()
+    gc.freeze()
 
 
 def serve(orders: socket.socket, main: Main) -> None:

@@ -5,11 +5,9 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anthropic
 import httpx2
-import openai
 import pytest
 
 from abathur.infrastructure.model_server.script import (
@@ -28,6 +26,11 @@ from abathur.infrastructure.model_server.script import (
 )
 from abathur.infrastructure.model_server.server import ModelServer
 
+if TYPE_CHECKING:
+    # Imported where they are used: every worker collects these tests, and few run them.
+    import anthropic
+    import openai
+
 LONG = "ä word " * 300
 WRITE = ToolCall("Write", {"path": "a.txt", "text": LONG})
 WORK = Turn(thinking="Hm.", texts=("I'll write.",), tools=(WRITE,), usage=Counts(input=9, output=4))
@@ -36,13 +39,17 @@ SESSION = {"x-session-id": "one"}
 USER: Any = [{"role": "user", "content": "hello"}]
 
 
-def claude(server: ModelServer) -> anthropic.Anthropic:
+def claude(server: ModelServer) -> "anthropic.Anthropic":
+    import anthropic
+
     return anthropic.Anthropic(
         base_url=server.url, api_key="dummy", max_retries=0, default_headers=SESSION
     )
 
 
-def gpt(server: ModelServer) -> openai.OpenAI:
+def gpt(server: ModelServer) -> "openai.OpenAI":
+    import openai
+
     return openai.OpenAI(
         base_url=f"{server.url}/v1", api_key="dummy", max_retries=0, default_headers=SESSION
     )
@@ -118,22 +125,26 @@ def test_chat_is_answered_as_the_sdk_expects(stream: bool) -> None:
 @pytest.mark.parametrize(
     ("status", "kind", "words"),
     [
-        (401, anthropic.AuthenticationError, "authentication_error"),
-        (429, anthropic.RateLimitError, "rate_limit_error"),
-        (500, anthropic.InternalServerError, "api_error"),
-        (529, anthropic.APIStatusError, "overloaded_error"),
+        (401, "AuthenticationError", "authentication_error"),
+        (429, "RateLimitError", "rate_limit_error"),
+        (500, "InternalServerError", "api_error"),
+        (529, "APIStatusError", "overloaded_error"),
     ],
 )
-def test_refusals_are_those_of_the_api(status: int, kind: type[Exception], words: str) -> None:
+def test_refusals_are_those_of_the_api(status: int, kind: str, words: str) -> None:
+    import anthropic
+
     turn = Turn(status=status, headers={"retry-after": "7"})
     with ModelServer(script_of(turn)) as server, claude(server) as client:
-        with pytest.raises(kind, match=words) as caught:
+        with pytest.raises(getattr(anthropic, kind), match=words) as caught:
             client.messages.create(model="m", max_tokens=9, messages=USER)
         error: Any = caught.value
         assert error.response.headers["retry-after"] == "7"
 
 
 def test_an_error_in_the_middle_of_a_stream_reaches_the_client() -> None:
+    import anthropic
+
     turn = Turn(texts=(LONG,), fail=Break(3, "overloaded_error", "too many"))
     with (
         ModelServer(script_of(turn)) as server,
@@ -146,6 +157,8 @@ def test_an_error_in_the_middle_of_a_stream_reaches_the_client() -> None:
 
 @pytest.mark.parametrize("cut", [0, 3])
 def test_a_cut_connection_is_no_answer(cut: int) -> None:
+    import anthropic
+
     with (
         ModelServer(script_of(Turn(texts=(LONG,), cut=cut))) as server,
         claude(server) as client,

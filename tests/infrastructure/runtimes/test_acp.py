@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +25,7 @@ from abathur.infrastructure.runtimes.acp import AcpRuntime
 from abathur.ports.processes import Launch
 from abathur.swarm.continuing import of_this_run
 
-pytest.importorskip("acp")
+pytestmark = pytest.mark.skipif(find_spec("acp") is None, reason="its package isn't installed")
 
 AGENT = str(Path(__file__).parents[2] / "fixtures" / "acp_agent.py")
 QUEUE = McpServer(name="queue", command=("serve",), env={"TOKEN": "s3cret"})

@@ -35,6 +35,11 @@ EDIT = (
 )
 
 
+@pytest.fixture
+def tmp_path(disk_path: Path) -> Path:
+    return disk_path
+
+
 def model(*turns: Turn) -> ModelServer:
     return ModelServer(script_of(*turns, then=Ending.REPEAT))
 

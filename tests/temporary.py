@@ -1,0 +1,34 @@
+"""Where tests put their files: in memory, where there is a file system in memory that has room.
+
+A commit to a database or a repository waits for the disk, and tests hardly do anything else. What
+a killed process leaves is the same in both places: the disk matters only when the power fails, and
+the tests of that say themselves what is lost.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+MEMORY = Path("/dev/shm")
+NEEDED = 3 * 2**30
+"""Bytes; some times what a whole run was seen to have there at once."""
+
+
+def move_into_memory() -> None:
+    """For this process and those it starts, unless the caller said where temporary files go."""
+    if "TMPDIR" not in os.environ and has_room(MEMORY):
+        os.environ["TMPDIR"] = str(MEMORY)
+        tempfile.tempdir = None
+
+
+def has_room(folder: Path) -> bool:
+    if not os.access(folder, os.W_OK):
+        return False
+    left = os.statvfs(folder)
+    return left.f_bavail * left.f_frsize >= NEEDED
+
+
+def on_disk() -> Path:
+    """Where temporary files go otherwise, for agents in a sandbox: it has a memory of its own."""
+    chosen = Path(tempfile.gettempdir())
+    return Path("/tmp") if chosen == MEMORY else chosen
