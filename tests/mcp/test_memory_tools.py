@@ -189,3 +189,35 @@ async def test_what_an_agent_may_not_see_takes_no_place_among_its_hits(site: Sit
     await site.call("document_index", **shown)
     (hit,) = await site.call("document_semantic_search", run, query_text="lever", limit=1)
     assert hit["file_path"] == "x.md"
+
+
+async def test_an_agent_shares_state_with_agents_of_its_target_and_never_with_a_person(
+    site: Site,
+) -> None:
+    names: dict[str, Any] = {"app_name": "app", "user_id": "ada", "project_id": "p"}
+    shared = {"user:s": "hers", "app:s": "hers", "project:s": "hers"}
+    await site.call("session_create", session_id="hers", **names, initial_state=shared)
+    run, _ = await site.run()
+    await site.call("session_create", run, session_id="one", **names)
+    await site.call("session_create", run, session_id="two", **names)
+    for key in shared:
+        asked: dict[str, Any] = {"session_id": "one", "key": key}
+        assert (await site.call("session_get_state", run, **asked))["value"] is None
+        await site.call("session_set_state", run, **asked, value="an agent's")
+        asked["session_id"] = "two"
+        assert (await site.call("session_get_state", run, **asked))["value"] == "an agent's"
+        kept = await site.call("session_get_state", session_id="hers", key=key)
+        assert kept["value"] == "hers"
+
+
+async def test_an_agent_gives_its_parts_no_session_that_it_may_not_see(site: Site) -> None:
+    await site.call("session_create", session_id="hers", app_name="app", user_id="ada")
+    run, _ = await site.run()
+    for named in ({"session_id": "hers"}, {"input_data": {"session_id": "hers"}}):
+        part: dict[str, Any] = {"description": "x", **named}
+        with pytest.raises(Refused, match="NotFoundError: no session hers"):
+            await site.call("task_enqueue", run, **part)
+        with pytest.raises(Refused, match="NotFoundError: no session hers"):
+            await site.call("task_enqueue_many", run, tasks=[part])
+    await site.call("session_create", run, session_id="own", app_name="app", user_id="agent")
+    await site.call("task_enqueue", run, description="x", session_id="own")

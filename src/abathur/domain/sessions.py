@@ -58,6 +58,12 @@ class NewSession:
     metadata: JsonObject
 
 
+AGENTS_OF: Final = "agents_of"
+"""In the metadata of a session that an agent at work has made: the target of its task."""
+MADE_BY: Final = "made_by"
+"""Likewise: its task. A task is linked to one session, and its agent may make several."""
+
+
 @record
 class Session:
     id: str
@@ -113,20 +119,26 @@ def scope_of(key: str) -> tuple[StateScope, str]:
 
 
 def owner_of(scope: StateScope, session: Session) -> str:
-    """Who has the state of this scope. Raises `InvalidInputError` without a project."""
+    """Who has the state of this scope. Raises `InvalidInputError` without a project.
+
+    What sessions of agents share, they share with those of the same target alone: an agent names
+    its user, app and project as it likes.
+    """
+    target = session.metadata.get(AGENTS_OF)
+    whose = "" if target is None else f"{target}\x1e"
     match scope:
         case StateScope.SESSION | StateScope.TEMP:
             return session.id
         case StateScope.USER:
-            return f"{session.app_name}\x1f{session.user_id}"
+            return f"{whose}{session.app_name}\x1f{session.user_id}"
         case StateScope.APP:
-            return session.app_name
+            return f"{whose}{session.app_name}"
         case StateScope.PROJECT:
             if session.project_id is None:
                 raise InvalidInputError(
                     f"session {session.id} belongs to no project; leave `project:` out of the key"
                 )
-            return session.project_id
+            return f"{whose}{session.project_id}"
 
 
 def check_name(what: str, text: str) -> None:

@@ -44,7 +44,7 @@ from abathur.mcp.tool import (
     whole,
 )
 from abathur.ports.stores import Stores
-from abathur.services import delegating
+from abathur.services import delegating, reaching
 from abathur.services.delegating import Order
 from abathur.services.reading import priority_of
 from abathur.services.submitting import Submitted
@@ -208,6 +208,9 @@ async def _order(
     input_data = dict(get("input_data", {}))
     if session := get("session_id"):
         input_data.setdefault("session_id", session)
+    if own is not None:
+        named = input_data.get("session_id")
+        await call.read(reaching.check_named_session, own, named)
     deadline = get("deadline")
     new = NewTask(
         prompt=get("description", ""),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from abathur.domain.sessions import NewSession
+from abathur.domain.sessions import AGENTS_OF, MADE_BY, NewSession
 from abathur.mcp.enqueueing import own_task
 from abathur.mcp.memory_tools import stamp
 from abathur.mcp.tool import (
@@ -35,7 +35,7 @@ async def create(call: Call) -> Answer:
         user_id=args["user_id"],
         project_id=call.get("project_id"),
         state=call.get("initial_state", {}),
-        metadata={},
+        metadata={} if own is None else {AGENTS_OF: own.feature_branch or "", MADE_BY: own.id},
     )
 
     def write(stores: Stores) -> str:

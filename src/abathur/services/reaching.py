@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from abathur.domain.errors import NotFoundError, RefusedError
 from abathur.domain.memories import SEPARATOR
+from abathur.domain.sessions import MADE_BY
 from abathur.domain.settings import McpSettings
 from abathur.domain.tasks import Task
 from abathur.ports.stores import Stores
@@ -70,13 +70,25 @@ def check_readable(stores: Stores, own: Task, namespace: str) -> None:
         )
 
 
+def check_named_session(stores: Stores, own: Task, session_id: object) -> None:
+    """A task that an agent adds names no session that the agent itself may not see.
+
+    Raises `NotFoundError`.
+    """
+    if isinstance(session_id, str) and stores.sessions.get(session_id) is not None:
+        check_session(stores, own, session_id)
+
+
 def check_session(stores: Stores, own: Task, session_id: str) -> None:
-    """Sessions that its task names, or that are linked to tasks that it may see.
+    """Sessions that its task names, or that are linked to or made by tasks that it may see.
 
     Raises `NotFoundError`.
     """
     if own.input_data.get("session_id") == session_id:
         return
-    ids: Sequence[str] = [one.task_id for one in stores.sessions.tasks(session_id)]
+    ids = [one.task_id for one in stores.sessions.tasks(session_id)]
+    session = stores.sessions.get(session_id)
+    if session is not None and isinstance(maker := session.metadata.get(MADE_BY), str):
+        ids.append(maker)
     if not any(may_read(stores, own, task) for task in stores.tasks.get_many(ids)):
         raise NotFoundError(f"no session {session_id[:100]} belongs to this work")
