@@ -268,6 +268,22 @@ def test_what_holds_nothing_is_refused_and_nothing_left_behind(tmp_path: Path) -
     assert [each.name for each in tmp_path.iterdir()] == ["bad.db"]
 
 
+async def test_a_sound_queue_without_rows_comes_out_as_one_and_a_damaged_one_is_refused(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "queue.db"
+    async with Database(file):
+        pass
+    assert recover(file, tmp_path / "new.db").is_complete
+    async with Database(tmp_path / "new.db") as db:
+        assert await db.check(full=True) == []
+    with file.open("r+b") as opened:
+        opened.seek(5 * PAGE)
+        opened.write(zeros())
+    with pytest.raises(DatabaseCorruptError, match="nothing"):
+        recover(file, tmp_path / "newer.db")
+
+
 def test_a_file_that_is_there_is_never_overwritten(source: Path) -> None:
     source.with_name("new.db").write_text("mine")
     with pytest.raises(DatabaseError, match="exists already"):

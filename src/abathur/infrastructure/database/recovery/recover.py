@@ -118,11 +118,17 @@ def _recover(image: Image, source: Path, partial: Path, leftovers: IO[str]) -> R
             _check(connection)
     finally:
         connection.close()
-    if not sum(rebuild.kept.values()):
+    if not sum(rebuild.kept.values()) and not _is_soundly_empty(found, rebuild):
         raise DatabaseCorruptError(
             f"nothing of `{source}` can be read as a database; go back to a backup"
         )
     return _told(found, rebuild)
+
+
+def _is_soundly_empty(found: _Source, rebuild: Rebuild) -> bool:
+    """Whether there are no rows because there were none."""
+    damaged = found.walk.damaged or found.walk.image.damaged_frames or sum(rebuild.lost.values())
+    return found.is_ours and bool(found.roots) and not damaged
 
 
 def _told(found: _Source, rebuild: Rebuild) -> Recovered:
