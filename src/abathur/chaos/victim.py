@@ -89,7 +89,11 @@ class _Victim:
             timer.start()
 
     def _record(self) -> None:
-        Path(self._orders.record).write_text(json.dumps(self._failpoints.told()))
+        """Whole or not at all: the disk may be full by now, or the swarm be killed."""
+        record = Path(self._orders.record)
+        fresh = record.with_name(f"{record.name}-fresh")
+        fresh.write_text(json.dumps(self._failpoints.told()))
+        fresh.rename(record)
 
     def _strike(self) -> None:
         if self._orders.blow is not None:

@@ -16,7 +16,10 @@ CHAOS: Final[Fields] = {
     "ok": ("boolean", "nothing was found"),
     "seed": ("integer", "`--seed`"),
     "kills": ("integer", "signals that ended, froze or stopped a swarm"),
-    "faults": ("integer", "full disks, databases that were away, jumps of the clock"),
+    "faults": (
+        "integer",
+        "full disks, databases that were away, jumps of the clock, cancellings",
+    ),
     "at_random": ("integer", "how many of both fell at a random moment, not at a point"),
     "blows": ("object", "kind of kill or fault -> how often it fell"),
     "rounds": ("integer", "repositories that were played with"),
