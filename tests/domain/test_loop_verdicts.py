@@ -87,12 +87,20 @@ def test_what_gets_better_goes_on_from_itself() -> None:
         ({"max_time": "1m"}, Spent(seconds=60)),
         ({"max_tokens": 10}, Spent(tokens=10)),
         ({"max_usd": 1}, Spent(usd=0.9, next_usd=0.2)),
+        ({"max_usd": 0.3}, Spent(usd=0.1 + 0.2)),
     ],
 )
 def test_every_limit_ends_a_loop_with_its_best_iteration(limits: Any, spent: Spent) -> None:
     now = situation(1, 9, 5, spec={**limits, "otherwise": "land"}, spent=spent)
     verdict = decide(now)
     assert (verdict.next, verdict.number) == (Next.LAND, 2)
+
+
+@pytest.mark.parametrize(
+    ("limit", "spent"), [(0.3, Spent(usd=0.1, next_usd=0.2)), (0, Spent()), (1, Spent(usd=0.99))]
+)
+def test_what_just_fits_into_a_limit_of_money_is_made(limit: float, spent: Spent) -> None:
+    assert decide(situation(1, spec={"max_usd": limit}, spent=spent)).next is Next.AGAIN
 
 
 @pytest.mark.parametrize(("otherwise", "following"), [("ask", Next.ASK), ("fail", Next.FAIL)])

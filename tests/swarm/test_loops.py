@@ -456,6 +456,27 @@ async def test_a_model_is_chosen_by_how_the_models_have_done(world: Any) -> None
     assert runs[2].model_choice == "the best of 2: 100 % of 1 runs succeeded"
 
 
+async def test_the_money_of_a_loop_is_kept_for_its_judge_too(world: Any) -> None:
+    """The agent would spend all of it; the judge's share stays."""
+    score = [{"usage": {"cost_usd": 0.5}}, {"result": {"text": '{"score": 0.1, "reasons": []}'}}]
+    world.configure(
+        agents={"critic": {"settings": {"script": score}}},
+        budget={"assumed_usd_per_attempt": 0.5},
+    )
+    judge = {"judge": {"agent": "critic", "rubric": "Is it long?", "threshold": 0.8}}
+    script = {"1": [*GROW, {"usage": {"cost_usd": 0.1}}], "*": [*GROW, SPENT, {"hang": True}]}
+    loop = {"until": judge, "max_usd": 1.4, "max_iterations": 5, "otherwise": "land"}
+    task = await world.submit("Grow", script, loop=loop)
+    await world.run_until_idle()
+    made = await iterations(world, task)
+    assert made[0].measurement
+    first, second = [run.usage.cost_usd for run in await world.attempts(task)][:2]
+    assert (first, second) == (0.6, 1.0)
+    assert (await world.attempts(task))[1].error_message == (
+        "stopped at $1.00, as $0.40 of its budget were left"
+    )
+
+
 SPENT = {"usage": {"input_tokens": 60, "output_tokens": 40, "cost_usd": 1.0}}
 
 

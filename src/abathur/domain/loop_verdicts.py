@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cmp_to_key
 from typing import Final
 
+from abathur.domain.budgets import EPSILON
 from abathur.domain.iterations import Iteration, Next, Verdict
 from abathur.domain.loops.patterns import Pattern, compare, recognised
 from abathur.domain.loops.readings import Reading, is_unmeasured
@@ -90,9 +91,15 @@ def over(spec: LoopSpec, spent: Spent, iterations: int) -> str | None:
         return f"{span_of(spent.seconds)} are spent of {span_of(spec.max_seconds)}"
     if spec.max_tokens is not None and spent.tokens >= spec.max_tokens:
         return f"{spent.tokens} tokens are spent of {spec.max_tokens}"
-    if spec.max_usd is not None and spent.usd + spent.next_usd > spec.max_usd:
+    if spec.max_usd is not None and _is_paid_out(spec.max_usd, spent):
         return f"${spent.usd:.2f} of ${spec.max_usd:.2f} are spent"
     return None
+
+
+def _is_paid_out(max_usd: float, spent: Spent) -> bool:
+    """What is free may go on with a limit of nothing, but not with one that is spent."""
+    left = max_usd - spent.usd
+    return spent.next_usd > left + EPSILON or (spent.usd > 0 and left <= EPSILON)
 
 
 def _next_one(now: Situation) -> Verdict:

@@ -90,6 +90,8 @@ class Plan:
     """How many candidates have to do with what is left; the limits here are for this one alone."""
     seconds_left: int | None = None
     usd_left: float | None = None
+    judges_usd: float = 0.0
+    """How much of `usd_left` is kept from the agent, for those who look at what it makes."""
     tokens_left: int | None = None
 
 
@@ -407,6 +409,7 @@ def _situation(
 ) -> Situation:
     rules, used = spending or UNBUDGETED, found.spent
     if found.spec.max_usd is not None:
+        # What earlier ones have cost is told with their judges.
         used = replace(used, next_usd=next_usd(stores, rules, found.task.agent_type))
     return Situation(
         spec=found.spec,
@@ -417,6 +420,11 @@ def _situation(
         stop_as=found.loop.stop_as,
         at_work=at_work,
     )
+
+
+def judges_usd(stores: Stores, spending: SpendingRules, spec: LoopSpec) -> float:
+    """What all judges of one iteration are expected to cost."""
+    return sum(next_usd(stores, spending, agent_type) for agent_type in spec.judges)
 
 
 def _refused(stores: Stores, task_id: str) -> frozenset[str]:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from abathur.domain.agents import AgentSpec
-from abathur.domain.errors import AbathurError, DatabaseError, StaleFenceError
+from abathur.domain.budgets import EPSILON
+from abathur.domain.errors import AbathurError, DatabaseError, RefusedError, StaleFenceError
 from abathur.domain.failures import FailureClass
 from abathur.domain.iterations import Iteration
 from abathur.domain.loops.criteria import Criterion
@@ -67,9 +68,15 @@ class JudgeRefusedError(Exception):
 
 class Judge:
     def __init__(
-        self, parts: Parts, run: Run, launching: Callable[[Command, str, float], Launch]
+        self,
+        parts: Parts,
+        run: Run,
+        launching: Callable[[Command, str, float], Launch],
+        loop_usd: float | None = None,
     ) -> None:
+        """`loop_usd` is what the loop had left before the run; None is without end."""
         self._parts, self._run, self._launching = parts, run, launching
+        self._loop_usd = loop_usd
 
     async def score(
         self, criterion: Criterion, iteration: Iteration, used: Usage | None
@@ -135,6 +142,11 @@ class Judge:
         self, spec: AgentSpec, iteration: Iteration, used: Usage | None
     ) -> float | None:
         """What it may spend, set aside before it starts; None is without end."""
+        loop_usd = self._loop_usd
+        if loop_usd is not None:
+            loop_usd -= (used.cost_usd if used else None) or 0.0
+            if loop_usd <= EPSILON:
+                raise RefusedError("its loop has no money left for it (`max_usd`)")
         room = await self._parts.db.write(
             reserve_more,
             spending_rules(self._parts),
@@ -152,7 +164,7 @@ class Judge:
                 ),
                 spec,
             )
-        limits = (room.left_usd, spec.settings.get("budget"))
+        limits = (room.left_usd, loop_usd, spec.settings.get("budget"))
         return min((one for one in limits if one is not None), default=None)
 
     async def _prompt(self, task: Task, criterion: Criterion, iteration: Iteration) -> str:

@@ -20,6 +20,7 @@ from abathur.services import looping
 from abathur.services.claiming import actor_of
 from abathur.services.looping import Plan
 from abathur.swarm import approvals, splitting
+from abathur.swarm.admission import spending_rules
 from abathur.swarm.events import SwarmEventKind
 from abathur.swarm.judging import Judge, JudgeRefusedError
 from abathur.swarm.meter import Meter
@@ -88,7 +89,8 @@ class Refining:
     def limited(self, meter: Meter, seconds: int) -> int:
         """Keep the attempt to what is left of the loop's limits; how long it may take."""
         plan, self._meter = self._plan, meter
-        meter.keep_to(plan.shares, plan.usd_left)
+        usd = None if plan.usd_left is None else plan.usd_left - plan.judges_usd
+        meter.keep_to(plan.shares, usd)
         meter.tokens_left = plan.tokens_left
         return seconds if plan.seconds_left is None else min(seconds, plan.seconds_left)
 
@@ -272,7 +274,7 @@ class Refining:
     async def _judge(
         self, one: Criterion, iteration: Iteration, launching: Launching, used: Usage | None
     ) -> dict[str, Any]:
-        judge = Judge(self._parts, self._run, launching)
+        judge = Judge(self._parts, self._run, launching, self._plan.usd_left)
         seen, usage = await judge.score(one, iteration, used)
         self._usage = added(self._usage, usage)
         return seen
@@ -303,6 +305,10 @@ async def begin(parts: Parts, state: State, run: Run) -> Refining | None:
     plan = await parts.db.read(looping.plan, run.task, run.attempt)
     if plan is None:
         return None
+    if plan.usd_left is not None and plan.spec.judges:
+        expected = await parts.db.read(looping.judges_usd, spending_rules(parts), plan.spec)
+        # Never more than half: an estimate mustn't leave the agent nothing.
+        plan = replace(plan, judges_usd=min(expected, plan.usd_left / 2))
     if plan.spec.candidates and not plan.is_settling:
         run.is_candidate = True
         state.ring_all()

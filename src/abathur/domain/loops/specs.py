@@ -16,6 +16,7 @@ from abathur.domain.loops.criteria import (
     number,
     runs_programs,
     seconds,
+    walk,
     whole,
 )
 
@@ -77,6 +78,12 @@ class LoopSpec:
     """How many iterations patterns are looked for in."""
     strategies: tuple[Strategy, ...] = tuple(Strategy)
     models: tuple[str, ...] = ()
+
+    @property
+    def judges(self) -> tuple[str, ...]:
+        """Agent types of those that look at each iteration."""
+        found = [one for _, one in walk(self.until)] if self.until else []
+        return tuple(one.agent for one in (*found, self.judge) if one and one.agent)
 
     @property
     def runs_programs(self) -> bool:
