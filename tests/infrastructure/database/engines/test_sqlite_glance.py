@@ -1,5 +1,6 @@
 """Saying what an upgrade would do leaves no trace, in whatever state the files are."""
 
+import errno
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -118,6 +119,26 @@ async def test_a_log_without_its_index_is_read_elsewhere(tmp_path: Path) -> None
         for name in ("queue.db", "queue.db-wal"):
             shutil.copy(path.with_name(name), other)
     assert (await planned(other / "queue.db")).action == "nothing"
+
+
+async def test_a_log_that_can_not_be_copied_elsewhere_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "used").mkdir()
+    path = tmp_path / "used" / "queue.db"
+    await made(path)
+    path.with_name("queue.db-wal").write_bytes(bytes(100))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(DatabaseError, match=r"no copy can be made .*set TMPDIR"):
+        await planned(path)
+    tmp_path.joinpath("nowhere").mkdir()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(DatabaseError, match=r"No space left on device.*set TMPDIR"):
+        await planned(path)
 
 
 async def test_a_hot_journal_is_rolled_back_elsewhere(tmp_path: Path) -> None:

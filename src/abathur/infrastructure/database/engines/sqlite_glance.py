@@ -68,20 +68,38 @@ def _is_live(state: State) -> bool:
 
 def _at_a_copy(path: Path, look: Callable[[Connection], T], timeout: float) -> T:
     """Of a file with a log that nobody has indexed: reading it would write that index."""
-    import shutil
     from tempfile import TemporaryDirectory
 
-    with TemporaryDirectory(prefix="abathur-") as folder:
-        copy = Path(folder, path.name)
-        try:
-            shutil.copyfile(path, copy)
-            for suffix in ("-wal", "-journal"):
-                sidecar = path.with_name(path.name + suffix)
-                if sidecar.is_file():
-                    shutil.copyfile(sidecar, copy.with_name(copy.name + suffix))
-        except FileNotFoundError as error:
-            raise DatabaseBusyError(f"`{path}` changes just now; try again") from error
+    try:
+        folder = TemporaryDirectory(prefix="abathur-")
+    except OSError as error:
+        raise _no_copy(path, error) from error
+    with folder:
+        copy = _copied(path, Path(folder.name, path.name))
         return _looked(connect(str(copy), busy_timeout=timeout), look)
+
+
+def _copied(path: Path, copy: Path) -> Path:
+    import shutil
+
+    try:
+        shutil.copyfile(path, copy)
+        for suffix in ("-wal", "-journal"):
+            sidecar = path.with_name(path.name + suffix)
+            if sidecar.is_file():
+                shutil.copyfile(sidecar, copy.with_name(copy.name + suffix))
+    except FileNotFoundError as error:
+        raise DatabaseBusyError(f"`{path}` changes just now; try again") from error
+    except OSError as error:
+        raise _no_copy(path, error) from error
+    return copy
+
+
+def _no_copy(path: Path, error: OSError) -> DatabaseError:
+    return DatabaseError(
+        f"`{path}` has a log that nobody keeps open, and no copy can be made to read it "
+        f"({error.strerror}); set TMPDIR to a folder with room"
+    )
 
 
 def _looked(connection: Connection, look: Callable[[Connection], T]) -> T:
