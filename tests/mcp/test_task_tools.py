@@ -1,11 +1,14 @@
 """The tools about tasks, as clients of older versions and of today call them."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
+from abathur.mcp import advice
+from abathur.mcp.advice import for_model
 from abathur.mcp.catalogue import tools_of
 from tests.mcp.conftest import Refused, Site
 
@@ -238,3 +241,37 @@ async def test_a_client_brings_no_programs_to_be_run(
 ) -> None:
     with pytest.raises(Refused, match=told):
         await site.call("task_enqueue", description="a", **given)
+
+
+@pytest.mark.parametrize(
+    ("tool", "args", "said"),
+    [
+        ("task_get", {"task_id": "abc"}, "NotFoundError: .*`task_list` shows"),
+        ("memory_get", {"namespace": "a:b", "key": "x"}, "`memory_search` shows .*`memory_get`"),
+        ("task_enqueue", {"description": "  "}, "ValidationError: description: it is empty"),
+    ],
+)
+async def test_an_error_tells_a_model_which_tool_to_take(
+    site: Site, tool: str, args: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(Refused, match=said) as refused:
+        await site.call(tool, **args)
+    assert "`abathur " not in str(refused.value)
+
+
+def test_commands_without_a_tool_stay_as_they_are() -> None:
+    told = "see `abathur why 01ab`, then `abathur task retry 01ab`"
+    assert for_model(told) == "see `task_why` of `01ab`, then `abathur task retry 01ab`"
+
+
+def test_the_tools_that_errors_name_are_there_for_everybody() -> None:
+    names = {name for told in advice.TOOLS.values() for name in re.findall(r"`(\w+_\w+)`", told)}
+    assert len(names) == len(advice.TOOLS)
+    assert all(tools_of(None)[name].for_runs is None for name in names)
+
+
+async def test_a_memory_that_is_there_is_a_conflict(site: Site) -> None:
+    memory: dict[str, Any] = {"namespace": "a:b", "key": "x", "value": {}, "created_by": "ada"}
+    await site.call("memory_add", **memory, memory_type="semantic")
+    with pytest.raises(Refused, match=r"ConflictError: .*`memory_update`"):
+        await site.call("memory_add", **memory, memory_type="semantic")

@@ -12,6 +12,7 @@ import orjson
 
 from abathur.domain import errors
 from abathur.domain.delegation import Caller
+from abathur.mcp.advice import for_model
 from abathur.mcp.arguments import checked
 from abathur.mcp.tool import Call, Host, Json, Progress, Tool
 
@@ -22,6 +23,7 @@ KINDS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (errors.NotFoundError, "NotFoundError"),
     (errors.RefusedError, "PermissionError"),
     (errors.IllegalTransitionError, "ConflictError"),
+    (errors.ConflictError, "ConflictError"),
     (errors.DatabaseBusyError, "RetryError"),
     (errors.AbathurError, "TaskQueueError"),
 )
@@ -53,7 +55,7 @@ async def call(
         answer = await tool.run(Call(host=host, caller=caller, args=args, progress=progress))
         reply = _reply(answer, ignored)
     except errors.AbathurError as error:
-        reply = failure(tool.name, kind_of(error), " ".join(str(error).split()))
+        reply = failure(tool.name, kind_of(error), for_model(" ".join(str(error).split())))
     except (OSError, RecursionError, ValueError, TypeError, LookupError) as error:
         # A bug, or a machine in trouble. What it says may tell of places that are none of a
         # model's business, so that goes to the log alone.

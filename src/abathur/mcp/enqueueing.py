@@ -202,6 +202,8 @@ async def _order(
 ) -> Order:
     """Raises `InvalidInputError`, `GitError`, `RefusedError`."""
     get = {key: value for key, value in given.items() if value is not None}.get
+    if not get("description", "").strip():
+        raise InvalidInputError("description: it is empty; say what the agent shall do")
     own = await own_task(call)
     agent_type = str(get("agent_type", FIRST_AGENT)).strip()
     _check_agent_type(call, agent_type)

@@ -11,6 +11,7 @@ from mcp.shared.exceptions import MCPError
 
 from abathur.domain.errors import AbathurError, NotFoundError
 from abathur.mcp import resources
+from abathur.mcp.advice import for_model
 from abathur.mcp.tool import Call
 
 Context = ServerRequestContext[Any, Any]
@@ -95,7 +96,8 @@ async def told(reading: Awaitable[str], uri: str) -> str:
         return await reading
     except NotFoundError as error:
         raise MCPError(
-            RESOURCE_NOT_FOUND, " ".join(str(error).split()), {"uri": uri[:1000]}
+            RESOURCE_NOT_FOUND, for_model(" ".join(str(error).split())), {"uri": uri[:1000]}
         ) from error
     except AbathurError as error:
-        raise MCPError(types.INVALID_REQUEST, " ".join(str(error).split())) from error
+        problem = for_model(" ".join(str(error).split()))
+        raise MCPError(types.INVALID_REQUEST, problem) from error
