@@ -221,3 +221,18 @@ async def test_an_agent_gives_its_parts_no_session_that_it_may_not_see(site: Sit
             await site.call("task_enqueue_many", run, tasks=[part])
     await site.call("session_create", run, session_id="own", app_name="app", user_id="agent")
     await site.call("task_enqueue", run, description="x", session_id="own")
+
+
+async def test_a_prefix_may_end_within_a_word_where_no_namespace_is_called_so(site: Site) -> None:
+    for namespace in ("task:12:x", "task:1:x", "team:x"):
+        memory: dict[str, Any] = {"namespace": namespace, "key": "k", "value": {"t": "lever"}}
+        await site.call("memory_add", **memory, memory_type="semantic", created_by="ada")
+
+    async def found(prefix: str, **more: Any) -> set[str]:
+        rows = await site.call("memory_search", namespace_prefix=prefix, **more)
+        return {one["namespace"] for one in rows}
+
+    assert await found("task:1") == {"task:1:x"}
+    assert await found("tas") == {"task:12:x", "task:1:x"}
+    assert await found("te", query="lever") == {"team:x"}
+    assert await found("task:12:x:y") == set()

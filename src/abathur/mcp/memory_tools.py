@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -98,13 +99,19 @@ async def search(call: Call) -> Answer:
     )
     meaning = await _meaning(call, query) if query else None
 
+    def found(stores: Stores, where: MemoryFilter) -> list[tuple[Memory, Json]]:
+        if not query:
+            return [(one, {}) for one in remembering.select(stores, where, now=call.now)]
+        hits = search_memories(stores, query, where, now=call.now, meaning=meaning)
+        return [(hit.memory, _told(hit.excerpt, hit.why.score)) for hit in hits]
+
     def read(stores: Stores) -> list[Any]:
-        rows: list[tuple[Memory, Json]]
-        if query:
-            hits = search_memories(stores, query, where, now=call.now, meaning=meaning)
-            rows = [(hit.memory, _told(hit.excerpt, hit.why.score)) for hit in hits]
-        else:
-            rows = [(one, {}) for one in remembering.select(stores, where, now=call.now)]
+        rows = found(stores, where)
+        if not rows and where.namespace:
+            # It may end within a word, like a task's id that is cut short.
+            above = where.namespace.rpartition(SEPARATOR)[0] or None
+            wider = found(stores, replace(where, namespace=above, limit=LOOKED_AT))
+            rows = [one for one in wider if one[0].namespace.startswith(where.namespace)]
         if own is not None:
             rows = [one for one in rows if reaching.is_readable(stores, own, one[0].namespace)]
             _use(stores, call, own, [one for one, _ in rows[:limit]])
@@ -276,7 +283,10 @@ SEARCH: Final = Tool(
         " their words and by what they mean. An empty prefix looks everywhere."
     ),
     takes={
-        "namespace_prefix": text("A namespace, or the beginning of one.", most=200),
+        "namespace_prefix": text(
+            "A namespace, with all below it; or the beginning of one, where none is called so.",
+            most=200,
+        ),
         "memory_type": TYPE,
         "query": text("What you want to know, in words.", most=2000, least=1),
         "limit": whole("At most so many.", 1, MOST_FOUND, default=50),
