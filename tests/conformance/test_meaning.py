@@ -158,6 +158,7 @@ async def test_another_model_makes_all_vectors_again(queue: Queue) -> None:
     assert await keys(queue, "cat", model="other") == ["pet"]
     assert await keys(queue, "cat", model=MODEL) == []
     (total,) = await queue.read(embedding.totals)
+    assert await queue.read(embedding.passages) == 1
     assert (total.model, total.vectors, total.dimension) == ("other", 1, 4)
     blocks = await queue.db.query("SELECT model FROM vector_blocks")
     assert blocks == [{"model": "other"}]

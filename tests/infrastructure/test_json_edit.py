@@ -75,3 +75,9 @@ def test_a_file_of_one_line_stays_one(text: str, after: str) -> None:
     there = parsed(text).get("a", {}).get("b", {})
     path, value = (("a", "b", "c"), 1) if there else (("a", "b"), {"c": 1})
     assert with_value(text, path, value) == after
+
+
+def test_an_address_in_a_file_of_one_line_is_no_comment() -> None:
+    text = '{"servers": {"a": {"url": "http://x/y"}}}'
+    edited = with_value(text, ("servers", "b"), {"c": 1})
+    assert edited == '{"servers": {"a": {"url": "http://x/y"}, "b": {"c": 1}}}'

@@ -46,7 +46,9 @@ def test_the_entry_is_put_beside_what_is_there(
     assert now == there
     capsys.readouterr()
     assert run(project, "install", "--client", client) == 0
-    assert "names the server already" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "names the server already" in told.err
+    assert told.out == ""
 
 
 def test_codex_keeps_its_comments_and_tables(project: Project, codex_home: Path) -> None:

@@ -33,8 +33,12 @@ def parsed(text: str) -> Any:
 
 def plain(text: str) -> str:
     """The same text, of the same length, without comments and trailing commas."""
-    bare = _TOKEN.sub(lambda one: one[0] if one[0][0] == '"' else _spaces(one[0]), text)
+    bare = _without_comments(text)
     return _TRAILING.sub(lambda one: one[1] or " ", bare)
+
+
+def _without_comments(text: str) -> str:
+    return _TOKEN.sub(lambda one: one[0] if one[0][0] == '"' else _spaces(one[0]), text)
 
 
 def _spaces(text: str) -> str:
@@ -90,7 +94,7 @@ def _after_blank(bare: str, place: int) -> int:
 def _set(text: str, begin: int, name: str, value: Any) -> str:
     bare = plain(text)
     members = _members(bare, begin)
-    if "\n" not in text.strip() and "//" not in text:
+    if "\n" not in text.strip() and _without_comments(text) == text:
         return _set_in_line(text, begin, members, name, value)
     outer = _indent_at(text, begin)
     inner = outer + _INDENT
@@ -125,7 +129,7 @@ def _set_in_line(text: str, begin: int, members: Sequence[_Member], name: str, v
 
 def _appended(text: str, last: int, entry: str, outer: str) -> str:
     """Behind the last member, whose value ends at `last`, and behind what is said of it."""
-    bare = _TOKEN.sub(lambda one: one[0] if one[0][0] == '"' else _spaces(one[0]), text)
+    bare = _without_comments(text)
     after = _after_blank(bare, last)
     comma = bare[after] == ","
     place = after + 1 if comma else last

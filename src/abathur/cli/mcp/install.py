@@ -47,7 +47,8 @@ def install(client: str, only: str | None, dry_run: bool, as_json: bool) -> None
         }
         output.write_json(told)
         return
-    output.write_lines(clean_block(_diff(change)))
+    if change.changes:
+        output.write_lines(clean_block(_diff(change)))
     output.say(_sentence(change, client, dry_run))
 
 
