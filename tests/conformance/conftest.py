@@ -28,7 +28,9 @@ T = TypeVar("T")
 # A line here runs everything below this folder on one more engine.
 ENGINES: Final[Mapping[str, Callable[[pytest.FixtureRequest, Path], Database]]] = {
     "memory": lambda _, folder: Database(":memory:"),
-    "file": lambda _, folder: Database(folder / "queue.db"),
+    "file": lambda request, folder: Database(
+        request.getfixturevalue("new_file")(folder / "queue.db")
+    ),
     "postgres": lambda request, _: Database(request.getfixturevalue("postgres_url")),
 }
 NOON: Final = datetime(2030, 1, 31, 12, tzinfo=UTC)

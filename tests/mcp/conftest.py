@@ -1,7 +1,7 @@
 """A project with servers in this process, and clients of the official SDK."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -92,8 +92,8 @@ def project(git_repo: Path) -> Project:
 
 
 @pytest.fixture
-async def site(project: Project) -> AsyncIterator[Site]:
-    async with Database(project.file) as db:
+async def site(project: Project, new_file: Callable[[Path], Path]) -> AsyncIterator[Site]:
+    async with Database(new_file(project.file)) as db:
         now = db.clock().now()
         worker = Worker(
             id="w1",

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import subprocess
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -174,8 +174,11 @@ class World:
 
 
 @pytest.fixture
-async def world(git_repo: Path) -> AsyncIterator[World]:
-    async with made_world(git_repo, git_repo / ".abathur" / "abathur.db") as made:
+async def world(git_repo: Path, new_file: Callable[[Path], Path]) -> AsyncIterator[World]:
+    folder = git_repo / ".abathur"
+    folder.mkdir()
+    file = new_file(folder / "abathur.db")
+    async with made_world(git_repo, file, has_folder=True) as made:
         yield made
 
 
