@@ -9,7 +9,7 @@ from abathur.chaos.rounds import Round
 
 pytestmark = pytest.mark.slow
 
-KILLS = 104
+KILLS = 100
 ROUNDS_AT_ONCE = 3
 """Swarms wait most of the time: for leases that run out, and for each other."""
 

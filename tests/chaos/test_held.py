@@ -32,13 +32,11 @@ def test_a_landing_under_way_ends_once_whoever_cancels_wakes_up_late_or_has_no_r
         (Blow.CANCEL, ANNOUNCED),
         (Blow.CANCEL, MOVED),
         (Blow.FREEZE, ANNOUNCED),
-        (Blow.FREEZE, MOVED),
         (Blow.TIGHT, "repository.merge before"),
-        (Blow.TIGHT, ANNOUNCED),
     ):
         asyncio.run(ground.submit_some(player.ground, 0, work, ["commits"]))
         assert player.strike(Choice(blow, point=point)), point
         assert list(player.round.findings) == []
     player.rest()
     assert list(player.round.findings) == []
-    assert list(asyncio.run(statuses(player.ground))) == ["completed"] * 6
+    assert list(asyncio.run(statuses(player.ground))) == ["completed"] * 4

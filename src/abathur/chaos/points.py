@@ -69,6 +69,7 @@ READS: Final[Mapping[str, frozenset[str]]] = {
             "kept_commits",
             "kept_open",
             "changed_paths",
+            "commits_beyond",
             "both_sides",
             "added_text",
             "metadata",
