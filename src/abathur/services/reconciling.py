@@ -108,7 +108,9 @@ def _about(landing: Landing, code: str, text: str) -> Problem:
 
 
 def may_be_unrecorded(landing: Landing, now: datetime) -> bool:
-    """Whether nobody is at a landing whose merge was announced."""
+    """Its merge was announced, and nobody is at it."""
+    if landing.merge_commit is None:
+        return False
     is_held = landing.lease_until is not None and landing.lease_until > now
     return landing.state is LandingState.QUEUED or not is_held
 
