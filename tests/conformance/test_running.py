@@ -99,8 +99,10 @@ async def test_events_are_kept_in_order_and_each_once(queue: Queue) -> None:
     assert after == [(2, at, second)]
     one = await queue.read(lambda stores: stores.attempts.events(task_id, 1, limit=1))
     assert one == [(1, at, first)]
-    last = await queue.read(lambda stores: stores.attempts.last_event(task_id, 1))
-    assert last == (at, second)
+    last = await queue.read(lambda stores: stores.attempts.last_events(task_id, 1))
+    assert last == [(2, at, second)]
+    both = await queue.read(lambda stores: stores.attempts.last_events(task_id, 1, 2))
+    assert both == found
 
 
 async def test_events_of_an_unknown_attempt_are_refused(queue: Queue) -> None:

@@ -8,6 +8,8 @@ import pytest
 from mcp import MCPError
 from mcp_types import ResourceUpdatedNotification, TextResourceContents
 
+from abathur.domain.runs import EventKind, RunEvent
+from abathur.mcp.resources import MOST_EVENTS
 from tests.mcp.conftest import Refused, Site
 
 
@@ -42,6 +44,19 @@ async def test_the_queue_a_task_its_log_and_a_memory_are_resources(site: Site) -
         assert [one.name for one in (await client.list_resources()).resources] == ["queue"]
         templates = (await client.list_resource_templates()).resource_templates
         assert [one.name for one in templates] == ["task", "task-log", "memory"]
+
+
+async def test_the_log_of_a_long_run_is_its_end(site: Site) -> None:
+    """Its beginning would never change again for who listens to it."""
+    _, task = await site.run()
+    said = [
+        (number, site.host.now(), RunEvent(EventKind.TEXT, f"step {number}"))
+        for number in range(1, MOST_EVENTS + 11)
+    ]
+    await site.db.write(lambda stores: stores.attempts.add_events(task.id, 1, said))
+    log = await read(site, f"abathur://task/{task.id}/log")
+    assert [one["number"] for one in log] == [*range(11, MOST_EVENTS + 11)]
+    assert log[-1]["text"] == f"step {MOST_EVENTS + 10}"
 
 
 @pytest.mark.parametrize(

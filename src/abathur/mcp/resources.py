@@ -39,7 +39,7 @@ TEMPLATES: Final = (
         f"{SCHEME}task/{{id}}/log",
         "task-log",
         "The log of a task",
-        f"What the agent of its newest attempt said and did: the first {MOST_EVENTS} events.",
+        f"What the agent of its newest attempt said and did: the last {MOST_EVENTS} events.",
     ),
     Template(
         f"{SCHEME}memory/{{namespace}}/{{key}}", "memory", "A memory", "As `memory_get` tells it."
@@ -85,7 +85,7 @@ async def _log(call: Call, task_id: str) -> str:
 
     def found(stores: Stores) -> list[dict[str, Any]]:
         task: Task = delegating.stores_task(stores, own, task_id)
-        events = stores.attempts.events(task.id, task.attempt_count, limit=MOST_EVENTS)
+        events = stores.attempts.last_events(task.id, task.attempt_count, MOST_EVENTS)
         return [
             {"number": number, "at": at.isoformat(), "kind": event.kind.value, "text": event.text}
             for number, at, event in events

@@ -227,7 +227,11 @@ class AttemptStore(Protocol):
         self, task_id: str, number: int, after: int = 0, limit: int = 1000
     ) -> Sequence[tuple[int, datetime, RunEvent]]: ...
 
-    def last_event(self, task_id: str, number: int) -> tuple[datetime, RunEvent] | None: ...
+    def last_events(
+        self, task_id: str, number: int, limit: int = 1
+    ) -> Sequence[tuple[int, datetime, RunEvent]]:
+        """In their order."""
+        ...
 
     def add_late_report(self, late: LateReport) -> None:
         """One that is there already, by task, attempt and fence, is skipped."""

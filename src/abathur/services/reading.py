@@ -240,12 +240,12 @@ def _running(stores: Stores, task: Task, landing: Landing | None) -> Iterator[Ru
     at_work = [one for one in attempts if one.ended_at is None and one.fence == task.fence]
     shown: Sequence[Attempt | None] = at_work or attempts[-1:] or [None]
     for attempt in shown:
-        last = stores.attempts.last_event(task.id, attempt.number) if attempt else None
+        last = stores.attempts.last_events(task.id, attempt.number) if attempt else []
         yield Running(
             task=task,
             attempt=attempt,
-            last_event_at=last[0] if last else None,
-            last_event=last[1] if last else None,
+            last_event_at=last[0][1] if last else None,
+            last_event=last[0][2] if last else None,
             landing=landing,
         )
 
@@ -273,7 +273,7 @@ def explain_task(
         return explain_task(stores, other.id, now, is_alive, rules, agent_problem)[1].summary
 
     attempt = stores.attempts.get(task.id, task.attempt_count)
-    last = stores.attempts.last_event(task.id, task.attempt_count)
+    last = stores.attempts.last_events(task.id, task.attempt_count)
     landings = stores.landings.of_task(task.id)
     holder = stores.workers.get(task.worker_id) if task.worker_id else None
     alive = [worker for worker in stores.workers.live() if is_alive(worker) is not False]
@@ -287,8 +287,8 @@ def explain_task(
         worker=holder,
         worker_alive=is_alive(holder) if holder else None,
         attempt=attempt,
-        last_event_at=last[0] if last else None,
-        last_event_text=last[1].text if last else None,
+        last_event_at=last[0][1] if last else None,
+        last_event_text=last[0][2].text if last else None,
         landing=landings[-1] if landings else None,
         ahead=stores.tasks.ahead(task),
         live_workers=len(alive),
@@ -298,7 +298,7 @@ def explain_task(
         agent_problem=agent_problem(task.agent_type) if task.status is TaskStatus.READY else None,
         loop=sentences(stores, task),
         **waiting_facts(stores, task, now, rules, explained),
-        watched=last[1].text if last and last[1].kind is EventKind.WATCH else None,
+        watched=last[0][2].text if last and last[0][2].kind is EventKind.WATCH else None,
     )
     found = explain(facts)
     told = questions.sentences(reviews) if facts.review is None else ()

@@ -80,9 +80,11 @@ class SqlAttempts:
         )
         return [(row["sequence"], moment(row["at"]), event_of(row)) for row in rows]
 
-    def last_event(self, task_id: str, number: int) -> tuple[datetime, RunEvent] | None:
-        row = self._session.fetch_one("events_last", task_id=task_id, attempt=number)
-        return None if row is None else (moment(row["at"]), event_of(row))
+    def last_events(
+        self, task_id: str, number: int, limit: int = 1
+    ) -> Sequence[tuple[int, datetime, RunEvent]]:
+        rows = self._session.fetch("events_last", task_id=task_id, attempt=number, limit=limit)
+        return [(row["sequence"], moment(row["at"]), event_of(row)) for row in reversed(rows)]
 
     def add_late_report(self, late: LateReport) -> None:
         self._session.send("late_reports_insert", **late_report_row(late))

@@ -51,8 +51,8 @@ WHERE task_id = :task_id AND attempt = :attempt AND sequence > :after
 ORDER BY sequence LIMIT :limit;
 
 -- name: events_last
-SELECT at, kind, text, data FROM run_events
-WHERE task_id = :task_id AND attempt = :attempt ORDER BY sequence DESC LIMIT 1;
+SELECT sequence, at, kind, text, data FROM run_events
+WHERE task_id = :task_id AND attempt = :attempt ORDER BY sequence DESC LIMIT :limit;
 
 -- name: late_reports_insert
 INSERT INTO late_reports (task_id, attempt, fence, worker_id, received_at, report)
