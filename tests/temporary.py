@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 
 MEMORY = Path("/dev/shm")
-NEEDED = 3 * 2**30
-"""Bytes; some times what a whole run was seen to have there at once."""
+NEEDED = 2**30
+"""Bytes; ten times what runs were seen to have there at once."""
 
 
 def move_into_memory() -> None:
