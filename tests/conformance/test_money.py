@@ -19,7 +19,7 @@ from abathur.services import accounting, budgeting, cancelling, claiming, pausin
 from abathur.services.claiming import Claim
 from abathur.services.pooling import Draws
 from abathur.services.queue_facts import queue_facts
-from abathur.services.reserving import Further, reserve_more
+from abathur.services.reserving import Further, keep_up, reserve_more, share
 from abathur.services.running import Report
 
 FAILED, LIMITED = OutcomeKind.FAILED, OutcomeKind.RATE_LIMITED
@@ -228,6 +228,57 @@ async def test_a_judge_is_reserved_for_beside_the_run_that_it_judges(
     assert cost.reserved_usd == (1.0 if refused else 2.0)
     with pytest.raises(StaleFenceError):
         await queue.write(reserve_more, spending, replace(holder, fence=0), judge, queue.now)
+
+
+@pytest.mark.parametrize(
+    ("limits", "narrowest"), [({"target_usd": 3.5}, "target `main`"), ({"day_usd": 3.5}, "the day")]
+)
+async def test_what_a_run_spends_beyond_its_reservation_is_room_for_no_other(
+    queue: Any, limits: dict[str, float], narrowest: str
+) -> None:
+    rules = budgeted(**limits)
+    for _ in range(2):
+        await queue.submit()
+    first, second = await claim(queue, rules, limit=2)
+
+    async def spends(claimed: Any, usd: float) -> Any:
+        return await queue.write(keep_up, rules.spending, queue.holder(claimed), usd)
+
+    found = await queue.read(lambda stores: share(stores, rules.spending, first.task.id, 1))
+    assert (found.reserved_usd, found.left_usd) == (1.0, 2.5)
+    assert found.narrowest.startswith(narrowest)
+    assert (await spends(first, 0.9)).reserved_usd == 1.0
+    assert (await spends(first, 1.5)).reserved_usd == pytest.approx(1.8)  # and some more
+    assert (await spends(first, 2.4)).reserved_usd == pytest.approx(2.5)  # all there is
+    over = await spends(second, 1.2)
+    assert (over.left_usd, over.reserved_usd) == (pytest.approx(1.0), 1.2)  # spent all the same
+    with pytest.raises(StaleFenceError):
+        await queue.write(keep_up, rules.spending, replace(queue.holder(first), fence=0), 9.0)
+
+
+async def test_a_run_without_a_budget_to_share_keeps_up_with_none(queue: Any) -> None:
+    await queue.submit()
+    (claimed,) = await claim(queue, budgeted(task_usd=5))
+    kept = await queue.write(keep_up, budgeted().spending, queue.holder(claimed), 9.0)
+    assert kept is None
+
+
+async def test_who_ran_out_of_a_shared_budget_waits_for_the_others_before_anybody_is_asked(
+    queue: Any,
+) -> None:
+    rules = budgeted(day_usd=2.5)
+    for _ in range(2):
+        await queue.submit()
+    first, second = await claim(queue, rules, limit=2)
+    over = failed(FailureClass.BUDGET, usage=Usage(cost_usd=1.0))
+    back = await end(queue, first, over, spending=rules.spending)
+    assert (back.status, back.retry_count) == ("ready", 0)
+    assert await queue.read(lambda s: s.admission.holds()) == []  # $1.50 may be left
+    assert await claim(queue, rules) == []  # of which the second has $1.00
+    await end(queue, second, replace(over, usage=Usage(cost_usd=1.5)), spending=rules.spending)
+    (hold,) = await queue.read(lambda s: s.admission.holds())
+    assert (hold.scope, hold.cause) == (HoldScope.EVERYTHING, HoldCause.BUDGET)
+    assert "$2.50 spent of $2.50" in hold.reason
 
 
 async def test_a_raised_budget_ends_its_hold(queue: Any) -> None:

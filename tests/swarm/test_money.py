@@ -111,13 +111,29 @@ async def test_a_program_that_is_none_is_asked_about_at_once(world: Any) -> None
     assert waits.text == "waits for a person"
 
 
+async def test_a_budget_of_all_stops_those_who_run_when_it_is_spent(world: Any) -> None:
+    world.configure(budget={"day_usd": 2.5, "assumed_usd_per_attempt": 0.1})
+    spend = {"usage": {"cost_usd": 0.4}}
+    script = [WRITE, *[spend] * 50, {"hang": True}]
+    tasks = [await world.submit(f"Costly {number}", script) for number in range(4)]
+    assert (await world.run_until_idle()).stopped_by == "held"
+    attempts = [one for task in tasks for one in await world.attempts(task)]
+    assert {(one.outcome, one.failure_class) for one in attempts} == {("failed", "budget")}
+    assert all("as the budget of the day" in one.error_message for one in attempts)
+    assert all(world.git("show", f"{one.salvage_ref}:a.txt") == "a" for one in attempts)
+    (hold,) = await world.db.read(lambda stores: stores.admission.holds())
+    assert (hold.scope, hold.cause) == (HoldScope.EVERYTHING, HoldCause.BUDGET)
+    assert {(await world.task(one)).status for one in tasks} == {"ready"}
+    await world.assert_sound()
+
+
 async def test_a_targets_budget_counts_tasks_that_name_no_target(world: Any) -> None:
     """They land on the branch that is checked out, though no setting names it."""
     world.configure(
         budget={"target_usd": {"main": 1.0}, "assumed_usd_per_attempt": 0.1},
         swarm={"max_agents": 1},
     )
-    spend = [WRITE, {"usage": {"cost_usd": 1.5}}]
+    spend = [WRITE, {"usage": {"cost_usd": 1.0}}]
     first = await world.submit("First", spend, priority=9)
     assert first.feature_branch is None
     second = await world.submit("Second", spend)

@@ -187,6 +187,25 @@ def _ask(
     stores.costs.ask(scope, name, asked_usd=asked, needed_usd=usd)
 
 
+def ask_for_shared(
+    stores: Stores, spending: SpendingRules, task: Task, now: datetime
+) -> Sequence[Account]:
+    """Budgets of the target and the day that have no room for the task; used up ones are held.
+
+    Where only reservations are in the way, the task waits for them without anybody being asked.
+    """
+    newest = stores.costs.get(task.id, task.attempt_count)
+    if newest is None:
+        return []
+    usd = next_usd(stores, spending, task.agent_type)
+    budgets = ((BudgetScope.TARGET, newest.target), (BudgetScope.DAY, day_of(now)))
+    found = [one for key in budgets if (one := account(stores, spending, *key))]
+    full = [one for one in found if not one.has_room(usd)]
+    used_up = {(one.scope, one.name): (one, usd) for one in full if one.is_used_up(usd)}
+    ask_for_more(stores, spending, used_up, now)
+    return full
+
+
 def hold_task(
     stores: Stores, spending: SpendingRules, task: Task, message: str, now: datetime
 ) -> None:

@@ -24,7 +24,8 @@ def ask(
 ) -> None:
     """Hold what would fail again in the same way: the task, or all of its agent type."""
     if outcome.failure is FailureClass.BUDGET:
-        budgeting.hold_task(stores, spending, task, outcome.message, now)
+        if not budgeting.ask_for_shared(stores, spending, task, now):
+            budgeting.hold_task(stores, spending, task, outcome.message, now)
         return
     advice = RULES[outcome.failure].advice if outcome.failure else ""
     reason = "; ".join(part for part in (outcome.message.rstrip(". "), advice) if part)

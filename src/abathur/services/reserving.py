@@ -1,9 +1,10 @@
-"""Room for one more agent in a run that is under way: a judge of what its own agent has made."""
+"""Room for what a run that is under way costs beyond what was reserved when it was claimed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from abathur.domain.agents import AgentSpec
 from abathur.domain.budgets import EPSILON, Account, BudgetScope, SpendingRules
@@ -36,12 +37,64 @@ class Room:
     """Until there is room again by itself."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """Of an attempt in the budgets that others draw on too: its target's and its day's."""
+
+    reserved_usd: float
+    left_usd: float
+    """What it may spend in all, if none of the others takes any more."""
+    narrowest: str
+    """The budget that leaves least."""
+
+
+SPARE: Final = 0.2
+"""Of what it has cost is set aside beyond, so that not each word about its cost is a write."""
+
+
+def share(stores: Stores, spending: SpendingRules, task_id: str, number: int) -> Share | None:
+    """None where nothing was set aside for the attempt, or no such budget has an end any more."""
+    mine = stores.costs.get(task_id, number)
+    if mine is None or mine.settled_at is not None:
+        return None
+    budgets = [(BudgetScope.TARGET, mine.target), (BudgetScope.DAY, mine.day)]
+    found = [one for scope, name in budgets if (one := account(stores, spending, scope, name))]
+    if not found:
+        return None
+    narrowest = min(found, key=lambda one: one.left_usd)
+    return Share(
+        reserved_usd=mine.reserved_usd,
+        left_usd=narrowest.left_usd + mine.reserved_usd,
+        narrowest=told(narrowest),
+    )
+
+
+def keep_up(
+    stores: Stores, spending: SpendingRules, holder: Holder, spent_usd: float
+) -> Share | None:
+    """Have as much set aside as the attempt has cost, and some more where there is room.
+
+    What it has cost counts, whether there was room for it or not; it has to end when that is more
+    than what was left for it. Raises `StaleFenceError`.
+    """
+    task = stores.tasks.get(holder.task_id)
+    check_fence(f"task {holder.task_id}", task.fence if task else -1, holder.fence)
+    stores.admission.take_turn()  # else two would take the same last dollar
+    mine = share(stores, spending, holder.task_id, holder.number)
+    if mine is None or spent_usd <= mine.reserved_usd:
+        return mine
+    reserved = max(spent_usd, min(mine.left_usd, spent_usd * (1 + SPARE)))
+    stores.costs.reserve_more(holder.task_id, holder.number, reserved)
+    return replace(mine, reserved_usd=reserved)
+
+
 def reserve_more(
     stores: Stores, spending: SpendingRules, holder: Holder, further: Further, now: datetime
 ) -> Room:
     """Set aside what it will cost, beside what the attempt has cost. Raises `StaleFenceError`."""
     task = stores.tasks.get(holder.task_id)
     check_fence(f"task {holder.task_id}", task.fence if task else -1, holder.fence)
+    stores.admission.take_turn()
     budgets = [
         (BudgetScope.TASK, holder.task_id),
         (BudgetScope.TARGET, further.target),

@@ -10,14 +10,15 @@ from typing import Any, Final, TypeGuard
 from abathur.domain.agents import AgentSpec
 from abathur.domain.budgets import EPSILON
 from abathur.domain.continuing import Unfinished, without
-from abathur.domain.errors import AbathurError, DatabaseError
+from abathur.domain.errors import AbathurError, DatabaseError, StaleFenceError
 from abathur.domain.failures import FailureClass
 from abathur.domain.pools import Observation, PoolKey, observation, pools_of
 from abathur.domain.runs import EventKind, Outcome, OutcomeKind, RunEvent, Usage
 from abathur.domain.tasks import JsonObject
 from abathur.ports.stores import Stores
-from abathur.services import accounting, budgeting, pooling
+from abathur.services import accounting, budgeting, pooling, reserving
 from abathur.services.pooling import Draws
+from abathur.services.reserving import Share
 from abathur.services.running import Report
 from abathur.swarm.admission import spending_rules
 from abathur.swarm.events import SwarmEventKind
@@ -53,6 +54,10 @@ class Meter:
         """What is left of its loop's tokens; None: no end."""
         self._left_usd: float | None = None
         self._own_usd: float | None = None
+        self._share: Share | None = None
+        """In budgets that others draw on too; None: there is none."""
+        self._is_keeping_up = False
+        self._has_ended = False
         self._tokens = 0
         self._uses = 0
         self._most_uses: int | None = None
@@ -61,7 +66,7 @@ class Meter:
         """Look up what the run may spend, and whether it tries a pool. Raises `DatabaseError`."""
         task_id, number = self._run.key
         self._draws = Draws(f"{task_id}/{number}", pools_of(spec))
-        left, self.tries = await self._parts.db.read(self._facts, self._draws.run)
+        left, self._share, self.tries = await self._parts.db.read(self._facts, self._draws.run)
         self._is_probe = not self.tries.isdisjoint(self._draws.pools)
         self._left_usd, self._own_usd = left, spec.settings.get("budget")
         self.keep_to(1, None)
@@ -88,9 +93,19 @@ class Meter:
         """Don't take for this run's what the runs before have used of the session."""
         self._before = unfinished.used if unfinished else None
 
-    def _facts(self, stores: Stores, run: str) -> tuple[float | None, frozenset[PoolKey]]:
+    def _facts(
+        self, stores: Stores, run: str
+    ) -> tuple[float | None, Share | None, frozenset[PoolKey]]:
         left = budgeting.left_for_task(stores, self._spending, self._run.task.id)
-        return left, pooling.tried_by(stores, run)
+        shared = reserving.share(stores, self._spending, *self._run.key)
+        return left, shared, pooling.tried_by(stores, run)
+
+    @property
+    def told_usd(self) -> float | None:
+        """What its program may be told to keep to; None: no end."""
+        shared = None if self._share is None else max(0.0, self._share.left_usd)
+        limits = [one for one in (self.budget_usd, shared) if one is not None]
+        return min(limits) if limits else None
 
     def take(self, event: RunEvent) -> None:
         if event.kind is EventKind.USAGE:
@@ -119,6 +134,32 @@ class Meter:
         self._tokens = max(self._tokens, tokens) if is_total else self._tokens + tokens
         if (self.is_over_budget or self.is_out_of_tokens) and not self._run.stop.is_set():
             self._run.end(StopReason.OVER_BUDGET)
+        elif self._is_behind and not self._is_keeping_up:
+            self._is_keeping_up = True
+            self._write(self._keep_up())
+
+    @property
+    def _is_behind(self) -> bool:
+        return self._share is not None and self._spent > self._share.reserved_usd + EPSILON
+
+    @property
+    def _is_over_share(self) -> bool:
+        return self._share is not None and self._spent > self._share.left_usd + EPSILON
+
+    async def _keep_up(self) -> None:
+        """Set aside what was spent; end the run where that was more than there was room for."""
+        try:
+            while self._is_behind and not self._run.stop.is_set():
+                self._share = await self._parts.db.write(
+                    reserving.keep_up, self._spending, self._run.holder, self._spent
+                )
+                # What has ended has spent it: there is nothing to be saved by refusing its work.
+                if self._is_over_share and not self._has_ended:
+                    self._run.end(StopReason.OVER_BUDGET)
+        except StaleFenceError:
+            pass  # the heartbeat ends it
+        finally:
+            self._is_keeping_up = False
 
     @property
     def is_over_budget(self) -> bool:
@@ -171,7 +212,8 @@ class Meter:
             self._state.warn(f"a limit isn't written down: {error}", self._run.task)
 
     async def settle(self) -> None:
-        """Wait until what was seen is written down."""
+        """Wait until what was seen is written down. The run's program has ended."""
+        self._has_ended = True
         await asyncio.gather(*self._writes, return_exceptions=True)
 
     def stopped(self, usage: Usage | None) -> Outcome:
@@ -187,6 +229,12 @@ class Meter:
             return Outcome(kind=OutcomeKind.RELEASED, message="the swarm was stopped", usage=usage)
         left = self.budget_usd or 0.0
         message = f"stopped at ${self._spent:.2f}, as ${left:.2f} of its budget were left"
+        if self._share is not None and self._is_over_share and not self.is_over_budget:
+            left = max(0.0, self._share.left_usd)
+            message = (
+                f"stopped at ${self._spent:.2f}, as the budget of {self._share.narrowest} had "
+                f"${left:.2f} left for it"
+            )
         if self.is_out_of_tokens:
             message = f"stopped at {self._tokens} tokens, as its loop had {self.tokens_left} left"
         return Outcome(

@@ -243,7 +243,7 @@ class Worker:
             resume=resume,
             input_data=task.input_data,
             allowed=approvals.allowed(self._run.attempt),
-            budget_usd=self._meter.budget_usd,
+            budget_usd=self._meter.told_usd,
         )
 
     async def _record_start(self, spec: AgentSpec, place: Workspace, run_spec: RunSpec) -> None:
