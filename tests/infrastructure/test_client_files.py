@@ -12,14 +12,15 @@ from abathur.ports.clients import Edit
 
 
 @pytest.fixture
-def codex(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("CODEX_HOME", str(tmp_path))
-    return tmp_path / "config.toml"
+def codex(tmp_path: Path) -> Path:
+    file = tmp_path / "ö" / ".codex" / "config.toml"
+    file.parent.mkdir(parents=True)
+    return file
 
 
 def codex_edit(codex: Path, text: str) -> Edit:
     codex.write_bytes(text.encode())
-    return edit("codex", Path("/ö/project"), None)
+    return edit("codex", codex.parent.parent, None)
 
 
 def test_what_a_person_has_set_for_our_server_stays(tmp_path: Path) -> None:
@@ -62,7 +63,7 @@ def test_in_toml_only_our_two_lines_change(codex: Path) -> None:
     gone = ("command", "args", "  # in lines", '  "a"', "]")
     assert kept == [line for line in CODEX.splitlines() if not line.startswith(gone)]
     (server,) = tomllib.loads(change.after)["mcp_servers"].values()
-    assert server["args"][-4:] == ["--project", "/ö/project", "mcp", "serve"]
+    assert server["args"][-2:] == ["mcp", "serve"]
     assert server["startup_timeout_sec"] == 60
     assert not codex_edit(codex, change.after).changes
 

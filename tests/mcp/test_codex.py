@@ -133,6 +133,8 @@ async def test_it_starts_a_server_over_stdio_as_a_person_s_program(project: Proj
             base_url = "{server.url}/v1"
             env_key = "OPENAI_API_KEY"
             wire_api = "responses"
+            [projects."{project.root}"]
+            trust_level = "trusted"
             """
         )
         env = {"CODEX_HOME": str(home), "OPENAI_API_KEY": "dummy", "HOME": str(home)}

@@ -2,18 +2,11 @@
 
 import json
 import tomllib
-from pathlib import Path
 
 import pytest
 
 from abathur.bootstrap import Project
 from abathur.cli.main import call
-
-
-@pytest.fixture(autouse=True)
-def codex_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("CODEX_HOME", str(tmp_path / "codex"))
-    return tmp_path / "codex"
 
 
 def run(project: Project, *args: str) -> int:
@@ -51,9 +44,10 @@ def test_the_entry_is_put_beside_what_is_there(
     assert told.out == ""
 
 
-def test_codex_keeps_its_comments_and_tables(project: Project, codex_home: Path) -> None:
-    codex_home.mkdir()
-    file = codex_home / "config.toml"
+def test_codex_keeps_its_comments_and_tables(project: Project) -> None:
+    """In a file of the project's: that of the person has room for one project only."""
+    file = project.root / ".codex" / "config.toml"
+    file.parent.mkdir()
     file.write_text(
         '# mine\nmodel = "x"\n\n[mcp_servers.abathur]\ncommand = "old"\n\n[tools]\na = 1\n'
     )
@@ -62,7 +56,7 @@ def test_codex_keeps_its_comments_and_tables(project: Project, codex_home: Path)
     assert text.startswith('# mine\nmodel = "x"\n')
     found = tomllib.loads(text)
     assert found["tools"] == {"a": 1}
-    assert str(project.root) in found["mcp_servers"]["abathur"]["args"]
+    assert found["mcp_servers"]["abathur"]["args"][-2:] == ["mcp", "serve"]
     file.unlink()
     assert run(project, "install", "--client", "codex", "--only", "tasks") == 0
     assert tomllib.loads(file.read_text())["mcp_servers"]["abathur"]["args"][-1] == "tasks"

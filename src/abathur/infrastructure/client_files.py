@@ -22,17 +22,15 @@ NAME: Final = "abathur"
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Where a client's configuration is, and which section of it names the servers."""
+    """Where a client's configuration of a project is, and which section of it names the servers."""
 
     file: str
     section: str
-    is_users: bool = False
-    """Of the person and not of the project."""
 
 
 CLIENTS: Final[Mapping[str, Client]] = {
     "claude": Client(".mcp.json", "mcpServers"),
-    "codex": Client(".codex/config.toml", "mcp_servers", is_users=True),
+    "codex": Client(".codex/config.toml", "mcp_servers"),
     "gemini": Client(".gemini/settings.json", "mcpServers"),
     "vscode": Client(".vscode/mcp.json", "servers"),
     "cursor": Client(".cursor/mcp.json", "mcpServers"),
@@ -44,11 +42,9 @@ def edit(client: str, root: Path, only: str | None) -> Edit:
     known = CLIENTS.get(client)
     if known is None:
         raise InvalidInputError(f"client: `{client}` is none of {', '.join(CLIENTS)}")
-    file = _file(known, root)
+    file = root / known.file
     before = _text(file)
     args = ["mcp", "serve", *(["--only", only] if only else [])]
-    if known.is_users:
-        args = ["--project", str(root), *args]
     command, *first = _program()
     entry: dict[str, Any] = {"command": command, "args": [*first, *args]}
     if client == "vscode":
@@ -81,13 +77,6 @@ def _text(file: Path) -> str:
         return file.read_bytes().decode()
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file}: it isn't UTF-8 ({error.reason}); save it as that") from error
-
-
-def _file(client: Client, root: Path) -> Path:
-    if not client.is_users:
-        return root / client.file
-    home = os.environ.get("CODEX_HOME")
-    return Path(home) / "config.toml" if home else Path.home() / client.file
 
 
 def _program() -> list[str]:
