@@ -16,16 +16,18 @@ NEEDED = 2**30
 
 def move_into_memory() -> None:
     """For this process and those it starts, unless the caller said where temporary files go."""
-    if "TMPDIR" not in os.environ and has_room(MEMORY):
+    if "TMPDIR" not in os.environ and is_fit(MEMORY):
         os.environ["TMPDIR"] = str(MEMORY)
         tempfile.tempdir = None
 
 
-def has_room(folder: Path) -> bool:
+def is_fit(folder: Path) -> bool:
+    """Containers often have a small one there, or one in which no program can be started."""
     if not os.access(folder, os.W_OK):
         return False
-    left = os.statvfs(folder)
-    return left.f_bavail * left.f_frsize >= NEEDED
+    there = os.statvfs(folder)
+    runs_programs = not there.f_flag & os.ST_NOEXEC
+    return runs_programs and there.f_bavail * there.f_frsize >= NEEDED
 
 
 def on_disk() -> Path:
