@@ -90,8 +90,9 @@ class Meter:
         self._draws, self._is_probe = draws, False
 
     def begin_behind(self, unfinished: Unfinished | None) -> None:
-        """Don't take for this run's what the runs before have used of the session."""
+        """A program starts. What the runs before have used of its session isn't this run's."""
         self._before = unfinished.used if unfinished else None
+        self._has_ended = False
 
     def _facts(
         self, stores: Stores, run: str
