@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -40,6 +41,17 @@ gc.disable()
 
 def pytest_configure() -> None:
     temporary.move_into_memory()
+    _hear_keys()
+
+
+def _hear_keys() -> None:
+    """A shell lets what it starts in the background ignore them, and every child inherits that."""
+    for one, heard in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGQUIT, signal.SIG_DFL),
+    ):
+        if signal.getsignal(one) is signal.SIG_IGN:
+            signal.signal(one, heard)
 
 
 @pytest.hookimpl(trylast=True)

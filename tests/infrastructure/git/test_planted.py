@@ -72,12 +72,13 @@ async def test_a_repository_inside_runs_nothing_when_we_look_for_changes(
     git.commit({"a": "text", ".gitattributes": "* filter=evil\n"}, at=inner)
     git("add", "inner", at=path)
     git("config", "filter.evil.clean", f"touch {ran}; cat", at=inner)
-    git.write({"a": "other"}, at=inner)
+    # As long as it was: git sees another length without asking the filter.
+    git.write({"a": "next"}, at=inner)
     # What it would come to: the look from outside runs what the agent has named.
     git("status", "--porcelain", at=path)
     assert ran.exists()
     ran.unlink()
-    git.write({"a": "third text"}, at=inner)
+    git.write({"a": "last"}, at=inner)
     with pytest.raises(GitError, match=r"has `filter\.evil\.clean` in its configuration"):
         await repository.commit_leftovers(path, "Left")
     with pytest.raises(GitError, match=r"filter\.evil\.clean"):
