@@ -16,6 +16,7 @@ _FOLDER: Final = Path(
 _PLACES: Final = {
     "claude": "@anthropic-ai/claude-code-*/claude",
     "codex": "@openai/codex-*/vendor/*/bin/codex",
+    "codex-bwrap": "@openai/codex-*/vendor/*/codex-resources/bwrap",
     "gemini": "@google/gemini-cli/bundle/gemini.js",
     "opencode": "opencode-linux-*/bin/opencode",
     "conformance": "@modelcontextprotocol/conformance/dist/index.js",

@@ -17,12 +17,28 @@ import pytest
 from abathur.domain.errors import AgentUnavailableError
 from abathur.domain.tasks import TaskStatus
 from abathur.infrastructure.processes import sandbox_problem
+from tests.programs import program
 from tests.swarm.conftest import World
 
-PROBLEM = asyncio.run(sandbox_problem())
+
+def put_bubblewrap_on_path(patch: pytest.MonkeyPatch) -> None:
+    """The one that Codex brings along, where the machine has none."""
+    own = program("codex-bwrap")
+    if own is not None:
+        patch.setenv("PATH", os.pathsep.join([os.environ["PATH"], str(own.parent)]))
+
+
+with pytest.MonkeyPatch.context() as patch:
+    put_bubblewrap_on_path(patch)
+    PROBLEM = asyncio.run(sandbox_problem())
 needs_bubblewrap = pytest.mark.skipif(
     bool(PROBLEM), reason=f"NOTHING HERE TESTS THE SANDBOX: {PROBLEM}"
 )
+
+
+@pytest.fixture(autouse=True)
+def bubblewrap(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_bubblewrap_on_path(monkeypatch)
 
 
 @pytest.fixture
